@@ -1,0 +1,60 @@
+"""Round trip of the embedded VAE on phantoms training never saw: ``run.py bench vae``.
+
+PSNR of the decoded mean, and the share of the original's gradient energy (squared central differences) that is left
+in the lung fields. ``--out FILE.png`` writes original, round trip and five times their difference side by side.
+"""
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from ..models.headless import use_host
+from ..mvg.metrics.image import psnr
+from ..mvg.phantom import chest_xray
+from ..mvg.phantom.captions import FINDINGS
+
+
+def gradient_energy(images: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    """[B] sums of squared central differences of images [B, H, W], weighted by mask [B, H, W]."""
+    dx = images[:, 1:-1, 2:] - images[:, 1:-1, :-2]
+    dy = images[:, 2:, 1:-1] - images[:, :-2, 1:-1]
+    return ((dx.square() + dy.square()) * mask[:, 1:-1, 1:-1]).sum(dim=(1, 2))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="run.py bench vae", description=__doc__)
+    parser.add_argument("--patients", type=int, default=100)
+    parser.add_argument("--first-seed", type=int, default=0)
+    parser.add_argument("--out", type=Path, help="PNG")
+    options = parser.parse_args()
+    use_host()
+    from ..models.embedded import loader
+
+    vae = loader.load_vae(loader.find_weights("vae"))
+    people = [chest_xray.sample_patient(options.first_seed + i) for i in range(options.patients)]
+    courses: list[dict[str, float]] = [{}, *({finding: 0.8} for finding in FINDINGS)]
+    pictures = [chest_xray.render(p, courses[i % len(courses)]) for i, p in enumerate(people)]
+    images = torch.from_numpy(np.stack(pictures))
+    masks = torch.from_numpy(np.stack([chest_xray.lung_mask(p) for p in people]))
+    with torch.inference_mode():
+        decoded = torch.cat([vae.decode(vae.encode(b[..., None].repeat(1, 1, 1, 3))) for b in images.split(25)])
+    decoded = decoded.float().mean(dim=-1)
+    quality = psnr(decoded[..., None], images[..., None])
+    energy = gradient_energy(decoded, masks) / gradient_energy(images, masks)
+    for name, values in (("PSNR, dB", quality), ("gradient energy in the lungs, share", energy)):
+        print(f"{name:38} mean {values.mean():.3f}  worst {values.min():.3f}  n {len(values)}")
+    if options.out:
+        from PIL import Image
+
+        rows = [
+            torch.cat([images[i], decoded[i], (0.5 + 5 * (decoded[i] - images[i])).clamp(0, 1)], dim=1)
+            for i in range(min(5, len(images)))
+        ]
+        grid = (torch.cat(rows).numpy() * 255).round().astype(np.uint8)
+        Image.fromarray(grid).resize((grid.shape[1] * 2, grid.shape[0] * 2), Image.Resampling.NEAREST).save(options.out)
+
+
+if __name__ == "__main__":
+    main()

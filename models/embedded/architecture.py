@@ -1,0 +1,210 @@
+"""Shapes of the embedded networks: the real architectures at a small size.
+
+Each dictionary is what the host's or the library's own class takes, and travels with the weights as the
+safetensors metadata key ``config``; loaders read it from there, so that a retrained file may change it.
+"""
+
+import json
+from pathlib import Path
+
+IMAGE_SIZE = 128
+LATENT_CHANNELS = 8
+DOWNSCALE = 8
+
+# comfy.ldm.models.autoencoder.AutoencoderKL
+VAE = {
+    "ddconfig": {
+        "double_z": True,
+        "z_channels": LATENT_CHANNELS,
+        "resolution": IMAGE_SIZE,
+        "in_channels": 3,
+        "out_ch": 3,
+        "ch": 32,
+        "ch_mult": [1, 2, 2, 4],
+        "num_res_blocks": 1,
+        "attn_resolutions": [],
+        "dropout": 0.0,
+    },
+    "embed_dim": LATENT_CHANNELS,
+}
+
+# comfy.ldm.modules.diffusionmodules.openaimodel.UNetModel, epsilon prediction, SD's scaled-linear betas
+UNET = {
+    "image_size": 16,
+    "in_channels": LATENT_CHANNELS,
+    "out_channels": LATENT_CHANNELS,
+    "model_channels": 64,
+    "num_res_blocks": [2, 2, 2],
+    "channel_mult": [1, 2, 2],
+    "transformer_depth": [0, 0, 1, 1, 1, 1],
+    "transformer_depth_output": [0, 0, 0, 1, 1, 1, 1, 1, 1],
+    "transformer_depth_middle": 1,
+    "context_dim": 96,
+    "num_heads": 4,
+    "num_head_channels": -1,
+    "use_spatial_transformer": True,
+    "use_linear_in_transformer": False,
+    "adm_in_channels": None,
+    "use_temporal_attention": False,
+    "use_temporal_resblock": False,
+}
+
+# transformers.CLIPTextModel / comfy.clip_model.CLIPTextModel
+CLIP_TEXT = {
+    "hidden_size": 96,
+    "intermediate_size": 384,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "hidden_act": "quick_gelu",
+    "max_position_embeddings": 77,
+    "vocab_size": 49408,
+    "bos_token_id": 49406,
+    "eos_token_id": 49407,
+    "pad_token_id": 49407,
+    "layer_norm_eps": 1e-5,
+    "projection_dim": 96,
+    "model_type": "clip_text_model",
+}
+
+# transformers.CLIPVisionModelWithProjection / comfy.clip_model.CLIPVisionModelProjection
+CLIP_VISION = {
+    "hidden_size": 128,
+    "intermediate_size": 512,
+    "num_hidden_layers": 4,
+    "num_attention_heads": 4,
+    "num_channels": 3,
+    "patch_size": 16,
+    "image_size": IMAGE_SIZE,
+    "projection_dim": 96,
+    "hidden_act": "quick_gelu",
+    "layer_norm_eps": 1e-5,
+    "image_mean": [0.48145466, 0.4578275, 0.40821073],
+    "image_std": [0.26862954, 0.26130258, 0.27577711],
+    "model_type": "clip_vision_model",
+}
+
+# torchvision.models.DenseNet: the 121-layer block layout with a small growth rate
+CLASSIFIER = {
+    "growth_rate": 8,
+    "block_config": [6, 12, 24, 16],
+    "num_init_features": 16,
+    "bn_size": 4,
+    "image_size": IMAGE_SIZE,
+    "outputs": ["cardiomegaly", "edema", "pleural effusion", "consolidation"],
+    "activation": "sigmoid",
+}
+
+FILES = {
+    "vae": "vae.safetensors",
+    "unet": "unet.safetensors",
+    "clip_text": "clip_text.safetensors",
+    "clip_vision": "clip_vision.safetensors",
+    "classifier": "classifier.{domain}.safetensors",
+    "reader": "reader.{domain}.safetensors",
+}
+
+
+class TorchOps:
+    """The layer classes of torch under the names the host's networks ask for: initialised, trainable."""
+
+    from torch.nn import Conv2d, Embedding, GroupNorm, LayerNorm, Linear
+
+    @staticmethod
+    def conv_nd(dims, *args, **kwargs):
+        if dims != 2:
+            raise ValueError(f"dims: got {dims}, want 2")
+        from torch.nn import Conv2d
+
+        return Conv2d(*args, **kwargs)
+
+
+def build_vae(config: dict = VAE):
+    """The host's AutoencoderKL; its weights are uninitialised until they are set."""
+    from comfy.ldm.models.autoencoder import AutoencoderKL
+
+    return AutoencoderKL(**config)
+
+
+def build_unet(config: dict = UNET):
+    """The host's SD-1.x UNet with trainable layers."""
+    import torch
+    from comfy.ldm.modules.diffusionmodules.openaimodel import UNetModel
+
+    return UNetModel(**config, operations=TorchOps, dtype=torch.float32)
+
+
+def build_clip_text(config: dict = CLIP_TEXT):
+    from transformers import CLIPTextConfig, CLIPTextModelWithProjection
+
+    return CLIPTextModelWithProjection(CLIPTextConfig(**config))
+
+
+def build_clip_vision(config: dict = CLIP_VISION):
+    from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
+
+    return CLIPVisionModelWithProjection(CLIPVisionConfig(**config))
+
+
+def build_classifier(config: dict = CLASSIFIER):
+    from torchvision.models import DenseNet
+
+    return DenseNet(
+        growth_rate=config["growth_rate"],
+        block_config=tuple(config["block_config"]),
+        num_init_features=config["num_init_features"],
+        bn_size=config["bn_size"],
+        num_classes=len(config["outputs"]),
+    )
+
+
+def compact_text_embedding(state: dict, token_ids) -> dict:
+    """Replaces the 49408-row token table by the rows in ``token_ids`` and one row for every other token."""
+    import torch
+
+    state = dict(state)
+    table = state.pop("text_model.embeddings.token_embedding.weight")
+    ids = torch.as_tensor(sorted({int(i) for i in token_ids}), dtype=torch.int32)
+    state["token_ids"] = ids
+    state["token_rows"] = table[ids.long()].clone()
+    state["token_other"] = table[ids.long()].mean(dim=0)
+    return state
+
+
+def save_weights(state: dict, config: dict, path: Path, **metadata: str) -> None:
+    """Writes floating tensors as fp16 safetensors with ``config`` as JSON metadata; raises on NaN."""
+    import torch
+    from safetensors.torch import save_file
+
+    out = {}
+    for name, tensor in state.items():
+        tensor = tensor.detach().to("cpu").contiguous().clone()
+        if tensor.is_floating_point():
+            if not torch.isfinite(tensor).all():
+                raise ValueError(f"{path.name}: tensor {name} is not finite")
+            tensor = tensor.half()
+        out[name] = tensor
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_suffix(".tmp")
+    save_file(out, temporary, metadata={"config": json.dumps(config), **metadata})
+    temporary.replace(path)
+
+
+def random_weights(directory: Path, domain: str = "chest_xray", seed: int = 0) -> None:
+    """Writes every file with seeded random weights: a stand-in for tests of loading, no model of anything."""
+    import torch
+
+    directory = Path(directory)
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        vae, unet = build_vae(), build_unet()
+        for network in (vae, unet):
+            for name, parameter in network.named_parameters():
+                torch.nn.init.normal_(parameter, mean=1.0 if "norm" in name and "weight" in name else 0.0, std=0.03)
+        text = compact_text_embedding(build_clip_text().state_dict(), [49406, 49407, *range(1000)])
+        save_weights(vae.state_dict(), VAE, directory / FILES["vae"])
+        save_weights(unet.state_dict(), UNET, directory / FILES["unet"])
+        save_weights(text, CLIP_TEXT, directory / FILES["clip_text"])
+        save_weights(build_clip_vision().state_dict(), CLIP_VISION, directory / FILES["clip_vision"])
+        classifier = build_classifier().state_dict()
+        for name in ("classifier", "reader"):
+            save_weights(classifier, CLASSIFIER, directory / FILES[name].format(domain=domain))

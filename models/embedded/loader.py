@@ -1,0 +1,179 @@
+"""The embedded networks as the host's own MODEL, CLIP, VAE and CLIP_VISION, and the classifier.
+
+Weights are looked for in ``embedded/`` below every folder of the host's model type ``mvg`` (models/mvg, or what
+extra_model_paths names), then in the ``weights`` folder beside this file. The host is imported inside the functions.
+"""
+
+import functools
+import json
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+
+from ..densenet import Classifier, load_densenet
+from ..weights import read_weights
+from .architecture import DOWNSCALE, FILES, LATENT_CHANNELS
+
+BUNDLED = Path(__file__).parent / "weights"
+DOMAINS = ("chest_xray",)
+LOADED = ("unet", "clip_text", "vae", "clip_vision", "classifier")
+
+
+class Embedded(NamedTuple):
+    model: Any
+    clip: Any
+    vae: Any
+    clip_vision: Any
+    classifier: Classifier
+
+
+def register_folder() -> None:
+    """Makes models/mvg (and extra_model_paths) a model folder of the host, as every other kind of model has one."""
+    import folder_paths
+
+    folder_paths.add_model_folder_path("mvg", str(Path(folder_paths.models_dir) / "mvg"))
+
+
+def find_weights(part: str, domain: str = "chest_xray") -> Path:
+    """Path of one network's file; ValueError with the places searched where there is none."""
+    import folder_paths
+
+    name = FILES[part].format(domain=domain)
+    folders = []
+    if "mvg" in folder_paths.folder_names_and_paths:
+        folders = [Path(folder) / "embedded" for folder in folder_paths.get_folder_paths("mvg")]
+    for folder in [*folders, BUNDLED]:
+        if (folder / name).is_file():
+            return folder / name
+    raise ValueError(
+        f"embedded weights: {name} is missing. Put it into models/mvg/embedded, or restore it in "
+        f"models/embedded/weights of this extension (git checkout or a fresh clone brings it back)."
+    )
+
+
+def weight_files(domain: str) -> dict[str, Path]:
+    """The files ``load`` reads for a domain, by network."""
+    if domain not in DOMAINS:
+        raise ValueError(f"domain: got {domain!r}, want one of {', '.join(DOMAINS)}")
+    return {part: find_weights(part, domain) for part in LOADED}
+
+
+def load(domain: str) -> Embedded:
+    """Every embedded network of a domain, wrapped for the host's samplers, offloading and progress."""
+    files = weight_files(domain)
+    return Embedded(
+        load_model(files["unet"], files["vae"]),
+        load_clip(files["clip_text"]),
+        load_vae(files["vae"]),
+        load_clip_vision(files["clip_vision"]),
+        load_densenet(files["classifier"]),
+    )
+
+
+def _complete(path: Path, missing: list[str]) -> None:
+    if missing:
+        raise ValueError(f"{path.name}: got no tensor {missing[0]!r} ({len(missing)} missing), want what config names")
+
+
+def load_model(path: Path, vae_path: Path | None = None):
+    """A native MODEL: the host's SD-1.x UNet, epsilon prediction, SD's scaled-linear betas.
+
+    ``vae_path``: where the metadata keys latent_rgb_factors (and _bias) for the live preview are, if anywhere.
+    It runs in fp32: it is small, and inversion is exact only as far as the arithmetic is.
+    """
+    import comfy.latent_formats
+    import comfy.model_base
+    import comfy.model_management
+    import comfy.model_patcher
+    import comfy.supported_models
+
+    state, config, metadata = read_weights(path)
+    if vae_path is not None:
+        metadata = {**read_weights(vae_path)[2], **metadata}
+
+    class Latent(comfy.latent_formats.LatentFormat):
+        latent_channels = config["in_channels"]
+        scale_factor = 1.0
+        spacial_downscale_ratio = DOWNSCALE
+        latent_rgb_factors = json.loads(metadata.get("latent_rgb_factors", "null"))
+        latent_rgb_factors_bias = json.loads(metadata.get("latent_rgb_factors_bias", "null"))
+
+    class EmbeddedSD15(comfy.supported_models.SD15):
+        unet_config: dict = {}  # noqa: RUF012 - the host's class attributes
+        unet_extra_config: dict = {}  # noqa: RUF012
+        latent_format = Latent
+
+        def inpaint_model(self):
+            return False
+
+    shape = EmbeddedSD15(config)
+    shape.set_inference_dtype(torch.float32, None)
+    offload = comfy.model_management.unet_offload_device()
+    model = comfy.model_base.BaseModel(shape, model_type=comfy.model_base.ModelType.EPS, device=offload)
+    missing, _ = model.diffusion_model.load_state_dict({k: v.float() for k, v in state.items()}, strict=False)
+    _complete(path, missing)
+    return comfy.model_patcher.ModelPatcher(
+        model, load_device=comfy.model_management.get_torch_device(), offload_device=offload
+    )
+
+
+def expand_token_table(state: dict[str, torch.Tensor], vocabulary: int) -> dict[str, torch.Tensor]:
+    """The full token table [vocabulary, width] from ``token_ids``, ``token_rows`` and ``token_other``."""
+    state = dict(state)
+    if "token_ids" in state:
+        ids, rows, other = (state.pop(name) for name in ("token_ids", "token_rows", "token_other"))
+        table = other.expand(vocabulary, -1).clone()
+        table[ids.long()] = rows
+        state["text_model.embeddings.token_embedding.weight"] = table
+    return state
+
+
+def load_clip(path: Path):
+    """A native CLIP: the host's SD-1.x text tower and tokenizer at the width of the file."""
+    import comfy.sd
+    import comfy.sd1_clip
+    import comfy.supported_models_base
+    import folder_paths
+
+    state, config, _ = read_weights(path)
+    state = expand_token_table(state, config["vocab_size"])
+    tokenizer = functools.partial(comfy.sd1_clip.SDTokenizer, embedding_size=config["hidden_size"])
+    target = comfy.supported_models_base.ClipTarget(
+        functools.partial(comfy.sd1_clip.SD1Tokenizer, tokenizer=tokenizer), comfy.sd1_clip.SD1ClipModel
+    )
+    target.params = {
+        "clip_model": comfy.sd1_clip.SDClipModel,
+        "textmodel_json_config": dict(config),
+        "return_projected_pooled": False,
+    }
+    clip = comfy.sd.CLIP(target, embedding_directory=folder_paths.get_folder_paths("embeddings"))
+    missing, _ = clip.load_sd(state)
+    _complete(path, missing)
+    return clip
+
+
+def load_vae(path: Path):
+    """A native VAE: the host's AutoencoderKL, f = 8. It runs in fp32 for the sake of fine texture."""
+    import comfy.sd
+
+    state, config, _ = read_weights(path)
+    params = {"ddconfig": config["ddconfig"], "embed_dim": config["embed_dim"]}
+    state = {k: v.float() for k, v in state.items()}
+    vae = comfy.sd.VAE(sd=state, config={"params": params}, dtype=torch.float32)
+    _complete(path, [k for k in vae.first_stage_model.state_dict() if k not in state])
+    vae.latent_channels = config.get("embed_dim", LATENT_CHANNELS)
+    vae.downscale_ratio = vae.upscale_ratio = DOWNSCALE
+    return vae
+
+
+def load_clip_vision(path: Path):
+    """A native CLIP_VISION: the host's CLIP image tower at the size of the file."""
+    import comfy.clip_vision
+
+    state, config, _ = read_weights(path)
+    vision = comfy.clip_vision.ClipVisionModel(config)
+    missing, _ = vision.load_sd(state)
+    _complete(path, missing)
+    vision.config["name"] = config.get("name", path.stem)
+    return vision

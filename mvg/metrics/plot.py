@@ -1,0 +1,125 @@
+"""Pictures of a run: the curves of a progression and the contact sheet of its stages. No global plot state."""
+
+import math
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import torch
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+from torch import Tensor
+from torch.nn.functional import interpolate
+
+DPI = 100
+
+
+def _figure(width: int, height: int) -> Figure:
+    return Figure(figsize=(width / DPI, height / DPI), dpi=DPI, facecolor="white")
+
+
+def _pixels(figure: Figure) -> Tensor:
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    rgba = np.asarray(canvas.buffer_rgba())
+    return torch.from_numpy(rgba[..., :3].copy()).float() / 255
+
+
+def progression_plot(
+    conf: Mapping[str, Sequence[float]],
+    convergence: Sequence[float] = (),
+    clip_i: Sequence[float] = (),
+    *,
+    delta: float | None = None,
+    change_label: str = "RMS change of the latent",
+    title: str = "",
+    width: int = 900,
+    height: int = 600,
+) -> Tensor:
+    """Image [height, width, 3] in [0, 1] of the curves of a run (figure 7 and proposition 2).
+
+    conf: finding -> Conf of stages 0 .. N. convergence: |x_n - x_(n-1)| of stages 1 .. N, with the threshold delta;
+    change_label says what was measured. clip_i: similarity of stages 1 .. N with stage 0. An empty one has no panel.
+    """
+    figure = _figure(width, height)
+    panels = [name for name, curve in (("convergence", convergence), ("clip_i", clip_i)) if len(curve)]
+    grid = figure.add_gridspec(2 if panels else 1, max(len(panels), 1), height_ratios=[3, 2] if panels else None)
+    figure.set_layout_engine("constrained")
+    if title:
+        figure.suptitle(title, fontsize=13)
+
+    top = figure.add_subplot(grid[0, :])
+    for name, curve in conf.items():
+        top.plot(range(len(curve)), [float(v) for v in curve], marker="o", label=name)
+    top.axhline(0.5, color="0.6", linestyle="--", linewidth=1)
+    top.set(ylabel="Conf (probability)", ylim=(-0.03, 1.03), xlabel="stage n")
+    if conf:
+        top.legend(loc="best", fontsize=9)
+
+    for column, name in enumerate(panels):
+        axes = figure.add_subplot(grid[1, column])
+        curve = [float(v) for v in (convergence if name == "convergence" else clip_i)]
+        color = "tab:purple" if name == "convergence" else "tab:green"
+        axes.plot(range(1, len(curve) + 1), curve, marker="o", color=color)
+        axes.set(xlabel="stage n")
+        if name == "convergence":
+            axes.set(ylabel=f"{change_label}\n" r"$|x_n - x_{n-1}|$")
+            axes.set_ylim(bottom=0, top=None if any(curve) else 1)
+            if delta is not None:
+                axes.axhline(delta, color="tab:red", linestyle=":", label=f"δ = {delta:g}")
+                axes.legend(fontsize=9)
+        else:
+            axes.set(ylabel="CLIP-I with stage 0\n(cosine similarity)", ylim=(min(0.8, *curve) - 0.02, 1.01))
+    for axes in figure.axes:
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+        axes.grid(alpha=0.3)
+    return _pixels(figure)
+
+
+def _cells(images: Tensor, height: int, width: int) -> Tensor:
+    rgb = images.detach().cpu().float().expand(-1, -1, -1, 3).movedim(-1, 1)
+    return interpolate(rgb, (height, width), mode="bilinear", align_corners=False, antialias=True).movedim(1, -1)
+
+
+def contact_sheet(
+    stages: Tensor,
+    heat_maps: Tensor | None = None,
+    labels: Sequence[str] = (),
+    *,
+    columns: int = 7,
+    cell: int = 192,
+) -> Tensor:
+    """Image [H', W', 3] in [0, 1]: the stages [N + 1, H, W, 1 or 3] in even rows of at most `columns`.
+
+    heat_maps: [N, H, W, 3], that of stage n under stage n. labels: N + 1 short texts above the stages, by default
+    "stage n". cell: width of a picture in pixels; the height follows the images.
+    """
+    count, rows_high, cols_wide, channels = stages.shape
+    if count < 1 or channels not in (1, 3):
+        raise ValueError(f"stages: got {tuple(stages.shape)}, want [N + 1, H, W, C] with C = 1 or 3")
+    if heat_maps is not None and len(heat_maps) != count - 1:
+        raise ValueError(f"heat_maps: got {len(heat_maps)}, want {count - 1}, one a stage but the first")
+    labels = list(labels) or [f"stage {n}" for n in range(count)]
+    if len(labels) != count:
+        raise ValueError(f"labels: got {len(labels)}, want {count}, one a stage")
+
+    gap, strip = 8, 26
+    tall = max(1, round(cell * rows_high / cols_wide))
+    across = math.ceil(count / math.ceil(count / columns))
+    block = strip + tall + gap + (tall + gap if heat_maps is not None and count > 1 else 0)
+    width, height = across * (cell + gap) + gap, math.ceil(count / across) * block + gap
+    figure = _figure(width, height)
+    pictures = _cells(stages, tall, cell)
+    heats = _cells(heat_maps, tall, cell) if heat_maps is not None and count > 1 else None
+    placed = []
+    for n in range(count):
+        x, y = gap + n % across * (cell + gap), n // across * block + gap
+        centre = ((x + cell / 2) / width, 1 - (y + strip / 2) / height)
+        figure.text(*centre, labels[n], ha="center", va="center", fontsize=10)
+        placed.append((pictures[n], x, y + strip))
+        if heats is not None and n > 0:
+            placed.append((heats[n - 1], x, y + strip + tall + gap))
+    sheet = _pixels(figure)
+    for picture, x, y in placed:
+        sheet[y : y + tall, x : x + cell] = picture.clamp(0, 1)
+    return sheet

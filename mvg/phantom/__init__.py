@@ -1,0 +1,1 @@
+"""Procedural patients whose anatomy and disease are separate, so that the true future image is known."""

@@ -1,0 +1,65 @@
+"""Words of the phantom world: findings, severity bands and the caption grammar the embedded model is trained on."""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+DOMAIN = "chest_xray"
+FINDINGS = ("cardiomegaly", "edema", "pleural effusion", "consolidation")
+SIDED = ("pleural effusion", "consolidation")
+SIDES = ("left", "right", "bilateral")
+SEVERITY_BANDS = {"mild": (0.10, 0.40), "moderate": (0.40, 0.70), "severe": (0.70, 1.00)}
+PREFIX = "frontal chest x-ray"
+
+# Other words for the same thing, mixed into a share of the training captions.
+PREFIXES = (PREFIX, "chest x-ray", "chest radiograph", "PA chest x-ray")
+SYNONYMS = {
+    "cardiomegaly": ("cardiomegaly", "enlarged heart", "enlarged cardiac silhouette"),
+    "edema": ("edema", "pulmonary edema"),
+    "pleural effusion": ("pleural effusion", "effusion"),
+    "consolidation": ("consolidation", "airspace consolidation", "lung opacity"),
+}
+NORMAL = ("no finding", "normal", "clear lungs and normal heart")
+
+
+def severity_word(severity: float) -> str:
+    """Word of the band that ``severity`` in [0.1, 1] lies in."""
+    for word, (low, high) in SEVERITY_BANDS.items():
+        if low <= severity < high or severity == high == 1.0:
+            return word
+    raise ValueError(f"severity: got {severity}, want a value in [0.1, 1]")
+
+
+def band_centre(word: str) -> float:
+    """Middle of a severity band: the severity that a prompt with this word asks for."""
+    if word not in SEVERITY_BANDS:
+        raise ValueError(f"severity word: got {word!r}, want one of {', '.join(SEVERITY_BANDS)}")
+    low, high = SEVERITY_BANDS[word]
+    return (low + high) / 2
+
+
+def phrase(finding: str, severity: float, side: str, name: str | None = None) -> str:
+    """'severe left pleural effusion' and the like; ``side`` is the patient's and only used where it matters."""
+    words = [severity_word(severity)]
+    if finding in SIDED:
+        words.append(side)
+    return " ".join([*words, name or finding])
+
+
+def caption(severities: Mapping[str, float], sides: Mapping[str, str], rng: np.random.Generator | None = None) -> str:
+    """Caption of a phantom: canonical words, or with ``rng`` sometimes synonyms and a shuffled order.
+
+    severities: finding -> [0, 1]; values under 0.1 count as absent.
+    """
+    present = [f for f in FINDINGS if severities.get(f, 0.0) >= SEVERITY_BANDS["mild"][0]]
+    vary = rng is not None and rng.random() < 0.3
+    if rng is not None and vary:
+        rng.shuffle(present)
+        prefix = str(rng.choice(PREFIXES))
+        names = {f: str(rng.choice(SYNONYMS[f])) for f in present}
+        normal = str(rng.choice(NORMAL))
+    else:
+        prefix, names, normal = PREFIX, {}, NORMAL[0]
+    if not present:
+        return f"{prefix}, {normal}"
+    return ", ".join([prefix, *(phrase(f, severities[f], sides.get(f, ""), names.get(f)) for f in present)])

@@ -1,0 +1,179 @@
+"""Progressive image editing (PIE): one stage of the progression, and when the stages have converged."""
+
+import hashlib
+import math
+from collections.abc import Sequence
+from decimal import ROUND_HALF_UP, Decimal
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from .ddim import VP, Callback, Model, NonFiniteError, Process, ddim_denoise, ddim_invert
+from .roi import roi_blend
+
+MODES = ("ddim", "noise")
+
+
+def n_inverted(steps: int, gamma: float) -> int:
+    """k = gamma * steps to the nearest integer, halves up (0.29 of 50 gives 15; Python's round() would give 14).
+
+    steps: T >= 1. gamma: noise strength in [0, 1]. The released PIE code cuts the fraction off instead.
+    """
+    if steps != int(steps) or steps < 1:
+        raise ValueError(f"steps: got {steps}, want an integer >= 1")
+    if not 0 <= gamma <= 1:
+        raise ValueError(f"gamma: got {gamma}, want a number in [0, 1]")
+    return int((Decimal(str(float(gamma))) * int(steps)).quantize(Decimal(1), rounding=ROUND_HALF_UP))
+
+
+def sigmas_for(sigmas: Tensor, k: int, final: float | None = None) -> Tensor:
+    """The k + 1 lowest levels of a descending schedule: those that k steps of it run through.
+
+    final: another last level in place of the schedule's own. The host's schedules end at 0; diffusers' DDIM
+    (set_alpha_to_one = False) ends at sqrt((1 - a_0) / a_0), the model's lowest level. Inversion runs over `.flip(0)`.
+    """
+    if not 0 <= k <= len(sigmas) - 1:
+        raise ValueError(f"k: got {k}, want 0 to {len(sigmas) - 1}, the steps of the schedule")
+    cut = sigmas[len(sigmas) - 1 - k :].clone()
+    if final is not None:
+        if final < 0 or (k > 0 and final >= float(cut[-2])):
+            raise ValueError(f"final: got {final}, want a level >= 0 below the schedule's last step")
+        cut[-1] = final
+    return cut
+
+
+def stage_noise(shape: Sequence[int], seed: int, stage: int) -> tuple[Tensor, Tensor]:
+    """The two draws of a stage in mode "noise" (start, outside), each of `shape` [B, ...], on the CPU.
+
+    Row b depends on seed + b and the stage only: a row of a batch equals the run of it alone.
+    """
+    rows = []
+    for b in range(shape[0]):
+        key = hashlib.blake2b(f"{seed + b}/{stage}".encode(), digest_size=8).digest()
+        generator = torch.Generator().manual_seed(int.from_bytes(key, "big") >> 1)
+        rows.append(torch.randn((2, *shape[1:]), generator=generator))
+    both = torch.stack(rows, dim=1)
+    return both[0], both[1]
+
+
+def pie_noise_denoise(
+    model: Model,
+    x: Tensor,
+    sigmas: Tensor,
+    extra_args: dict[str, Any] | None = None,
+    callback: Callback | None = None,
+    disable: bool | None = None,
+    *,
+    original: Tensor,
+    noise_outside: Tensor,
+    mask: Tensor | None,
+    process: Process = VP,
+) -> Tensor:
+    """The k-diffusion sampler of the released PIE code: DDIM with the kept region pasted in.
+
+    Before every step but the first, x <- y * (1 - mask) + x * mask, y being `original` (the clean latent x_0) noised
+    with the one draw `noise_outside` to the level of the step. mask broadcasts to x, or None for no pasting.
+    """
+    if mask is None:
+        return ddim_denoise(model, x, sigmas, extra_args, callback, disable)
+    inside, kept, noise = mask.to(x), original.to(x), noise_outside.to(x)
+
+    def paste(i: int, state: Tensor, sigma: float) -> Tensor:
+        return state if i == 0 else process.add_noise(kept, noise, sigma) * (1 - inside) + state * inside
+
+    return ddim_denoise(model, x, sigmas, extra_args, callback, disable, before_step=paste)
+
+
+class Run(Protocol):
+    """Runs a k-diffusion sampler over `sigmas` with one model and one guidance, `options` being the sampler's own.
+
+    noise: added to the clean `latent` up to sigmas[0]; None where `latent` is already at that level. At the clean end
+    it takes and returns clean latents; at a noisy end what the two runs of a stage agree on (`direct_run`: the state
+    as the network sees it). Nodes run the samplers through the host's.
+    """
+
+    def __call__(
+        self, sampler: Any, latent: Tensor, noise: Tensor | None, sigmas: Tensor, **options: Any
+    ) -> Tensor: ...
+
+
+def direct_run(
+    model: Model, process: Process = VP, extra_args: dict[str, Any] | None = None, callback: Callback | None = None
+) -> Run:
+    """A `Run` over a bare model, without a host."""
+
+    def run(sampler: Any, latent: Tensor, noise: Tensor | None, sigmas: Tensor, **options: Any) -> Tensor:
+        first, last = float(sigmas[0]), float(sigmas[-1])
+        x = latent / process.scale(first) if noise is None else process.add_noise(latent, noise.to(latent), first)
+        return sampler(model, x, sigmas, extra_args, callback, **options) * process.scale(last)
+
+    return run
+
+
+def pie_stage(
+    x_prev: Tensor,
+    x_0: Tensor,
+    sigmas: Tensor,
+    *,
+    denoise: Run,
+    invert: Run | None = None,
+    mode: str = "ddim",
+    mask: Tensor | None = None,
+    beta_1: float = 0.01,
+    beta_2: float = 0.75,
+    refine: int = 0,
+    pairing: str = "upper",
+    noise: tuple[Tensor, Tensor] | None = None,
+    process: Process = VP,
+    stage: int | None = None,
+) -> Tensor:
+    """Latent x_n [B, C, h, w] from x_(n-1) and the original x_0 of the same shape (eq. 3, 5, 6).
+
+    sigmas: descending, from `sigmas_for`; a single level (k = 0) leaves x_(n-1) for the blend alone.
+    mode "ddim" (the paper): `invert` runs up, `denoise` runs down. mode "noise" (the released code): the draws
+    `noise` = (start, outside), see `stage_noise`; the noised original is pasted outside the mask in the loop.
+    mask: as many axes as x, broadcasting to it (`roi.latent_mask`); without one nothing is blended.
+    NonFiniteError names the stage, where given, and the step.
+    """
+    if mode not in MODES:
+        raise ValueError(f"mode: got {mode!r}, want one of {', '.join(MODES)}")
+    if x_prev.shape != x_0.shape:
+        raise ValueError(f"x_prev: got {tuple(x_prev.shape)}, want the shape of x_0, {tuple(x_0.shape)}")
+    x = x_prev
+    try:
+        if len(sigmas) > 1 and mode == "ddim":
+            if invert is None:
+                raise ValueError('invert: got nothing, want the run of the inversion in mode "ddim"')
+            up = invert(ddim_invert, x, None, sigmas.flip(0), refine=refine, pairing=pairing, process=process)
+            x = denoise(ddim_denoise, up, None, sigmas)
+        elif len(sigmas) > 1:
+            if noise is None:
+                raise ValueError('noise: got nothing, want the two draws of mode "noise"')
+            start, outside = noise
+            options = {"original": x_0, "noise_outside": outside, "mask": mask, "process": process}
+            x = denoise(pie_noise_denoise, x, start, sigmas, **options)
+    except NonFiniteError as error:
+        raise error if stage is None else NonFiniteError(f"stage {stage}, {error}") from error
+    return roi_blend(x, x_0, mask, beta_1, beta_2)
+
+
+def convergence_curve(states: Sequence[Tensor], norm: str = "rms") -> Tensor:
+    """[N] float64, entry n - 1 being the "rms" or "mean" over all elements of |x_n - x_(n-1)| (proposition 2).
+
+    states: x_0 .. x_N, tensors of one shape (or stacked along the first axis).
+    """
+    if norm not in ("rms", "mean"):
+        raise ValueError(f'norm: got {norm!r}, want "rms" or "mean"')
+    if len(states) < 1:
+        raise ValueError("states: got none, want x_0 at least")
+    changes = [(states[n + 1].double() - states[n].double()).abs() for n in range(len(states) - 1)]
+    values = [float(c.square().mean().sqrt() if norm == "rms" else c.mean()) for c in changes]
+    return torch.tensor(values, dtype=torch.float64)
+
+
+def stop_stage(curve: Tensor | Sequence[float], delta: float) -> int | None:
+    """The first stage n >= 1 whose change is below delta >= 0, or None where there is none (proposition 2)."""
+    if not delta >= 0 or math.isinf(delta):
+        raise ValueError(f"delta: got {delta}, want a finite number >= 0")
+    return next((n for n, change in enumerate(curve, start=1) if float(change) < delta), None)

@@ -1,0 +1,430 @@
+"""The language of reports, whatever the domain: sections, clauses, negation, doubt, severity, side, zone and trend.
+
+Negation follows the idea of NegEx (Chapman et al., J Biomed Inform 2001): a trigger word denies the findings after it up
+to a word or a clause that ends its scope.
+"""
+
+import re
+import unicodedata
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from .vocabulary import Vocabulary
+
+PRESENT, POSSIBLE, ABSENT, HISTORY = "present", "possible", "absent", "history"
+SEVERITIES = ("mild", "moderate", "severe")
+WORSENING, IMPROVING, STABLE = "worsening", "improving", "stable"
+
+
+@dataclass(frozen=True)
+class Mention:
+    """A finding named in a report: status, severity and side ("" where unsaid), zone, trend, and where it stands."""
+
+    finding: str
+    status: str
+    severity: str = ""
+    side: str = ""
+    zone: str = ""
+    trend: str = ""
+    section: str = ""
+    sentence: int = 0
+
+
+def _words(*patterns: str) -> re.Pattern[str]:
+    return re.compile(r"\b(?:" + "|".join(patterns) + r")\b")
+
+
+_HEADER = re.compile(
+    r"(?:^|(?<=[.;:\s]))(?P<name>(?:clinical |past |brief |medical )*(?:history|indications?|information|presentation|details|question)|"
+    r"reason for (?:exam\w*|study)|comparisons?|technique|exam(?:ination)?|procedure|view[s]?|recommendations?|"
+    r"findings?|impressions?|conclusions?|results?|report|summary|interpretation|assessment|opinion)\s*:",
+    re.IGNORECASE,
+)
+_ASIDE = re.compile(
+    r"histor|indication|information|presentation|details|question|reason|comparison|technique|procedure|view|recommend"
+)
+_SUMMARY = re.compile(r"impression|conclusion|summary|opinion|assessment")
+_SENTENCE = re.compile(r"(?<=[.!?])\s+(?=\S)|;\s*|\n\s*(?=[A-Z\d*•-])|\n\s*\n")
+
+_TERMINATOR = _words(
+    "but",
+    "however",
+    "although",
+    "though",
+    "except(?: for)?",
+    "apart from",
+    "aside from",
+    "other than",
+    "yet",
+    "whereas",
+    "while",
+    "nevertheless",
+    "despite",
+    "secondary to",
+    "which",
+    "in retrospect",
+)
+_PSEUDO = _words(
+    r"no (?:\w+ ){0,2}(?:change|increase|decrease|improvement|regression|resolution|progression)s?(?: in| of)?",
+    "no longer",
+    "not only",
+    r"no (?:sign|evidence) of (?:regression|resolution|improvement|change)",
+    "not (?:significantly |definitely )?changed",
+    r"without (?:\w+ )?(?:change|improvement|regression|resolution)s?(?: in| of)?",
+    "no doubt",
+    "not necessarily",
+)
+_NEGATION = _words(
+    "no",
+    "not",
+    "nor",
+    "neither",
+    "none",
+    "without",
+    "w/o",
+    "free (?:of|from)",
+    "clear of",
+    "negative for",
+    "absence of",
+    "absent",
+    "denie[sd]",
+    "denying",
+    "lack of",
+    "lacks?",
+    "never",
+    "ruled out for",
+    "rules out",
+    "exclud(?:es|ing)",
+    r"(?:interval |complete |full )?resolution of",
+    "resolved",
+    "cleared",
+    "fails? to (?:show|reveal|demonstrate)",
+)
+_NEGATION_AFTER = re.compile(
+    r"^\s*(?:[^.,;]{0,60}?\b(?:is|are|was|were|has|have|had|been|be|now)\s+)?(?:\w+ly\s+)?(?:(?:not|no longer)\s+"
+    r"(?:\w+ly\s+)?(?:seen|present|identified|visible|visuali[sz]ed|evident|demonstrated|detected|noted|apparent|appreciated|found|observed|shown)"
+    r"|ruled out|excluded|absent|resolved|cleared|disappeared|gone|unlikely)\b|^\s*:\s*(?:none|no|absent|negative)\b"
+)
+_DOUBT = _words(
+    "possibl[ey]",
+    "suspected",
+    "suspicious for",
+    "suspicion of",
+    "questionable",
+    "question of",
+    "query",
+    "concern(?:ing)? for",
+    "(?:can ?not|can't|could not|does not|not) (?:entirely |completely |fully |definitely )?(?:be )?(?:exclude|rule out)d?",
+    "(?:may|might|could) (?:also )?(?:represent|reflect|be|indicate|suggest)",
+    "differential(?: considerations?| diagnos[ei]s)?",
+    "equivocal",
+    "versus",
+    "vs",
+)
+_DOUBT_AFTER = re.compile(
+    r"^[^.;]{0,60}?\b(?:(?:can ?not|can't|could not|not) (?:be )?(?:entirely |completely |fully |definitely )?(?:be )?(?:excluded|ruled out)"
+    r"|(?:is|are|was|were|be) (?:also )?(?:possible|suspected|questionable|considered))\b|^ ?\?"
+)
+_HYPOTHESIS = re.compile(
+    r"\b(?:(?:to )?(?:rule out|r/o|exclude|evaluate for|assess for|look for|check for|screen for)|evaluation (?:of|for)|in case of|risk of|if)"
+    r"\s+(?:\S+\s+){0,4}$"
+)
+_PAST = re.compile(
+    r"\b(?:history of|h/o|hx of|previous(?:ly)?(?: treated| known)?|prior|past|old|remote|former|status post|s/p|after treatment of)"
+    r"\s+(?!exam|stud|film|radiograph|x-?ray|image|chest)(?:\S+\s+){0,3}$"
+)
+
+_GRADES = (
+    (
+        "mild",
+        _words(
+            "minimal(?:ly)?",
+            "trace",
+            "tiny",
+            "small",
+            "mild(?:ly)?",
+            "slight(?:ly)?",
+            "minor",
+            "subtle",
+            "faint(?:ly)?",
+            "early",
+            "borderline",
+            "discrete",
+            "low[- ]grade",
+            "upper limits? of normal",
+            "top[- ]normal",
+        ),
+    ),
+    ("moderate", _words("moderate(?:ly)?", "medium(?:[- ]sized)?")),
+    (
+        "severe",
+        _words(
+            "large",
+            "marked(?:ly)?",
+            "severe(?:ly)?",
+            "massive(?:ly)?",
+            "extensive(?:ly)?",
+            "diffuse(?:ly)?",
+            "gross(?:ly)?",
+            "huge",
+            "wide ?spread",
+            "considerabl[ey]",
+            "panlobar",
+            "complete",
+            "dense",
+            "big",
+            "significant(?:ly)?",
+            "substantial(?:ly)?",
+        ),
+    ),
+)
+_CHANGE_WORD = re.compile(
+    r"\s+(?:\w+\s+)?(?:improve\w*|regress\w*|increase\w*|decrease\w*|change\w*|resol\w+|progress\w*|recover\w*|worsen\w*|aeration)"
+)
+_LEFT = _words(
+    r"left(?:[- ]sided)?(?! (?:heart|ventric|atri|internal|subclav|arm|shoulder|chest tube))", "lul", "lll", "lingular?"
+)
+_RIGHT = _words(
+    r"right(?:[- ]sided)?(?! (?:heart|ventric|atri|internal|subclav|arm|shoulder|chest tube))", "rul", "rml", "rll"
+)
+_BOTH = _words(
+    "bilateral(?:ly)?",
+    "both",
+    "biapical",
+    "bibasal",
+    "bibasilar",
+    "bi[- ]?basilar",
+    "either side",
+    "all lung",
+    "throughout the lungs",
+    "diffuse lungs?",
+    "multilobar",
+    "panlobar",
+)
+_ZONES = (
+    ("upper", _words("upper", "apical", "apex", "apices", "biapical", "rul", "lul")),
+    ("middle", _words("mid(?:dle)?(?:[- ]?zones?)?", "lingular?", "rml", "perihilar")),
+    ("lower", _words("lower", "basal", "basilar", "bases?", "bibasal", "bibasilar", "retrocardiac", "rll", "lll")),
+)
+_TRENDS = (
+    (
+        WORSENING,
+        _words(
+            "wors\\w+",
+            "progress(?:ive|ed|ing|ion)",
+            "increas(?:ed|ing|e)",
+            "enlarging",
+            "deteriorat\\w+",
+            "new",
+            "developed",
+            "spread(?:ing)?",
+        ),
+    ),
+    (
+        IMPROVING,
+        _words(
+            "improv\\w+",
+            "decreas(?:ed|ing|e)",
+            "regress\\w+",
+            "resolving",
+            "declin\\w+",
+            "smaller",
+            "reced\\w+",
+            "clearing",
+        ),
+    ),
+    (STABLE, _words("stable", "stability", "unchanged", "no (?:\\w+ )?change", "persist\\w*")),
+)
+_UNCHANGED = re.compile(
+    r"\b(?:no|not|without)(?: \w+)? (?:change|increase|decrease|improve|regress|progress|worsen|resol)\w*|\bunchanged\b"
+)
+_VERB = _words(
+    "is",
+    "are",
+    "was",
+    "were",
+    "has",
+    "have",
+    "there",
+    "shows?",
+    "remains?",
+    "appears?",
+    "persists?",
+    "noted",
+    "seen",
+    "demonstrates?",
+    "with",
+)
+_LIST_END = _words("or", "nor", "and/or")
+
+
+def normalise(report: str) -> str:
+    """The report as plain text: compatible characters unified, dashes and quotes plain, spaces single; lines kept."""
+    text = unicodedata.normalize("NFKC", report)
+    text = re.sub(r"[\u2010-\u2015\u2212]", "-", text).replace("\u2019", "'")
+    return re.sub(r"[ \t\r\f\v]+", " ", text).strip()
+
+
+def sections(text: str) -> Iterator[tuple[str, str]]:
+    """(name, text) of every headed section in order, the text before the first header under the name ""."""
+    start, name = 0, ""
+    for match in _HEADER.finditer(text):
+        if body := text[start : match.start()].strip():
+            yield name, body
+        start, name = match.end(), match["name"].lower()
+    if body := text[start:].strip():
+        yield name, body
+
+
+def sentences(text: str) -> list[str]:
+    """The sentences of a text in lower case, line wraps undone; a new line that starts like a new item ends one too."""
+    return [" ".join(part.lower().split()) for part in _SENTENCE.split(text) if part and part.strip()]
+
+
+def is_aside(section: str) -> bool:
+    """Whether a section tells why the image was made or what else was done, not what it shows."""
+    return bool(_ASIDE.search(section))
+
+
+def is_summary(section: str) -> bool:
+    return bool(_SUMMARY.search(section))
+
+
+def read_sentence(sentence: str, words: Vocabulary, section: str = "", index: int = 0) -> list[Mention]:
+    """Every finding that a sentence (lower case, one line) names or denies, in order."""
+    spans = _spans(sentence, words)
+    breaks = [m.end() for m in _TERMINATOR.finditer(sentence)]
+    breaks = [b for b in breaks if not any(s < b <= e for s, e, _, _ in spans)]
+    out = []
+    for i, (start, end, finding, denied) in enumerate(spans):
+        clause = max([b for b in breaks if b <= start], default=0)
+        stop = min([b for b in breaks if b > end], default=len(sentence))
+        status = ABSENT if denied else _status(sentence, clause, start, end, stop, spans)
+        if denied or status == ABSENT:
+            out.append(Mention(finding, ABSENT, section=section, sentence=index))
+            continue
+        previous = max([e for s, e, _, _ in spans[:i] if e > clause], default=clause)
+        following = _following(sentence, spans, i, stop)
+        before, after = sentence[previous:start], sentence[end:following]
+        own = sentence[start:end]
+        sides = _near(before, own, after, _sides, first=previous == clause)
+        zones = _near(before, own, after, _zones, first=previous == clause)
+        out.append(
+            Mention(
+                finding,
+                status,
+                severity=_grade(before, own, after),
+                side=_one_side(sides) if finding in words.sided or finding not in words.regions else "",
+                zone=next(iter(zones)) if len(zones) == 1 else "",
+                trend=_trend(sentence[clause:stop]),
+                section=section,
+                sentence=index,
+            )
+        )
+    return out
+
+
+def _spans(sentence: str, words: Vocabulary) -> list[tuple[int, int, str, bool]]:
+    """(start, end, finding, denied) of the names in a sentence, the longest where two overlap, in order."""
+    found = [(m.start(), m.end(), name, False) for name, p in words.present.items() for m in p.finditer(sentence)]
+    found += [(m.start(), m.end(), name, True) for name, p in words.normal.items() for m in p.finditer(sentence)]
+    kept: list[tuple[int, int, str, bool]] = []
+    for span in sorted(found, key=lambda s: (s[0] - s[1], s[0])):
+        if all(span[1] <= other[0] or span[0] >= other[1] for other in kept):
+            kept.append(span)
+    return sorted(kept)
+
+
+def _status(sentence: str, clause: int, start: int, end: int, stop: int, spans) -> str:
+    before, own, after = sentence[clause:start], sentence[start:end], sentence[end:stop]
+    if _DOUBT_AFTER.search(after):
+        return POSSIBLE
+    if re.search(r"\bnot?\b", own) or _NEGATION_AFTER.search(after):
+        return ABSENT
+    hidden = _PSEUDO.sub(lambda m: "~" * len(m[0]), _DOUBT.sub(lambda m: "~" * len(m[0]), before))
+    triggers = list(_NEGATION.finditer(hidden))
+    if triggers and _in_scope(hidden[triggers[-1].end() :], own, after):
+        return ABSENT
+    if _HYPOTHESIS.search(before) or _PAST.search(before):
+        return HISTORY
+    if (
+        _DOUBT.search(before)
+        or before.rstrip().endswith("?")
+        or re.search(r"\b(?:borderline|top[- ]normal|upper limit)", own)
+    ):
+        return POSSIBLE
+    return PRESENT
+
+
+def _in_scope(between: str, own: str, after: str) -> bool:
+    """Whether a negation still holds after the words between it and a finding."""
+    pieces = re.split(r",| and (?=(?:there|the|a|an|with)\b)", between)
+    if len(pieces) == 1 and not re.search(r"\band\b", between):
+        return not re.search(r"\b(?:is|are|was|were|has|have|there)\b", between) or bool(
+            re.match(r"\s*(?:is|are|was|were|there)\b", between)
+        )
+    if _VERB.search(own):
+        return False
+    listed = bool(_LIST_END.search(re.split(r"\b(?:is|are|was|there)\b", " ".join(pieces[-1:]) + after)[0]))
+    for piece in pieces[1:]:
+        if _VERB.search(piece):
+            return False
+    last = re.split(r"\band\b", pieces[-1])[-1].strip()
+    starts = any(p.match(last) for _, p in (*_GRADES, *_TRENDS)) or any(p.match(last) for p in (_LEFT, _RIGHT, _BOTH))
+    return listed or not starts
+
+
+def _following(sentence: str, spans, i: int, stop: int) -> int:
+    """Where the words after a finding end: at the next one, unless the two are simply joined."""
+    end = spans[i][1]
+    for start, next_end, _, _ in spans[i + 1 :]:
+        if start >= stop:
+            break
+        if not re.fullmatch(r"[\s,/]*(?:and|or|with|and/or)?(?:\s+\w+)?\s*", sentence[end:start]):
+            return start
+        end = next_end
+    return stop
+
+
+def _sides(text: str) -> set[str]:
+    return {name for name, p in (("left", _LEFT), ("right", _RIGHT), ("bilateral", _BOTH)) if p.search(text)}
+
+
+def _zones(text: str) -> set[str]:
+    return {name for name, p in _ZONES if p.search(text)}
+
+
+def _one_side(sides: set[str]) -> str:
+    return "bilateral" if "bilateral" in sides or len(sides) > 1 else next(iter(sides), "")
+
+
+def _near(before: str, own: str, after: str, read, *, first: bool) -> set[str]:
+    """What ``read`` finds closest to a finding: in its own words, right before it, after it, further before it."""
+    segment = before.rsplit(",", 1)[-1]
+    direct = segment if first else re.split(r"\b(?:and|or|with)\b", segment)[-1]
+    if found := read(own) | read(direct):
+        return found
+    for piece in re.split(r",|\band (?=the )", after):
+        if re.search(r"\b(?:clear|normal|no|spared|sparing)\b", piece):
+            break
+        if found := read(piece):
+            return found
+    return read(before)
+
+
+def _trend(clause: str) -> str:
+    if _UNCHANGED.search(clause):
+        return STABLE
+    return next((name for name, p in _TRENDS if p.search(clause)), "")
+
+
+def _grade(before: str, own: str, after: str) -> str:
+    """The severity word nearest to a finding; of two that are joined ("mild to moderate") the higher."""
+    near = " ".join(re.split(r",|\band (?:a|an|the)\b", before)[-1].split()[-7:])
+    late = " ".join(re.split(r",? (?:and|with|in|at|of)\b", after)[0].split()[:5])
+    for text in (own, near, late):
+        rest = f" {own}" if text is near else ""
+        found = [n for n, p in _GRADES for m in p.finditer(text) if not _CHANGE_WORD.match(text[m.end() :] + rest)]
+        if found:
+            return max(found, key=SEVERITIES.index)
+    return ""

@@ -1,0 +1,223 @@
+"""The offline engine: rules that turn a report into a progression plan (section 4.1 without a language model)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ..phantom.captions import SEVERITY_BANDS, band_centre, phrase, severity_word
+from ..plan import NO_FINDING, Plan, Stage
+from .language import (
+    ABSENT,
+    HISTORY,
+    IMPROVING,
+    POSSIBLE,
+    PRESENT,
+    SEVERITIES,
+    STABLE,
+    Mention,
+    is_aside,
+    is_summary,
+    normalise,
+    read_sentence,
+    sections,
+    sentences,
+)
+from .vocabulary import Vocabulary, vocabulary
+
+MODES = ("terminal", "ladder")
+MAX_STAGES = 1000
+MAX_REPORT = 100_000
+
+
+@dataclass(frozen=True)
+class Observation:
+    """What a report says of one finding as a whole: present, possible or absent, severity, side, zone and trend."""
+
+    finding: str
+    status: str
+    severity: str = ""
+    side: str = ""
+    zone: str = ""
+    trend: str = ""
+    in_summary: bool = False
+    contradicted: bool = False
+
+    def words(self) -> str:
+        doubt = "possible" if self.status == POSSIBLE else ""
+        return " ".join(word for word in (doubt, self.severity, self.side, self.finding) if word)
+
+
+def read_report(report: str, domain: str) -> dict[str, Observation]:
+    """finding -> what the report says of it, in the order of first mention; findings never mentioned are left out.
+
+    Sections that tell why the image was made (indication, history, comparison) count only where the report has nothing
+    else. Mentions of the past and of what is to be ruled out do not count. A present finding outweighs a denied one.
+    Raises ValueError for an unknown domain and for a report that is no text, empty or over MAX_REPORT characters.
+    """
+    words = vocabulary(domain)
+    mentions = _mentions(_checked(report), words)
+    return {
+        name: _observe([m for m in mentions if m.finding == name])
+        for name in dict.fromkeys(m.finding for m in mentions)
+    }
+
+
+def recaption(
+    report: str,
+    domain: str,
+    stages: int,
+    mode: str = "terminal",
+    finding: str | None = None,
+    known: Sequence[str] | None = None,
+    *,
+    terminal: str = "severe",
+    strict: bool = True,
+) -> Plan:
+    """The plan of a report's finding getting worse over ``stages`` stages.
+
+    mode "terminal" (the paper): every stage has the prompt of the terminal state; "ladder": the words worsen from what
+    the report says to ``terminal``. finding: what progresses; None takes the most definite and most severe finding of
+    the report among ``known``, by default those of the domain. terminal: mild, moderate or severe. The severity of stage n
+    of N is the middle of the terminal word's band times n / N.
+    A report that says that all is normal gives a plan of "no finding". One that says nothing of the image, or names
+    only findings that are not known, is a ValueError where ``strict``, and "no finding" with a note otherwise.
+    Raises ValueError naming the argument: domain, report, stages, mode, terminal, finding.
+    """
+    words = vocabulary(domain)
+    known = tuple(words.known if known is None else known)
+    if isinstance(stages, bool) or not isinstance(stages, int) or not 0 <= stages <= MAX_STAGES:
+        raise ValueError(f"stages: got {stages!r}, want a whole number in 0..{MAX_STAGES}")
+    if mode not in MODES:
+        raise ValueError(f"mode: got {mode!r}, want one of {', '.join(MODES)}")
+    if terminal not in SEVERITY_BANDS:
+        raise ValueError(f"terminal: got {terminal!r}, want one of {', '.join(SEVERITY_BANDS)}")
+    if finding is not None and finding not in known:
+        raise ValueError(f"finding: got {finding!r}, want one of {', '.join(known)}")
+    text = _checked(report)
+    observed = read_report(report, domain)
+    present = [o for o in observed.values() if o.status in (PRESENT, POSSIBLE)]
+    notes = [
+        f"the report names {o.words()}, which the {domain} model does not draw; it is left out of the plan"
+        for o in present
+        if o.finding not in known
+    ]
+    candidates = [o for o in present if o.finding in known]
+    if finding is not None:
+        chosen = observed.get(finding, Observation(finding, ""))
+        if chosen.status not in (PRESENT, POSSIBLE):
+            said = "denies it" if chosen.status == ABSENT else "does not mention it"
+            notes.append(f"{finding} was asked for; the report {said}")
+            chosen = Observation(finding, chosen.status)
+    elif candidates:
+        chosen = max(candidates, key=_weight)
+    else:
+        return _no_finding(text, words, observed, present, known, stages, notes, strict)
+
+    side = ""
+    if chosen.finding in words.sided:
+        side = chosen.side or "bilateral"
+        if not chosen.side:
+            notes.append(f"the report gives no side for the {chosen.finding}; both sides are taken")
+    if chosen.status == POSSIBLE:
+        notes.append(f"the report is not sure of the {chosen.finding}")
+    if chosen.contradicted:
+        notes.append(f"the report both names and denies {chosen.finding}; it is taken as present")
+    if chosen.trend in (IMPROVING, STABLE):
+        notes.append(f"the report calls the {chosen.finding} {chosen.trend}; the plan simulates it getting worse")
+    if chosen.severity and SEVERITIES.index(chosen.severity) > SEVERITIES.index(terminal):
+        notes.append(f"the report already calls the {chosen.finding} {chosen.severity}, beyond the terminal {terminal}")
+    others = [o.words() for o in candidates if o.finding != chosen.finding]
+    if others:
+        notes.append(f"also in the report and not progressed: {', '.join(others)}")
+
+    last = band_centre(terminal)
+    region = _region(words, chosen, side)
+    plan = []
+    for n in range(1, stages + 1):
+        severity = last * n / stages
+        word = _rung(severity, chosen.severity, terminal) if mode == "ladder" else terminal
+        prompt = f"{words.prefix}, {phrase(chosen.finding, band_centre(word), side)}"
+        plan.append(Stage(prompt, chosen.finding, severity, region))
+    return Plan(domain, chosen.finding, side, tuple(plan), notes=tuple(notes))
+
+
+def _checked(report: str) -> str:
+    if not isinstance(report, str):
+        raise ValueError(f"report: got {type(report).__name__}, want text")
+    if len(report) > MAX_REPORT:
+        raise ValueError(f"report: got {len(report)} characters, want at most {MAX_REPORT}")
+    text = normalise(report)
+    if not text:
+        raise ValueError("report: got an empty text, want the words of a clinical report")
+    return text
+
+
+def _mentions(text: str, words: Vocabulary) -> list[Mention]:
+    parts = list(sections(text))
+    if any(not is_aside(name) for name, _ in parts):
+        parts = [(name, body) for name, body in parts if not is_aside(name)]
+    out: list[Mention] = []
+    index = 0
+    for name, body in parts:
+        for sentence in sentences(body):
+            out += read_sentence(sentence, words, name, index)
+            index += 1
+    return [m for m in out if m.status != HISTORY]
+
+
+def _observe(mentions: list[Mention]) -> Observation:
+    """One reading of all mentions of a finding: the most definite status wins and only its mentions say how and where."""
+    status = next(s for s in (PRESENT, POSSIBLE, ABSENT) if any(m.status == s for m in mentions))
+    own = [m for m in mentions if m.status == status]
+    sides = {m.side for m in own if m.side}
+    zones = {m.zone for m in own if m.zone}
+    return Observation(
+        finding=own[0].finding,
+        status=status,
+        severity=max((m.severity for m in own if m.severity), key=SEVERITIES.index, default=""),
+        side=next(iter(sides)) if len(sides) == 1 else "bilateral" if sides else "",
+        zone=next(iter(zones)) if len(zones) == 1 else "",
+        trend=next((m.trend for m in reversed(own) if m.trend), ""),
+        in_summary=any(is_summary(m.section) for m in own),
+        contradicted=status == PRESENT and any(m.status == ABSENT for m in mentions),
+    )
+
+
+def _weight(observation: Observation) -> tuple[bool, int, bool]:
+    grade = SEVERITIES.index(observation.severity) if observation.severity else 1
+    return observation.status == PRESENT, grade, observation.in_summary
+
+
+def _no_finding(text, words: Vocabulary, observed, present, known, stages: int, notes: list[str], strict: bool) -> Plan:
+    """A plan that leaves the image as it is, or the reason why the report gives none."""
+    wanted = f"pass finding=... ({', '.join(known)})"
+    if present:
+        if strict:
+            names = ", ".join(o.finding for o in present)
+            raise ValueError(f"report: names only {names}, which the {words.domain} model does not draw; {wanted}")
+    elif not observed and not any(words.clear.search(s) for _, body in sections(text) for s in sentences(body)):
+        if strict:
+            raise ValueError(f"report: says nothing of any finding of {words.domain} that the rules know; {wanted}")
+        notes.append(f"the report says nothing of any finding of {words.domain} that the rules know")
+    else:
+        notes.append(f"the report names no finding that the {words.domain} model draws as present")
+    stage = Stage(f"{words.prefix}, {NO_FINDING}", NO_FINDING, 0.0)
+    return Plan(words.domain, NO_FINDING, "", (stage,) * stages, notes=tuple(notes))
+
+
+def _region(words: Vocabulary, observation: Observation, side: str) -> str:
+    both = side == "bilateral"
+    place = words.regions[observation.finding].format(side="both" if both else side)
+    if "{side}" in words.regions[observation.finding]:
+        if observation.zone and observation.finding == "consolidation":
+            place += f"{'s' if both else ''}, {observation.zone} zone"
+        elif both:
+            place += "s"
+    return place
+
+
+def _rung(severity: float, start: str, terminal: str) -> str:
+    """The word of a stage of the ladder: never milder than the report's, never beyond the terminal one."""
+    word = severity_word(max(severity, SEVERITY_BANDS["mild"][0]))
+    if start:
+        word = max(word, start, key=SEVERITIES.index)
+    return min(word, terminal, key=SEVERITIES.index)

@@ -1,0 +1,165 @@
+"""The words that reports of a domain use for its findings."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from ..phantom import captions
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """What the rules know of one domain.
+
+    present: finding -> pattern of the words that name it. normal: finding -> pattern of words that deny it without a
+    negation ("heart size is normal"). known: findings that the domain's embedded model draws. sided: findings whose
+    caption gives a side. regions: finding -> its place, "{side}" where the side belongs. clear: the whole image is normal.
+    """
+
+    domain: str
+    prefix: str
+    present: Mapping[str, re.Pattern[str]]
+    normal: Mapping[str, re.Pattern[str]]
+    regions: Mapping[str, str]
+    clear: re.Pattern[str]
+    known: tuple[str, ...]
+    sided: tuple[str, ...]
+
+
+def _any(*patterns: str) -> re.Pattern[str]:
+    return re.compile(r"\b(?:" + "|".join(patterns) + r")\b")
+
+
+_HEART = r"(?:cardio[- ]?(?:mediastinal|pericardial)|cardiac|heart|mediastinal)(?: ?(?:and|/) ?mediastin\w+)?"
+_HEART_WORDS = rf"{_HEART}(?: (?:size|silhouette|shadow|contours?|diameter))*"
+_DEGREE = r"(?:not|no|stable and|stable but|unchanged and|mildly|slightly|minimally|moderately|markedly|severely|grossly|massively|significantly|borderline|stably|again|now|still)"
+_IS = r"(?:is|are|was|were|appears?|appeared|remains?|looks?|seems?|measures?)"
+_AIR = r"(?:air[- ]?space|alveolar|parenchymal|pulmonary|lung|lobar|interstitial|reticular)"
+_NOT_OPACITY = "".join(
+    f"(?<!{word} )"
+    for word in (
+        "calcified",
+        "metallic",
+        "lobulated",
+        "mediastinal",
+        "linear",
+        "rounded",
+        "mass-like",
+        "bony",
+        "osseous",
+        "retrosternal",
+    )
+)
+
+CHEST_XRAY = Vocabulary(
+    domain=captions.DOMAIN,
+    prefix=captions.PREFIX,
+    known=captions.FINDINGS,
+    sided=captions.SIDED,
+    present=MappingProxyType(
+        {
+            "cardiomegaly": _any(
+                r"cardiomegal\w+",
+                r"megalocardia",
+                r"(?:enlarged|enlarging|large|big|dilated|prominent|globular) (?:cardiac|heart|cardio[- ]?(?:mediastinal|pericardial))"
+                r"(?: (?:silhouette|shadow|size|contour))?",
+                r"(?:cardiac|heart) enlargement",
+                r"enlargement of the (?:cardiac|heart|cardiomediastinal)(?: (?:silhouette|shadow|size|contour))?",
+                r"increased (?:heart size|cardiothoracic ratio)",
+                rf"{_HEART_WORDS}:?(?: {_IS})?(?: {_DEGREE}| to be){{0,3}} (?:enlarged|increased|large|big|dilated|globular|prominent)"
+                r"(?: in size)?",
+                rf"{_HEART_WORDS}(?: {_IS})? (?:at the )?(?:borderline|upper limits? of normal|top[- ]normal)",
+                r"cardiothoracic ratio (?:is |of )?(?:(?:about|approximately|greater than|more than|over|>) ?)?(?:0?\.[5-9]\d*|[5-9]\d ?%)",
+            ),
+            "edema": _any(
+                r"(?<!ankle )(?<!pedal )(?<!leg )(?<!limb )(?<!peripheral )(?<!cerebral )(?<!brain )(?<!tissue )"
+                r"(?<!extremity )(?<!subcutaneous )(?<!facial )o?edema(?:tous)?",
+                r"(?:pulmonary|vascular|pulmonary (?:venous|vascular)|venous|perihilar|hilar|central) congestion",
+                r"congested (?:pulmonary )?(?:vessels|vasculature|hila)",
+                r"congestive (?:changes|pattern)",
+                r"(?:fluid|volume) overload",
+                r"(?:vascular |vessel )?cephali[sz]ation",
+                r"(?:vascular|upper lobe|blood flow) redistribution",
+                r"kerley(?:[- ]b)?(?: lines?)?",
+                r"cardiac decompensation",
+                r"(?:congestive )?heart failure",
+                r"chf",
+            ),
+            "pleural effusion": _any(
+                r"(?<!pericardial )(?<!joint )(?<!knee )(?:pleural )?effusions?",
+                r"pleural (?:fluid|liquid|collections?)",
+                r"h(?:ydro|(?:a?e)mo|ydropneumo)thorax",
+                r"empyema",
+                r"(?:blunt\w+|efface\w+|obliterat\w+|loss) of (?:the |both |bilateral |left |right ){0,3}(?:lateral |posterior )?"
+                r"costo[- ]?(?:phrenic|diaphragmatic) (?:angles?|recess(?:es)?|sulc(?:us|i))",
+                r"(?:costo[- ]?phrenic angles?|cp angles?) (?:is |are |appears? )?(?:mildly |slightly |not )?(?:blunted|effaced|obliterated|obscured)",
+                r"blunted (?:left |right |both )?costo[- ]?phrenic angles?",
+            ),
+            "consolidation": _any(
+                rf"(?:{_AIR} )?consolidat(?:ions?|ed|ive)(?: (?:opacit(?:y|ies)|changes?))?",
+                r"(?:broncho[- ]?)?pneumoni(?:as?|c)",
+                r"pneumonitis",
+                rf"{_NOT_OPACITY}(?<!nodular )(?:ground[- ]?glass )?opacity",
+                rf"{_NOT_OPACITY}(?:ground[- ]?glass )?(?:opacities|opacifications?)",
+                r"infiltrat(?:es?|ions?|ive)",
+                r"ground[- ]?glass",
+                r"ggos?",
+                rf"{_AIR} (?:shadow(?:s|ing)?|filling|condensations?)",
+                r"(?:air[- ]?space|alveolar|parenchymal) (?:disease|process)",
+                r"condensations?",
+                r"air[- ]bronchograms?",
+                r"haz(?:e|iness|y)",
+                r"ards",
+                r"acute respiratory distress syndrome",
+            ),
+            "atelectasis": _any(
+                r"atelecta(?:sis|ses|tic)(?: (?:changes?|bands?))?",
+                r"(?:lung|lobar|lobe) collapse",
+                r"collapse of the (?:\w+ ){0,3}(?:lung|lobe)",
+            ),
+            "pneumothorax": _any(r"(?<!hydro)pneumothora(?:x|ces|xes)", r"ptx"),
+        }
+    ),
+    normal=MappingProxyType(
+        {
+            "cardiomegaly": _any(
+                rf"{_HEART_WORDS}(?:(?: and| ,|,) (?:[a-z]+ ){{0,3}}(?:contours?|silhouette|vascularity|vasculature|mediastinum))?(?: {_IS})?"
+                rf"(?: \w+ly)? (?:within (?:the )?normal|normal|unremarkable|not enlarged|not dilated)",
+                rf"normal {_HEART_WORDS}",
+            ),
+            "edema": _any(
+                rf"pulmonary (?:vascularity|vasculature)(?: {_IS})?(?: \w+ly)? (?:within normal|normal|unremarkable)",
+                r"normal pulmonary (?:vascularity|vasculature)",
+            ),
+            "pleural effusion": _any(rf"costo[- ]?phrenic angles?(?: {_IS})? (?:clear|sharp|normal|preserved)"),
+            "consolidation": _any(rf"(?:both |the )?lungs?(?: fields?)?(?: {_IS})?(?: \w+ly)? clear", r"clear lungs?"),
+        }
+    ),
+    regions=MappingProxyType(
+        {
+            "cardiomegaly": "heart",
+            "edema": "lungs",
+            "pleural effusion": "{side} lung base",
+            "consolidation": "{side} lung",
+        }
+    ),
+    clear=_any(
+        r"no (?:\w+ ){0,3}(?:acute|active|significant|relevant|abnormal)\w*(?: \w+){0,3}",
+        r"no abnormalit(?:y|ies)",
+        r"no (?:\w+ )?(?:cardio[- ]?pulmonary|findings?)",
+        r"without (?:acute|active) (?:\w+ ){0,2}disease",
+        r"negative for acute",
+        r"(?:chest|lungs?|heart|cxr|x[- ]?ray|radiograph|film|thorax)\b[^.]{0,30}\b(?:normal|clear|unremarkable)",
+        r"(?:normal|clear|unremarkable) (?:frontal |pa |ap )?(?:chest|lungs?|heart|cxr|x[- ]?ray|radiograph|film)",
+    ),
+)
+
+VOCABULARIES = MappingProxyType({CHEST_XRAY.domain: CHEST_XRAY})
+
+
+def vocabulary(domain: str) -> Vocabulary:
+    """The vocabulary of a domain; ValueError names the domains there are."""
+    if domain not in VOCABULARIES:
+        raise ValueError(f"domain: got {domain!r}, want one of {', '.join(VOCABULARIES)}")
+    return VOCABULARIES[domain]

@@ -1,0 +1,98 @@
+"""The region of interest: masks, the blend of a stage (eq. 6) and of a clip (eq. 10)."""
+
+import torch
+from torch import Tensor
+from torch.nn.functional import interpolate
+
+CLIP_MODES = ("mean", "crossfade")
+
+
+def check_mask(mask: Tensor, image: Tensor) -> Tensor:
+    """The mask [B, H, W] for an image [B, H, W, C], unchanged; [H, W] gets its batch axis.
+
+    ValueError where the sizes differ, the batch is neither 1 nor the image's, or a value is outside [0, 1].
+    """
+    if image.ndim != 4:
+        raise ValueError(f"image: got {image.ndim} axes, want [B, H, W, C]")
+    if mask.ndim == 2:
+        mask = mask[None]
+    if mask.ndim != 3:
+        raise ValueError(f"mask: got {mask.ndim} axes, want [B, H, W]")
+    (batch, height, width), (images, image_height, image_width, _) = mask.shape, image.shape
+    if (height, width) != (image_height, image_width):
+        raise ValueError(
+            f"mask: got {width} x {height} pixels, want {image_width} x {image_height}, the size of the image"
+        )
+    if batch not in (1, images):
+        raise ValueError(f"mask: got {batch} masks, want 1 or {images}, one an image")
+    low, high = float(mask.min()), float(mask.max())
+    if not (low >= 0 and high <= 1):
+        raise ValueError(f"mask: got values from {low:g} to {high:g}, want them in [0, 1]")
+    return mask
+
+
+def resize_mask(mask: Tensor, height: int, width: int) -> Tensor:
+    """[B, H, W] -> [B, height, width], bilinear without antialiasing, soft values kept.
+
+    At a reduction of 8 that is the mean of the middle 2 x 2 of each 8 x 8 block, as in the released PIE code.
+    """
+    return interpolate(mask[:, None].float(), (height, width), mode="bilinear", align_corners=False)[:, 0]
+
+
+def latent_mask(mask: Tensor, latent: Tensor) -> Tensor:
+    """A mask [B, H, W] at the size of a latent [B, C, h, w] or [B, C, t, h, w]: [B, 1, (1,) h, w]."""
+    small = resize_mask(mask, latent.shape[-2], latent.shape[-1]).to(latent)
+    return small.reshape(len(small), *[1] * (latent.ndim - 3), *small.shape[1:])
+
+
+def pixel_mask(mask: Tensor, image: Tensor) -> Tensor:
+    """A mask [B, H, W] of an image [B, H, W, C] as [B, H, W, 1]. ValueError as `check_mask`."""
+    return check_mask(mask, image)[..., None].to(image)
+
+
+def roi_blend(x: Tensor, x_0: Tensor, mask: Tensor | None, beta_1: float, beta_2: float) -> Tensor:
+    """(b1 * (x - x0) + x0) * (1 - M) + (b2 * (x - x0) + x0) * M (eq. 6), latents or pixels alike.
+
+    x, x_0: one shape. mask in [0, 1]: as many axes, broadcasting (`latent_mask`, `pixel_mask`); None: x unblended.
+    beta_1, beta_2 in [0, 1]: how much of the change is kept outside and inside.
+    Where the weight of the change is 0 or 1 the result is x_0 or x bit for bit.
+    """
+    for name, beta in (("beta_1", beta_1), ("beta_2", beta_2)):
+        if not 0 <= beta <= 1:
+            raise ValueError(f"{name}: got {beta}, want a number in [0, 1]")
+    if x.shape != x_0.shape:
+        raise ValueError(f"x: got {tuple(x.shape)}, want the shape of x_0, {tuple(x_0.shape)}")
+    if mask is None:
+        return x
+    if mask.ndim != x.ndim or any(m not in (1, n) for m, n in zip(mask.shape, x.shape, strict=True)):
+        raise ValueError(f"mask: got {tuple(mask.shape)}, want sizes of 1 or those of x, {tuple(x.shape)}")
+    inside = mask.to(x)
+    weight = beta_1 * (1 - inside) + beta_2 * inside
+    x_0 = x_0.to(x)
+    return torch.where(weight == 0, x_0, torch.where(weight == 1, x, x_0 + weight * (x - x_0)))
+
+
+def clip_blend(frames: Tensor, first: Tensor, last: Tensor, mask: Tensor | None, mode: str = "mean") -> Tensor:
+    """A clip [K, H, W, C] between the stage images first and last [H, W, C] (eq. 10).
+
+    Between the ends a frame is background * (1 - M) + frame * M. mode "mean" (the paper): the background is
+    (first + last) / 2; "crossfade": it moves from first to last linearly, without a jump next to the ends.
+    mask: [1 or K, H, W] or [H, W] in [0, 1], None for the frames alone. The ends are first and last bit for bit.
+    """
+    if mode not in CLIP_MODES:
+        raise ValueError(f"mode: got {mode!r}, want one of {', '.join(CLIP_MODES)}")
+    if frames.ndim != 4 or len(frames) < 2:
+        raise ValueError(f"frames: got {tuple(frames.shape)}, want [K, H, W, C] with K >= 2")
+    for name, image in (("first", first), ("last", last)):
+        if image.shape != frames.shape[1:]:
+            raise ValueError(f"{name}: got {tuple(image.shape)}, want the shape of a frame, {tuple(frames.shape[1:])}")
+    first, last = first.to(frames), last.to(frames)
+    if mask is None:
+        blended = frames.clone()
+    else:
+        time = torch.linspace(0, 1, len(frames)).to(frames) if mode == "crossfade" else frames.new_tensor([0.5])
+        time = time.reshape(-1, 1, 1, 1)
+        inside = pixel_mask(mask, frames)
+        blended = (first * (1 - time) + last * time) * (1 - inside) + frames * inside
+    blended[0], blended[-1] = first, last
+    return blended

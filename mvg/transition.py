@@ -1,0 +1,61 @@
+"""From stages to a film: a walk in latent space between two stages, and the clips joined."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+WALKS = ("slerp", "linear")
+
+
+def _check_frames(frames: int) -> None:
+    if frames != int(frames) or frames < 2:
+        raise ValueError(f"frames: got {frames}, want an integer >= 2, both ends counted")
+
+
+def latent_walk(z_a: Tensor, z_b: Tensor, frames: int, mode: str = "slerp") -> Tensor:
+    """[frames, *shape] from z_a to z_b (one latent each, of one shape), both ends included bit for bit.
+
+    mode "linear": straight. "slerp": along the great arc, the whole latent taken as one vector, its length going
+    with it; parallel latents fall back to the straight line. ValueError: frames < 2, shapes that differ.
+    """
+    _check_frames(frames)
+    if mode not in WALKS:
+        raise ValueError(f"mode: got {mode!r}, want one of {', '.join(WALKS)}")
+    if z_a.shape != z_b.shape:
+        raise ValueError(f"z_b: got {tuple(z_b.shape)}, want the shape of z_a, {tuple(z_a.shape)}")
+    a, b = z_a.double(), z_b.double().to(z_a.device)
+    time = torch.linspace(0, 1, frames, dtype=torch.float64, device=a.device).reshape(-1, *[1] * a.ndim)
+    weight_a, weight_b = 1 - time, time
+    lengths = a.norm() * b.norm()
+    if mode == "slerp" and lengths > 0:
+        angle = torch.acos(((a * b).sum() / lengths).clamp(-1, 1))
+        if angle.sin() > 1e-6:
+            weight_a, weight_b = ((1 - time) * angle).sin() / angle.sin(), (time * angle).sin() / angle.sin()
+    walk = (weight_a * a + weight_b * b).to(z_a.dtype)
+    walk[0], walk[-1] = z_a, z_b
+    return walk
+
+
+def film_length(stages: int, frames: int) -> int:
+    """N * (K - 1) + 1 frames for N transitions of K frames: shared stage frames count once."""
+    _check_frames(frames)
+    return stages * (frames - 1) + 1
+
+
+def join_clips(clips: Sequence[Tensor], stages: Tensor) -> Tensor:
+    """N clips [K, H, W, C] between the stage images [N + 1, H, W, C] -> [N * (K - 1) + 1, H, W, C].
+
+    Frame n * (K - 1) is stage n bit for bit. N = 0: the one stage alone.
+    ValueError: K < 2, clips of different shapes, a number of stages that is not N + 1.
+    """
+    if stages.ndim != 4 or len(stages) != len(clips) + 1:
+        raise ValueError(f"stages: got {tuple(stages.shape)}, want [{len(clips) + 1}, H, W, C] for {len(clips)} clips")
+    parts = [stages[:1]]
+    for n, clip in enumerate(clips):
+        if clip.shape != clips[0].shape or clip.shape[1:] != stages.shape[1:]:
+            want = (len(clips[0]), *stages.shape[1:])
+            raise ValueError(f"clips: clip {n} is {tuple(clip.shape)}, want {want}")
+        _check_frames(len(clip))
+        parts += [clip[1:-1].to(stages), stages[n + 1 : n + 2]]
+    return torch.cat(parts)

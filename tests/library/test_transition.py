@@ -1,0 +1,69 @@
+"""transition.py: the walk between two latents and the joined film."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from mvgen.mvg.transition import film_length, join_clips, latent_walk
+
+
+@pytest.mark.parametrize("mode", ["slerp", "linear"])
+@pytest.mark.parametrize("frames", [2, 3, 16])
+def test_ends_are_exact(mode, frames):
+    a, b = torch.randn(2, 4, 8, 8, generator=torch.Generator().manual_seed(0))
+    walk = latent_walk(a, b, frames, mode)
+    assert walk.shape == (frames, 4, 8, 8) and walk.dtype == torch.float32
+    assert torch.equal(walk[0], a) and torch.equal(walk[-1], b)
+
+
+def test_linear_by_hand_and_slerp_on_the_circle():
+    a, b = torch.tensor([[[2.0, 0.0]]]), torch.tensor([[[0.0, 2.0]]])
+    assert latent_walk(a, b, 5, "linear")[1].flatten().tolist() == [1.5, 0.5]
+    angles = torch.linspace(0, math.pi / 2, 5)
+    arc = 2 * torch.stack([angles.cos(), angles.sin()], 1)
+    assert torch.allclose(latent_walk(a, b, 5).reshape(5, 2), arc, atol=1e-6)
+
+
+def test_slerp_equals_scipy_on_unit_vectors():
+    from scipy.spatial import geometric_slerp
+
+    a, b = torch.nn.functional.normalize(torch.randn(2, 12, generator=torch.Generator().manual_seed(2)).double(), dim=1)
+    want = geometric_slerp(a.numpy(), b.numpy(), np.linspace(0, 1, 9))
+    assert np.abs(latent_walk(a, b, 9).numpy() - want).max() <= 1e-12
+
+
+def test_degenerate_latents_walk_straight():
+    a = torch.randn(4, 4, 4, generator=torch.Generator().manual_seed(1))
+    for b in (a, 2 * a, -a, torch.zeros_like(a)):
+        assert torch.allclose(latent_walk(a, b, 3)[1], (a + b) / 2, atol=1e-6)
+    assert torch.isfinite(latent_walk(torch.zeros(4), torch.zeros(4), 3)).all()
+
+
+@pytest.mark.parametrize(("n", "k"), [(0, 16), (1, 2), (1, 16), (3, 2), (6, 16)])
+def test_film_has_its_length_and_exact_keyframes(n, k):
+    generator = torch.Generator().manual_seed(4)
+    stages = torch.rand(n + 1, 8, 6, 3, generator=generator)
+    clips = [torch.rand(k, 8, 6, 3, generator=generator) for _ in range(n)]
+    film = join_clips(clips, stages)
+    assert len(film) == film_length(n, k) == n * (k - 1) + 1
+    assert torch.equal(film[:: k - 1] if n else film, stages)
+    for i, clip in enumerate(clips):
+        assert torch.equal(film[i * (k - 1) + 1 : (i + 1) * (k - 1)], clip[1:-1])
+
+
+def test_errors_are_named():
+    z, stages = torch.zeros(4), torch.zeros(3, 2, 2, 3)
+    clip = torch.zeros(4, 2, 2, 3)
+    for call, message in (
+        (lambda: latent_walk(z, z, 1), "frames: got 1, want an integer >= 2"),
+        (lambda: latent_walk(z, z, 4, "cubic"), "mode"),
+        (lambda: latent_walk(z, z[:2], 4), "z_b"),
+        (lambda: film_length(3, 1), "frames: got 1"),
+        (lambda: join_clips([clip], stages), r"stages: got \(3, 2, 2, 3\), want \[2, H, W, C\] for 1 clips"),
+        (lambda: join_clips([clip, clip[:3]], stages), r"clip 1 is \(3, 2, 2, 3\), want \(4, 2, 2, 3\)"),
+        (lambda: join_clips([clip[:1], clip[:1]], stages), "frames: got 1"),
+        (lambda: join_clips([clip[:, :1], clip[:, :1]], stages), "clip 0"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            call()

@@ -1,0 +1,108 @@
+"""Trains the embedded CLIP vision tower by image-text contrast (Radford et al. 2021) for CLIP-I.
+
+Two thirds of each batch are phantoms with their captions; the rest are pictures that are no X-ray (checks, stripes,
+discs, clouds, noise) or X-rays turned, blurred or negated, with captions that say so. As with the public CLIP, most
+of the embedding therefore says what kind of picture it is, and less of it how ill the patient is. The logit scale
+is fixed at 10: a learned one would spread the phantoms without bound.
+"""
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from ..models.embedded import architecture
+from . import common, dataset, text
+from .diffusion import captions_of
+
+LOGIT_SCALE = 10.0
+PATTERNS = ("checkerboard", "horizontal stripes", "vertical stripes", "white disc", "dark disc", "clouds", "noise", "ramp")
+CHANGES = ("upside down", "turned left", "blurred", "negative")
+
+
+def pattern(kind: str, rng: np.random.Generator, size: int) -> np.ndarray:
+    """One picture [size, size] in [0, 1] that is no X-ray."""
+    y, x = np.mgrid[0:size, 0:size] / size
+    f, low, high = rng.integers(2, 12), rng.uniform(0, 0.4), rng.uniform(0.6, 1)
+    if kind == "checkerboard":
+        v = (np.floor(x * f) + np.floor(y * f)) % 2
+    elif kind == "horizontal stripes":
+        v = 0.5 + 0.5 * np.sin(2 * np.pi * f * y)
+    elif kind == "vertical stripes":
+        v = 0.5 + 0.5 * np.sin(2 * np.pi * f * x)
+    elif kind.endswith("disc"):
+        v = (np.hypot(x - rng.uniform(0.3, 0.7), y - rng.uniform(0.3, 0.7)) < rng.uniform(0.1, 0.35)).astype(float)
+        v = v if kind == "white disc" else 1 - v
+    elif kind == "clouds":
+        coarse = torch.from_numpy(rng.random((1, 1, 8, 8)))
+        v = F.interpolate(coarse, size=(size, size), mode="bicubic", align_corners=False)[0, 0].clamp(0, 1).numpy()
+    elif kind == "noise":
+        v = rng.random((size, size))
+    else:
+        angle = rng.uniform(0, 2 * np.pi)
+        v = 0.5 + 0.5 * (np.cos(angle) * (x - 0.5) + np.sin(angle) * (y - 0.5))
+    return low + (high - low) * v
+
+
+def changed(image: np.ndarray, kind: str) -> np.ndarray:
+    if kind == "upside down":
+        return image[::-1].copy()
+    if kind == "turned left":
+        return np.rot90(image).copy()
+    if kind == "negative":
+        return 1 - image
+    small = F.avg_pool2d(torch.from_numpy(image)[None, None], 8)
+    return F.interpolate(small, size=image.shape, mode="bilinear", align_corners=False)[0, 0].numpy()
+
+
+def network_input(images: torch.Tensor) -> torch.Tensor:
+    """[B, H, W] in [0, 1] -> [B, 3, H, W] with CLIP's statistics."""
+    mean = torch.tensor(architecture.CLIP_VISION["image_mean"])[:, None, None]
+    std = torch.tensor(architecture.CLIP_VISION["image_std"])[:, None, None]
+    return (images[:, None].repeat(1, 3, 1, 1) - mean) / std
+
+
+def contrast(image: torch.Tensor, words: torch.Tensor, same: torch.Tensor) -> torch.Tensor:
+    """Symmetric cross-entropy; pairs with equal captions (``same``) share the target."""
+    logits = LOGIT_SCALE * F.normalize(image, dim=-1) @ F.normalize(words, dim=-1).T
+    target = same / same.sum(dim=1, keepdim=True)
+    return 0.5 * (F.cross_entropy(logits, target) + F.cross_entropy(logits.T, target))
+
+
+def main() -> None:
+    options = common.arguments(__doc__, steps=1200, batch=96, rate=1e-3)
+    data = dataset.load(16000)
+    torch.manual_seed(options.seed)
+    vision, tower = architecture.build_clip_vision(), architecture.build_clip_text()
+    trainer = common.Trainer("clip", {"vision": vision, "text": tower}, options, decay=0.99)
+    size = architecture.IMAGE_SIZE
+
+    def loss(generator: torch.Generator, step: int) -> dict:
+        rng = np.random.default_rng([options.seed, step])
+        n = 2 * options.batch // 3
+        index = rng.integers(len(data["images"]), size=options.batch)
+        captions = captions_of(data["severities"][index[:n]], data["sides"][index[:n]], rng)
+        pictures = list(data["images"][index[:n]].astype(np.float32) / 255)
+        for i in index[n:]:
+            if rng.random() < 0.6:
+                kind = str(rng.choice(PATTERNS))
+                pictures.append(pattern(kind, rng, size).astype(np.float32))
+                captions.append(kind)
+            else:
+                kind = str(rng.choice(CHANGES))
+                pictures.append(changed(data["images"][i].astype(np.float32) / 255, kind))
+                captions.append(f"{kind} chest x-ray")
+        pixels = torch.from_numpy(np.stack(pictures))
+        pixels = pixels * (0.9 + 0.2 * torch.rand(len(pixels), 1, 1, generator=generator))
+        same = torch.tensor([[float(a == b) for b in captions] for a in captions])
+        image = vision(network_input(pixels).to(options.device)).image_embeds
+        words = tower(text.tokenise(captions).to(options.device)).text_embeds
+        return {"loss": contrast(image.float(), words.float(), same.to(options.device))}
+
+    trainer.fit(loss)
+    trainer.averaged()
+    path = common.WEIGHTS / architecture.FILES["clip_vision"]
+    architecture.save_weights(vision.state_dict(), architecture.CLIP_VISION, path)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,42 @@
+"""Token ids of captions as the host's SD1 tokenizer makes them: start, words, then end tokens up to 77."""
+
+from functools import lru_cache
+
+import torch
+
+from ..models.headless import host_folder
+
+START, END, LENGTH = 49406, 49407, 77
+
+
+@lru_cache(maxsize=1)
+def _tokenizer():
+    from transformers import CLIPTokenizer
+
+    return CLIPTokenizer.from_pretrained(host_folder() / "comfy" / "sd1_tokenizer")
+
+
+@lru_cache(maxsize=200_000)
+def _ids(caption: str) -> tuple[int, ...]:
+    ids = _tokenizer()(caption)["input_ids"][1:-1]
+    if len(ids) > LENGTH - 2:
+        raise ValueError(f"caption: {len(ids)} tokens, at most {LENGTH - 2} fit: {caption!r}")
+    return (START, *ids, *[END] * (LENGTH - 1 - len(ids)))
+
+
+def tokenise(captions: list[str]) -> torch.Tensor:
+    """[B, 77] int64."""
+    return torch.tensor([_ids(c) for c in captions])
+
+
+def seen(captions: list[str]) -> set[int]:
+    return {i for c in captions for i in _ids(c)}
+
+
+def vocabulary() -> set[int]:
+    """Every token a training caption can hold."""
+    from ..mvg.phantom import captions as words
+
+    texts = [*words.PREFIXES, *words.NORMAL, *words.SIDES, *words.SEVERITY_BANDS]
+    texts += [name for names in words.SYNONYMS.values() for name in names]
+    return seen(["", ","]) | seen(texts)
