@@ -20,6 +20,7 @@ FINDINGS = ("cardiomegaly", "edema", "pleural effusion", "consolidation")
 SIDES = ("left", "right", "bilateral")
 MIN_SIZE = 32
 _WORK = 128
+K1, K2, KI, TAU, KP = 0.4, 0.7, 0.5, 0.4, 0.06
 
 # Outline of a lung as (u, v): u from the mediastinum (0) to the chest wall (1), v from the apex (0) to the costophrenic
 # angle (1). The third column is how much the heart pushes the point towards the wall.
@@ -125,9 +126,11 @@ def _scores(numbers: np.ndarray, flat: np.ndarray) -> tuple[np.ndarray, np.ndarr
     contrast = np.zeros(outline.shape[:3])
     for reach in (0.02, 0.045):
         contrast += 0.5 * (_look(flat, outline - reach * normal) - _look(flat, outline + reach * normal))
-    inside_points = outline.mean(axis=2, keepdims=True) * 0.45 + outline * 0.55
-    inside = _look(flat, inside_points).mean(axis=(1, 2))
-    edge = np.clip(contrast, -0.8, 1.6).mean(axis=(1, 2))
+    middle = outline.mean(axis=2, keepdims=True)
+    inside = np.concatenate([_look(flat, middle + f * (outline - middle)) for f in (0.3, 0.6, 0.85)], axis=2).mean(axis=2)
+    width, height = numbers[:, 4:6] - numbers[:, 2:4], numbers[:, 7:9] - numbers[:, 6:7]
+    area = width * height / 0.23
+    edge = np.clip(contrast, -K1, K2).mean(axis=(1, 2))
     z = (numbers - _USUAL) / _SPREAD
     prior = (z**2).mean(axis=1)
     pairs = (
@@ -136,7 +139,8 @@ def _scores(numbers: np.ndarray, flat: np.ndarray) -> tuple[np.ndarray, np.ndarr
         (numbers[:, 2] - numbers[:, 3]) / 0.03,
     )
     prior = prior + sum(p**2 for p in pairs) / 10
-    return edge + 0.45 * inside - 0.06 * prior, edge
+    total = ((inside + TAU) * np.minimum(area, 1.5)).mean(axis=1)
+    return edge + KI * total - KP * prior, edge
 
 
 def _fit(flat: np.ndarray) -> tuple[np.ndarray, float]:

@@ -1,0 +1,93 @@
+"""The command line of ``demo``, and the checks that need nothing installed."""
+
+import argparse
+import math
+from pathlib import Path
+from typing import NoReturn
+
+from .errors import LaunchError, UsageError
+from .paths import EXAMPLES, OUTPUT, WEIGHTS, WORKFLOWS
+from .setup import check_disk
+
+DOMAIN = "chest_xray"
+SHARED_WEIGHTS = ("vae", "unet", "clip_text", "clip_vision")
+MAX_STAGES = 99
+MAX_SEED = 2**64 - 1
+MAX_REPORT_BYTES = 1_000_000
+RESULT_GB = 0.5
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse that ends in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(f"{message}. See: {self.prog} --help")
+
+
+def domains() -> list[str]:
+    """The domains that have a workflow."""
+    return sorted(file.stem.removeprefix("mvg_") for file in WORKFLOWS.glob("mvg_*.json"))
+
+
+def weight_files(domain: str) -> list[Path]:
+    return [WEIGHTS / f"{name}.safetensors" for name in (*SHARED_WEIGHTS, f"classifier.{domain}")]
+
+
+def add_demo_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--image", type=Path, metavar="FILE", help="PNG or JPEG to start from (default: the bundled one)"
+    )
+    parser.add_argument(
+        "--report", type=Path, metavar="FILE", help="clinical report as text (default: the bundled one)"
+    )
+    parser.add_argument("--mask", type=Path, metavar="FILE", help="region of interest, white, of the image's size")
+    parser.add_argument("--stages", type=int, default=6, metavar="N", help="progression stages (default: 6)")
+    parser.add_argument(
+        "--strength", type=float, default=0.5, metavar="G", help="noise strength gamma, 0 to 1 (default: 0.5)"
+    )
+    parser.add_argument("--seed", type=int, default=0, metavar="S", help="seed (default: 0)")
+    parser.add_argument("--domain", default=DOMAIN, metavar="D", help=f"kind of image (default: {DOMAIN})")
+    parser.add_argument(
+        "--out", type=Path, default=OUTPUT, metavar="FOLDER", help="where demo-TIME goes (default: output)"
+    )
+    parser.add_argument("--debug", action="store_true", help="show tracebacks and the whole output of tools")
+
+
+def check_demo(options: argparse.Namespace) -> None:
+    """Fill in the bundled files and raise UsageError or LaunchError for what can be seen to fail already."""
+    if not 1 <= options.stages <= MAX_STAGES:
+        raise UsageError(f"--stages is {options.stages}: give 1 to {MAX_STAGES}.")
+    if not (math.isfinite(options.strength) and 0 <= options.strength <= 1):
+        raise UsageError(f"--strength is {options.strength:g}: give a number from 0 to 1.")
+    if not 0 <= options.seed <= MAX_SEED:
+        raise UsageError(f"--seed is {options.seed}: give 0 to {MAX_SEED}.")
+    if options.domain not in domains():
+        raise UsageError(f"--domain is {options.domain!r}: known are {', '.join(domains()) or 'none'}.")
+    options.image = options.image or EXAMPLES / f"{options.domain}.png"
+    options.report = options.report or EXAMPLES / f"{options.domain}.txt"
+    for name in ("image", "report", "mask"):
+        path = getattr(options, name)
+        if path is not None and not path.is_file():
+            raise UsageError(f"--{name}: there is no file {path}. Give the path of an existing file.")
+    check_report(options.report)
+    missing = [file.name for file in weight_files(options.domain) if not file.is_file()]
+    if missing:
+        raise LaunchError(
+            f"weights are missing in {WEIGHTS}: {', '.join(missing)}. Restore them with git, or clone again."
+        )
+    if options.out.exists() and not options.out.is_dir():
+        raise UsageError(f"--out: {options.out} is no folder. Give another.")
+    check_disk(options.out.absolute(), RESULT_GB, "the result")
+
+
+def check_report(path: Path) -> None:
+    """Raise UsageError unless the file holds text."""
+    data = path.read_bytes()
+    if len(data) > MAX_REPORT_BYTES:
+        raise UsageError(
+            f"--report: {path} has {len(data)} bytes, at most {MAX_REPORT_BYTES} are read. Give the text alone."
+        )
+    if b"\0" in data:
+        raise UsageError(f"--report: {path} is no text file. Give the report as plain text.")
+    if not data.decode("utf-8-sig", errors="replace").strip():
+        raise UsageError(f"--report: {path} is empty. Give the clinical report as text.")

@@ -1,0 +1,34 @@
+"""``run.py test``: lint, types, library tests, host tests. The first step that fails ends it."""
+
+import subprocess
+import sys
+
+from .host import ensure_host, module_environment
+from .paths import PACKAGE, PACKAGE_PATH, PYTHON, ROOT
+from .setup import ensure_environment
+
+TYPED = ("mvg", "models", "nodes", "launch", "bench", "training")
+NO_TESTS_SELECTED = 5
+
+
+def test(pytest_arguments: list[str]) -> int:
+    ensure_environment()
+    environment = module_environment(ensure_host())
+    typed = [part for name in TYPED for part in ("-p", f"{PACKAGE}.{name}")]
+    steps = [
+        ("lint", ["ruff", "check", "."]),
+        ("format", ["ruff", "format", "--check", "."]),
+        ("types", ["mypy", *typed]),
+        ("library tests", ["pytest", "tests/library", *pytest_arguments]),
+        ("host tests", ["pytest", "tests/host", *pytest_arguments]),
+    ]
+    for name, module in steps:
+        print(f"--- {name}: {' '.join(module)}", flush=True)
+        path = {"MYPYPATH": str(PACKAGE_PATH)} if name == "types" else {}
+        status = subprocess.run([str(PYTHON), "-m", *module], cwd=ROOT, env=environment | path, check=False).returncode
+        if status == NO_TESTS_SELECTED and pytest_arguments:
+            continue
+        if status:
+            print(f"{name} failed", file=sys.stderr)
+            return 1
+    return 0

@@ -1,0 +1,66 @@
+"""The commands of run.py."""
+
+import argparse
+import os
+
+from . import arguments, module
+from .checks import test
+from .doctor import doctor
+from .guard import guarded
+from .host import ensure_host, package_environment
+from .paths import PACKAGE, PYTHON
+from .process import continue_in
+from .serve import serve
+from .setup import ensure_environment
+
+FOLDERS = {"bench": "bench", "train": "training"}
+
+
+def parser() -> argparse.ArgumentParser:
+    top = arguments.Parser(
+        prog="run.py", description="MVG: medical video generation for disease progression, in ComfyUI."
+    )
+    commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    demo = commands.add_parser("demo", help="image and report -> a folder with video, stages, plot and scores")
+    arguments.add_demo_options(demo)
+    serving = commands.add_parser("serve", help="ComfyUI with this extension, for the browser")
+    serving.add_argument("--port", type=int, metavar="P", help="port (default: 8188, or a free one)")
+    serving.add_argument("--listen", action="store_true", help="answer the whole network, not this machine alone")
+    serving.add_argument("--debug", action="store_true", help="show tracebacks and the whole output of tools")
+    for name, help_text in (
+        ("test", "lint, types and all tests; further arguments go to pytest"),
+        ("doctor", "a table of what is found and what is missing"),
+        ("bench", "bench NAME ...: measure something"),
+        ("train", "train NAME ...: make the embedded weights"),
+    ):
+        commands.add_parser(name, help=help_text)
+    return top
+
+
+def main(argv: list[str]) -> int:
+    return guarded(lambda: run(argv))
+
+
+def run(argv: list[str]) -> int:
+    command, rest = (argv[0], argv[1:]) if argv else ("", [])
+    if command == "test":
+        return test(rest)
+    if command in FOLDERS:
+        return module.run_module(FOLDERS[command], rest)
+    options = parser().parse_args(argv)
+    if getattr(options, "debug", False):
+        os.environ["MVG_DEBUG"] = "1"
+    if command == "demo":
+        return demo(options, rest)
+    if command == "serve":
+        return serve(options.port, options.listen)
+    return doctor()
+
+
+def demo(options: argparse.Namespace, argv: list[str]) -> int:
+    """Check what can be checked, set up, and go on inside .venv."""
+    arguments.check_demo(options)
+    ensure_environment()
+    ensure_host()
+    environment = package_environment() | {"PYTHONUNBUFFERED": "1"}
+    return continue_in(PYTHON, ["-m", f"{PACKAGE}.launch.demo", *argv], environment)

@@ -1,0 +1,70 @@
+"""The workflow of a demo: the API graph of the domain with the user's inputs set."""
+
+import copy
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..errors import LaunchError
+
+Graph = dict[str, dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a user asks for; files are names in the host's input folder."""
+
+    image: str
+    report: str
+    mask: str | None
+    stages: int
+    strength: float
+    seed: int
+    domain: str
+    folder: str
+
+
+def load(path: Path) -> Graph:
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def fill(template: Graph, request: Request) -> Graph:
+    """A copy of the graph with the request in it; LaunchError where the graph has no place for a value."""
+    graph = copy.deepcopy(template)
+    set_input(graph, "MVG_LoadEmbedded", "domain", request.domain)
+    set_input(graph, "MVG_LoadMedicalImage", "image", request.image)
+    set_input(graph, "MVG_LoadReport", "report", request.report)
+    set_input(graph, "MVG_Recaption", "domain", request.domain)
+    set_input(graph, "MVG_Recaption", "stages", request.stages)
+    set_input(graph, "MVG_PIELoop", "gamma", request.strength)
+    set_input(graph, "MVG_PIELoop", "seed", request.seed)
+    set_input(graph, "MVG_SaveTrajectory", "folder_prefix", request.folder)
+    if request.mask is not None:
+        use_mask(graph, request.mask)
+    return graph
+
+
+def set_input(graph: Graph, class_type: str, name: str, value: Any) -> None:
+    """Set a widget of every node of a class."""
+    nodes = [node for node in graph.values() if node["class_type"] == class_type]
+    if not nodes:
+        raise LaunchError(f"the workflow has no {class_type} node: restore workflows/api.")
+    for node in nodes:
+        node["inputs"][name] = value
+
+
+def use_mask(graph: Graph, name: str) -> None:
+    """Connect a mask file wherever the graph uses a mask, brought to the image's square in the image's own way."""
+    image = next(node for node in graph.values() if node["class_type"] == "MVG_LoadMedicalImage")
+    loader, channel = "mask_file", "mask_channel"
+    graph[loader] = {"class_type": "MVG_LoadMedicalImage", "inputs": {**image["inputs"], "image": name}}
+    graph[channel] = {"class_type": "ImageToMask", "inputs": {"image": [loader, 0], "channel": "red"}}
+    for node in graph.values():
+        if "mask" in node["inputs"] or node["class_type"] == "MVG_PIELoop":
+            node["inputs"]["mask"] = [channel, 0]
+
+
+def titles(graph: Graph) -> dict[str, str]:
+    """Node id -> what a user calls it."""
+    return {key: node.get("_meta", {}).get("title") or node["class_type"] for key, node in graph.items()}

@@ -1,0 +1,28 @@
+"""How long each part took."""
+
+import time
+
+WORTH_A_LINE = 0.05
+
+
+class Timing:
+    """Attributes the time since the last mark to a part; parts with the same name add up."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+        self._mark = time.monotonic()
+
+    def part(self, name: str, line: str | None) -> None:
+        """End a part of which ``line``, if any, is the progress line."""
+        now = time.monotonic()
+        seconds, self._mark = now - self._mark, now
+        self.seconds[name] = self.seconds.get(name, 0.0) + seconds
+        if line and seconds >= WORTH_A_LINE:
+            print(f"  {line}: {seconds:.1f} s", flush=True)
+
+    def table(self) -> None:
+        parts = [(name, seconds) for name, seconds in self.seconds.items() if seconds >= WORTH_A_LINE]
+        rows = [*parts, ("in all", sum(self.seconds.values()))]
+        width = max(len(name) for name, _ in rows)
+        for name, seconds in rows:
+            print(f"{name:{width}}  {seconds:6.1f} s", flush=True)

@@ -1,0 +1,23 @@
+"""``run.py bench NAME`` and ``run.py train NAME``: a module of bench/ or training/, run inside .venv."""
+
+from .errors import UsageError
+from .host import ensure_host, module_environment
+from .paths import PACKAGE, PYTHON, ROOT
+from .process import continue_in
+from .setup import ensure_environment
+
+
+def names(folder: str) -> list[str]:
+    """The modules of a folder that can be run: those that end in a ``__main__`` block."""
+    files = sorted((ROOT / folder).glob("*.py"))
+    return [file.stem for file in files if '__name__ == "__main__"' in file.read_text(encoding="utf-8")]
+
+
+def run_module(folder: str, arguments: list[str]) -> int:
+    known = names(folder)
+    if not arguments or arguments[0] not in known:
+        given = repr(arguments[0]) if arguments else "no name"
+        raise UsageError(f"{folder}: got {given}. Known: {', '.join(known) or 'none yet'}.")
+    ensure_environment()
+    environment = module_environment(ensure_host())
+    return continue_in(PYTHON, ["-m", f"{PACKAGE}.{folder}.{arguments[0]}", *arguments[1:]], environment)

@@ -1,0 +1,33 @@
+"""ComfyUI with our extension, for the browser."""
+
+from .errors import LaunchError, UsageError
+from .host import ensure_host
+from .server import LOOPBACK, Server, free_port, is_free, last_line
+from .setup import ensure_environment
+
+PORT = 8188
+
+
+def serve(port: int | None, listen: bool) -> int:
+    """Run until Ctrl-C. Without ``port`` it is 8188, or a free one where that is in use."""
+    address = "0.0.0.0" if listen else LOOPBACK
+    if port is not None and not 1 <= port <= 65535:
+        raise UsageError(f"--port is {port}: give 1 to 65535.")
+    if port is not None and not is_free(port, address):
+        raise UsageError(f"port {port} is in use. Stop what uses it, or choose another with --port.")
+    ensure_environment()
+    host = ensure_host()
+    if port is None:
+        port = PORT if is_free(PORT, address) else free_port()
+    print(f"starting ComfyUI {host.version} ({host.found_by}) ...", flush=True)
+    with Server(host, port, address) as server:
+        print(f"ComfyUI with MVG: {server.url}   (Ctrl-C stops it; log: {server.log})", flush=True)
+        if listen:
+            print("It listens on all network interfaces: anyone who reaches this machine can use it.", flush=True)
+        assert server.process is not None
+        try:
+            status = server.process.wait()
+            raise LaunchError(f"ComfyUI ended ({status}): {last_line(server.log)} Its log is {server.log}.")
+        except KeyboardInterrupt:
+            print("stopped", flush=True)
+            return 0

@@ -1,0 +1,117 @@
+"""A ComfyUI server of our own: started, waited for, and always stopped."""
+
+import json
+import socket
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+from .device import device_name
+from .errors import LaunchError
+from .host import Host
+from .paths import BASE, LOGS, PACKAGE, PYTHON
+from .process import clean_environment, own_group, stop_group
+
+LOOPBACK = "127.0.0.1"
+START_SECONDS = 600
+_direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind((LOOPBACK, 0))
+        return probe.getsockname()[1]
+
+
+def is_free(port: int, address: str = LOOPBACK) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((address, port))
+        except OSError:
+            return False
+    return True
+
+
+class Server:
+    """ComfyUI with this extension on ``port``; a context manager that stops it however the block ends."""
+
+    def __init__(self, host: Host, port: int, address: str = LOOPBACK):
+        self.host = host
+        self.port = port
+        self.address = address
+        self.url = f"http://{LOOPBACK}:{port}"
+        self.log = LOGS / f"server-{port}.log"
+        self.process: subprocess.Popen | None = None
+
+    def command(self) -> list[str]:
+        arguments = [str(PYTHON), str(self.host.path / "main.py"), "--listen", self.address, "--port", str(self.port)]
+        arguments += ["--disable-auto-launch", "--disable-api-nodes", "--base-directory", str(BASE)]
+        arguments += ["--database-url", "sqlite:///:memory:"]
+        return [*arguments, "--cpu"] if device_name() == "cpu" else arguments
+
+    def __enter__(self) -> "Server":
+        LOGS.mkdir(parents=True, exist_ok=True)
+        environment = clean_environment() | {"DO_NOT_TRACK": "1", "HF_HUB_OFFLINE": "1"}
+        with self.log.open("wb") as log:
+            self.process = subprocess.Popen(
+                self.command(),
+                cwd=self.host.path,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                **own_group(),  # type: ignore[call-overload]
+            )
+        try:
+            self._wait()
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *rest: object) -> None:
+        self.stop()
+        if kind is None:
+            self.log.unlink(missing_ok=True)  # kept only where it may say what went wrong
+
+    def stop(self) -> None:
+        if self.process is not None:
+            stop_group(self.process)
+            self.process = None
+
+    def get(self, path: str) -> Any:
+        with _direct.open(self.url + path, timeout=10) as answer:
+            return json.load(answer)
+
+    def _wait(self) -> None:
+        """Return once the server answers and knows our nodes; LaunchError when it ends or takes too long."""
+        assert self.process is not None
+        deadline = time.monotonic() + START_SECONDS
+        while time.monotonic() < deadline:
+            if self.process.poll() is not None:
+                raise LaunchError(f"ComfyUI ended while starting: {last_line(self.log)} The whole log is {self.log}.")
+            try:
+                self.get("/system_stats")
+                break
+            except (urllib.error.URLError, OSError, ValueError):
+                time.sleep(0.2)
+        else:
+            raise LaunchError(f"ComfyUI did not answer within {START_SECONDS} s. Its log is {self.log}.")
+        if not self.get("/object_info/MVG_PIELoop"):
+            raise LaunchError(f"ComfyUI could not load the MVG nodes: {load_failure(self.log)} Its log is {self.log}.")
+
+
+def last_line(log: Path, marker: str = "") -> str:
+    """The last line of a log that holds ``marker``, as a sentence."""
+    lines = [line.strip() for line in log.read_text(errors="replace").splitlines() if line.strip() and marker in line]
+    line = lines[-1] if lines else "it says nothing more"
+    return line if line.endswith(".") else line + "."
+
+
+def load_failure(log: Path) -> str:
+    """What the host says of our import: it names the folder before the error."""
+    return last_line(log, f"{PACKAGE}: ").partition(f"{PACKAGE}: ")[2] or "it says nothing more."

@@ -1,0 +1,140 @@
+"""What a run was made of: versions, models, parameters, prompts; no word of a report and no user's file name."""
+
+import datetime
+import functools
+import hashlib
+import platform
+import tomllib
+from pathlib import Path
+
+import comfy.model_management
+import folder_paths
+import torch
+
+from ..models.embedded import loader
+from .files import find_input
+
+# which of the host's model folders a widget of this name picks from
+MODEL_WIDGETS = {
+    "ckpt_name": "checkpoints",
+    "unet_name": "diffusion_models",
+    "lora_name": "loras",
+    "vae_name": "vae",
+    "clip_name": "text_encoders",
+    "clip_name1": "text_encoders",
+    "clip_name2": "text_encoders",
+    "clip_name3": "text_encoders",
+}
+
+
+@functools.cache
+def version() -> str:
+    """The extension's version, from its pyproject.toml."""
+    path = Path(__file__).parent.parent / "pyproject.toml"
+    if not path.is_file():
+        return "unknown"
+    return tomllib.loads(path.read_text(encoding="utf-8"))["project"]["version"]
+
+
+def sha256(path: Path) -> str:
+    stat = path.stat()
+    return _sha256(path, stat.st_mtime_ns, stat.st_size)
+
+
+@functools.lru_cache(maxsize=256)
+def _sha256(path: Path, *_) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def host_version() -> str:
+    try:
+        from comfyui_version import __version__
+    except ImportError:
+        return "unknown"
+    return __version__
+
+
+def record(prompt: dict, plan, states: torch.Tensor, folder: Path) -> dict:
+    """JSON-able provenance of a run. ``prompt`` is the host's graph, ``folder`` holds the files written so far."""
+    return {
+        "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "versions": {
+            "mvg": version(),
+            "comfyui": host_version(),
+            "torch": torch.__version__,
+            "python": platform.python_version(),
+        },
+        "device": str(comfy.model_management.get_torch_device()),
+        "input_image": hashlib.sha256((states[0].clamp(0, 1) * 255).round().byte().cpu().numpy().tobytes()).hexdigest(),
+        "stages": len(states) - 1,
+        "size": [states.shape[2], states.shape[1]],
+        "plan": None if plan is None else describe_plan(plan),
+        "seeds": seeds(prompt),
+        "parameters": parameters(prompt),
+        "models": models(prompt),
+        "files": {entry.name: sha256(entry) for entry in sorted(folder.iterdir())},
+    }
+
+
+def describe_plan(plan) -> dict:
+    stages = [{"prompt": stage.prompt, "severity": stage.severity} for stage in plan.stages]
+    return {
+        "domain": plan.domain,
+        "finding": plan.finding,
+        "side": plan.side,
+        "negative": plan.negative,
+        "stages": stages,
+    }
+
+
+def _ours(prompt: dict) -> dict[str, dict]:
+    return {key: node for key, node in prompt.items() if node.get("class_type", "").startswith("MVG_")}
+
+
+def seeds(prompt: dict) -> dict[str, int]:
+    found = {}
+    for key, node in prompt.items():
+        for name, value in node.get("inputs", {}).items():
+            if name in ("seed", "noise_seed") and isinstance(value, int):
+                found[f"{key} {node['class_type']}"] = value
+    return found
+
+
+def parameters(prompt: dict) -> dict[str, dict]:
+    """The widget values of our own nodes. A file of the input folder is given by the hash of its content."""
+    result = {}
+    for key, node in _ours(prompt).items():
+        values = {}
+        for name, value in node.get("inputs", {}).items():
+            if isinstance(value, bool | int | float):
+                values[name] = value
+            elif isinstance(value, str) and name in ("image", "report", "mask"):
+                values[name] = _content(value, name)
+            elif isinstance(value, str):
+                values[name] = value
+        result[key] = {"class_type": node["class_type"], **values}
+    return result
+
+
+def _content(name: str, what: str) -> str:
+    try:
+        return "sha256:" + sha256(find_input(name, what))
+    except (ValueError, OSError):
+        return "(not a file)"
+
+
+def models(prompt: dict) -> dict[str, str]:
+    """SHA-256 of every weight file that the graph names."""
+    found = {}
+    for node in prompt.values():
+        inputs = node.get("inputs", {})
+        if node.get("class_type") == "MVG_LoadEmbedded":
+            for path in loader.weight_files(inputs["domain"]).values():
+                found[f"embedded/{path.name}"] = sha256(path)
+        for name, value in inputs.items():
+            if name in MODEL_WIDGETS and isinstance(value, str):
+                path = folder_paths.get_full_path(MODEL_WIDGETS[name], value)
+                if path is not None:
+                    found[f"{MODEL_WIDGETS[name]}/{value}"] = sha256(Path(path))
+    return found

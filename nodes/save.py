@@ -1,0 +1,199 @@
+"""Everything of a run into one folder that appears complete or not at all."""
+
+import errno
+import json
+import os
+import re
+import shutil
+import uuid
+from fractions import Fraction
+from pathlib import Path
+
+import folder_paths
+import torch
+from comfy_api.latest import InputImpl, Types, io
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
+
+from ..mvg.metrics.plot import contact_sheet
+from . import provenance
+from .metrics import parse_scores
+from .types import Plan
+
+STATEMENT = "Simulated disease progression. Not a medical record and not for diagnosis."
+
+
+class SaveTrajectory(io.ComfyNode):
+    @classmethod
+    def define_schema(cls):
+        return io.Schema(
+            node_id="MVG_SaveTrajectory",
+            display_name="Save Trajectory",
+            category="MVG/save",
+            description="Writes video, stages, contact sheet, plot, scores and provenance of a run into one folder, "
+            "everything marked as synthetic. The report's words are never written.",
+            search_aliases=["save video", "export", "save progression", "provenance"],
+            is_output_node=True,
+            hidden=[io.Hidden.prompt],
+            inputs=[
+                io.Image.Input("states", tooltip="The stages, the input image first, from PIE Loop."),
+                io.String.Input(
+                    "folder_prefix",
+                    default="mvg/trajectory",
+                    tooltip="Folder inside ComfyUI's output folder; a number is added where it exists already.",
+                ),
+                io.Float.Input(
+                    "fps", default=8.0, min=0.1, max=120.0, step=0.1, tooltip="Pictures a second of the video."
+                ),
+                io.Image.Input("frames", optional=True, tooltip="The transition's frames; the stages where not given."),
+                io.Video.Input("video", optional=True, tooltip="A finished video, saved in place of the frames."),
+                Plan.Input("plan", optional=True, tooltip="The plan, whose prompts go into provenance.json."),
+                io.Image.Input("plot", optional=True, tooltip="From Progression Plot."),
+                io.Image.Input("difference", optional=True, tooltip="From Difference Map."),
+                io.String.Input("conf", optional=True, force_input=True, tooltip="Scores of Conf."),
+                io.String.Input("clip_i", optional=True, force_input=True, tooltip="Scores of CLIP-I."),
+                io.String.Input("curve", optional=True, force_input=True, tooltip="The curve of PIE Loop."),
+            ],
+            outputs=[
+                io.String.Output("folder", tooltip="The folder that was written, inside ComfyUI's output folder."),
+            ],
+        )
+
+    @classmethod
+    def validate_inputs(cls, folder_prefix: str) -> bool | str:
+        try:
+            output_folder(folder_prefix)
+        except ValueError as error:
+            return str(error)
+        return True
+
+    @classmethod
+    def execute(
+        cls,
+        states,
+        folder_prefix,
+        fps,
+        frames=None,
+        video=None,
+        plan=None,
+        plot=None,
+        difference=None,
+        conf=None,
+        clip_i=None,
+        curve=None,
+    ) -> io.NodeOutput:
+        for name, images in (("states", states), ("frames", frames), ("plot", plot), ("difference", difference)):
+            if images is not None and not torch.isfinite(images).all():
+                raise ValueError(f"{name}: got values that are not finite (NaN); nothing was saved")
+        given = {"conf": conf, "clip_i": clip_i, "curve": curve}
+        scores = {name: parse_scores(name, text) for name, text in given.items() if text}
+
+        def write(folder: Path) -> None:
+            save_video(folder / "video.mp4", states if frames is None else frames, video, fps)
+            for n, state in enumerate(states):
+                save_png(folder / f"stage_{n:02d}.png", state, n)
+            save_sheet(folder / "contact_sheet.png", states, scores.get("conf", {}))
+            if plot is not None:
+                save_png(folder / "plot.png", plot[0])
+            for n, image in enumerate(difference if difference is not None else [], start=1):
+                save_png(folder / f"difference_{n:02d}.png", image)
+            save_json(folder / "scores.json", {"synthetic": True, "statement": STATEMENT, **scores})
+            record = provenance.record(cls.hidden.prompt or {}, plan, states, folder)
+            save_json(folder / "provenance.json", {"synthetic": True, "statement": STATEMENT, **record})
+
+        folder = write_folder(folder_prefix, write)
+        subfolder = folder.relative_to(folder_paths.get_output_directory()).as_posix()
+        names = sorted(entry.name for entry in folder.iterdir())
+        shown = [name for name in names if name.startswith(("contact_sheet", "plot", "stage_"))]
+        images = [{"filename": name, "subfolder": subfolder, "type": "output"} for name in shown]
+        return io.NodeOutput(
+            subfolder, ui={"images": images, "mvg_trajectory": [{"subfolder": subfolder, "files": names}]}
+        )
+
+
+def output_folder(prefix: str) -> Path:
+    """The folder ``prefix`` names inside the host's output folder; ValueError where it leads out of it."""
+    parts = re.split(r"[\\/]+", prefix.strip())
+    bad = [p for p in parts if p in ("", ".", "..") or re.search(r'[<>:"|?*\x00-\x1f]', p) or p != p.strip(" .")]
+    if bad:
+        raise ValueError(f"folder_prefix: got {prefix!r}, want plain folder names separated by /")
+    root = Path(folder_paths.get_output_directory())
+    folder = root.joinpath(*parts)
+    if not Path(os.path.realpath(folder)).is_relative_to(os.path.realpath(root)):
+        raise ValueError(f"folder_prefix: {prefix!r} leads out of ComfyUI's output folder")
+    return folder
+
+
+def write_folder(prefix: str, write) -> Path:
+    """Calls ``write`` on a hidden folder and renames it when all is there; on an error nothing is left behind."""
+    wanted = output_folder(prefix)
+    partial = wanted.parent / f".{wanted.name}.{uuid.uuid4().hex[:8]}.partial"
+    try:
+        partial.mkdir(parents=True)
+        write(partial)
+        for number in range(1, 100_000):
+            folder = wanted if number == 1 else wanted.with_name(f"{wanted.name}_{number:05d}")
+            if folder.exists():
+                continue
+            try:
+                partial.rename(folder)
+            except OSError as error:
+                if error.errno in (errno.EEXIST, errno.ENOTEMPTY) or folder.exists():
+                    continue
+                raise
+            return folder
+        raise ValueError(f"folder_prefix: {prefix!r} exists 100,000 times already")
+    except OSError as error:
+        if error.errno == errno.ENOSPC:
+            raise ValueError(
+                "folder_prefix: the disk of ComfyUI's output folder is full; nothing was saved. Free some space."
+            ) from error
+        raise ValueError(f"folder_prefix: cannot write into ComfyUI's output folder ({error.strerror})") from error
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def to_pil(image: torch.Tensor) -> Image.Image:
+    """[H, W, C] in [0, 1] -> 8-bit picture, rounded to the nearest level."""
+    return Image.fromarray((image[..., :3].clamp(0, 1) * 255).round().to(torch.uint8).cpu().numpy())
+
+
+def png_marks(stage: int | None = None) -> PngInfo:
+    marks = PngInfo()
+    marks.add_text("Software", f"MVG {provenance.version()}")
+    marks.add_text("Synthetic", "input image, stage 0 of a simulation" if stage == 0 else "true")
+    marks.add_text("Comment", STATEMENT)
+    if stage is not None:
+        marks.add_text("Stage", str(stage))
+    return marks
+
+
+def save_png(path: Path, image: torch.Tensor, stage: int | None = None) -> None:
+    to_pil(image).save(path, pnginfo=png_marks(stage))
+
+
+def save_sheet(path: Path, states: torch.Tensor, conf: dict) -> None:
+    """All stages side by side, each under its number and, where known, its Conf."""
+    labels = ["input", *(f"stage {n}" for n in range(1, len(states)))]
+    for n, value in enumerate(conf.get("values", [])[: len(labels)]):
+        labels[n] += f"   Conf {value:.2f}"
+    save_png(path, contact_sheet(states, labels=labels))
+
+
+def save_json(path: Path, content: dict) -> None:
+    path.write_text(json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
+
+
+def save_video(path: Path, frames: torch.Tensor, video, fps: float) -> None:
+    """H.264 in MP4 through the host's video classes. Odd sides get their last row or column twice."""
+    if video is None:
+        odd = frames.shape[1] % 2, frames.shape[2] % 2
+        if any(odd):
+            frames = torch.nn.functional.pad(frames.movedim(-1, 1), (0, odd[1], 0, odd[0]), mode="replicate")
+            frames = frames.movedim(1, -1)
+        rate = Fraction(fps).limit_denominator(1000)
+        video = InputImpl.VideoFromComponents(
+            Types.VideoComponents(images=frames[..., :3], audio=None, frame_rate=rate)
+        )
+    marks = {"synthetic": True, "comment": STATEMENT, "software": f"MVG {provenance.version()}"}
+    video.save_to(str(path), format=Types.VideoContainer.MP4, codec=Types.VideoCodec.H264, metadata=marks)

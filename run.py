@@ -1,0 +1,14 @@
+"""Prepare everything and run: demo | test | serve | doctor | bench NAME | train NAME. Standard library only."""
+
+import sys
+
+if sys.version_info < (3, 11):
+    sys.exit(
+        "Python %d.%d is too old: Python 3.11 or newer is needed. Install one and start run.py with it."
+        % sys.version_info[:2]
+    )
+
+from launch.cli import main
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

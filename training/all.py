@@ -1,0 +1,29 @@
+"""Trains every embedded network in order, each in its own process: ``run.py train all``.
+
+A run that was stopped goes on where it was: finished parts are known by their last checkpoint, the current one
+resumes. ``--fresh`` forgets all of it first.
+"""
+
+import argparse
+import shutil
+import subprocess
+import sys
+
+from .common import RUNS
+
+PARTS = (("dataset",), ("vae",), ("diffusion",), ("classifier", "classifier"), ("classifier", "reader"), ("clip",))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="run.py train all", description=__doc__)
+    parser.add_argument("--fresh", action="store_true", help="start over: delete training/runs")
+    if parser.parse_args().fresh:
+        shutil.rmtree(RUNS, ignore_errors=True)
+    package = __package__ or "mvgen.training"
+    for module, *arguments in PARTS:
+        print(f"== {' '.join([module, *arguments])}", flush=True)
+        subprocess.run([sys.executable, "-m", f"{package}.{module}", *arguments], check=True)
+
+
+if __name__ == "__main__":
+    main()
