@@ -100,7 +100,8 @@ def trajectories(
     pixels = roi.pixel_mask(masks, images)
     k = pie.n_inverted(settings["steps"], settings["gamma"])
     sigmas = embedded.sigmas(settings["scheduler"], settings["steps"], k)
-    empty = embedded.text([""] * len(images))
+    negative, source = (embedded.text([getattr(plan, name) for plan in plans]) for name in ("negative", "source"))
+    decoded = embedded.decode(x_0)
     x, states = x_0, [images]
     for n in range(len(plans[0].stages)):
         cond = embedded.text([plan.stages[n].prompt for plan in plans])
@@ -108,8 +109,8 @@ def trajectories(
             x,
             x_0,
             sigmas,
-            invert=pie.direct_run(embedded.denoiser(empty, empty, 1.0)),
-            denoise=pie.direct_run(embedded.denoiser(cond, empty, settings["guidance"])),
+            invert=pie.direct_run(embedded.denoiser(source, source, 1.0)),
+            denoise=pie.direct_run(embedded.denoiser(cond, negative, settings["guidance"])),
             mode=settings["mode"],
             mask=inside,
             beta_1=settings["beta_1"],
@@ -120,11 +121,13 @@ def trajectories(
         )
         picture = embedded.decode(x)
         if settings["composite"]:
+            picture = roi.restore_detail(picture, images, decoded)
             picture = roi.roi_blend(picture, images, pixels, settings["beta_1"], 1.0)
         states.append(picture)
     return torch.stack(states)
 
 
+@torch.inference_mode()
 def score(embedded: Embedded, states: torch.Tensor, truth: torch.Tensor, masks: torch.Tensor, finding: str) -> list:
     """One row a patient: states [N + 1, B, H, W, 3], truth [B, H, W, 3], masks [B, H, W]."""
     stages, batch = states.shape[:2]

@@ -1,119 +1,133 @@
-"""How well the offline engine finds findings in real reports: precision and recall a finding.
+"""How well the offline engine finds findings in real reports: ``run.py bench recaption``.
 
-python -m mvgen.bench.recaption [--data DIR] [--errors]
-
-Three tables: Open-i reports against their own MeSH tags, the same reports against labels read by hand, and the
-clinical notes of the COVID image collection against labels read by hand (bench/recaption_labels.json; no report text
-is kept here). A finding counts where the report names it as present or possible. No machine tags: MeSH "major" only.
+Three tables of precision, recall and F1 a finding: the Open-i reports against their own MeSH terms ("major", put on
+by people), the same reports against labels read by hand, and the clinical notes of the COVID image collection
+against labels read by hand (recaption_labels.json; no report text is kept here). A finding counts where the report
+names it as present or possible. Below each table are the reports on which the two disagree.
 """
 
 import argparse
 import csv
 import json
 import xml.etree.ElementTree as ElementTree
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 
+from ..mvg.phantom.captions import FINDINGS
 from ..mvg.recaption import offline
 
-ROOT = Path(__file__).resolve().parent.parent
-DATA = ROOT.parent / "shared" / "data"
+DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 LABELS = Path(__file__).with_name("recaption_labels.json")
-FINDINGS = ("cardiomegaly", "edema", "pleural effusion", "consolidation", "atelectasis", "pneumothorax")
-MESH = (
-    ("cardiomegaly", "cardiomegaly"),
-    ("cardiac shadow/enlarged", "cardiomegaly"),
-    ("pulmonary edema", "edema"),
-    ("pulmonary congestion", "edema"),
-    ("pleural effusion", "pleural effusion"),
-    ("costophrenic angle/blunted", "pleural effusion"),
-    ("costophrenic angle/left/blunted", "pleural effusion"),
-    ("costophrenic angle/right/blunted", "pleural effusion"),
-    ("consolidation", "consolidation"),
-    ("airspace disease", "consolidation"),
-    ("pneumonia", "consolidation"),
-    ("infiltrate", "consolidation"),
-    ("opacity/lung", "consolidation"),
-    ("pulmonary atelectasis", "atelectasis"),
-    ("pneumothorax", "pneumothorax"),
-    ("hydropneumothorax", "pneumothorax"),
-)
+Counts = tuple[int, int, int]
+Pair = tuple[set[str], set[str]]
+
+# How the MeSH terms that stand for our findings begin.
+MESH = {
+    "cardiomegaly": ("cardiomegaly", "cardiac shadow/enlarged"),
+    "edema": ("pulmonary edema", "pulmonary congestion"),
+    "pleural effusion": (
+        "pleural effusion",
+        "costophrenic angle/blunted",
+        "costophrenic angle/left/blunted",
+        "costophrenic angle/right/blunted",
+        "hydropneumothorax",
+    ),
+    "consolidation": ("consolidation", "airspace disease", "pneumonia", "infiltrate", "opacity/lung"),
+}
 
 
 def openi_reports(data: Path) -> dict[str, tuple[str, set[str]]]:
-    """name -> (text with its section headers, findings by MeSH major tags) of the Open-i reports."""
+    """name -> (text with its section headers, findings by MeSH major terms) of the Open-i reports."""
     out = {}
     for path in sorted((data / "reports" / "openi_xml").glob("*.xml")):
         root = ElementTree.parse(path).getroot()
         text = "\n".join(f"{a.get('Label')}: {a.text.strip()}" for a in root.iter("AbstractText") if a.text)
-        tags = [(tag.text or "").lower() for tag in root.iterfind(".//MeSH/major")]
-        out[path.stem] = text, {finding for prefix, finding in MESH if any(t.startswith(prefix) for t in tags)}
+        terms = [(term.text or "").strip().lower() for term in root.iterfind(".//MeSH/major")]
+        out[path.stem] = text, {f for f, starts in MESH.items() if any(t.startswith(starts) for t in terms)}
     return out
 
 
 def clinical_notes(data: Path) -> dict[str, str]:
     """name of the image -> clinical note, of the chest X-rays of the manifest that have one."""
-    with (data / "manifest.csv").open(newline="", encoding="utf-8") as file:
+    manifest = data / "manifest.csv"
+    if not manifest.is_file():
+        return {}
+    with manifest.open(newline="", encoding="utf-8") as file:
         rows = [r for r in csv.DictReader(file) if r["domain"] == "cxr" and r["report_text"].strip()]
     return {Path(r["file"]).stem: r["report_text"] for r in rows}
 
 
 def positives(report: str) -> set[str]:
-    return {o.finding for o in offline.read_report(report, "chest_xray").values() if o.status != "absent"}
+    """The findings that the engine takes as present or possible, of those the embedded model draws."""
+    observed = offline.read_report(report, "chest_xray")
+    return {name for name, o in observed.items() if o.status != "absent"} & set(FINDINGS)
 
 
-def score(pairs: Iterable[tuple[set[str], set[str]]]) -> dict[str, tuple[int, int, int]]:
+def score(pairs: Iterable[Pair]) -> dict[str, Counts]:
     """finding -> (true positives, false positives, false negatives) of (found, wanted) pairs, and of "all"."""
     pairs = list(pairs)
-    out = {}
-    for name in FINDINGS:
-        both = sum(name in found and name in wanted for found, wanted in pairs)
-        out[name] = (
-            both,
-            sum(name in found for found, _ in pairs) - both,
-            sum(name in wanted for _, wanted in pairs) - both,
+    out = {
+        name: (
+            sum(name in found and name in wanted for found, wanted in pairs),
+            sum(name in found - wanted for found, wanted in pairs),
+            sum(name in wanted - found for found, wanted in pairs),
         )
-    out["all"] = tuple(sum(v[i] for v in out.values()) for i in range(3))  # type: ignore[assignment]
-    return out
+        for name in FINDINGS
+    }
+    both, extra, missed = (sum(counts[i] for counts in out.values()) for i in range(3))
+    return {**out, "all": (both, extra, missed)}
 
 
-def precision_recall(counts: tuple[int, int, int]) -> tuple[float, float]:
+def quality(counts: Counts) -> tuple[float, float, float]:
+    """Precision, recall and F1; NaN where nothing was found or nothing was to be found."""
     both, extra, missed = counts
-    return (both / (both + extra) if both + extra else 1.0), (both / (both + missed) if both + missed else 1.0)
+    nan = float("nan")
+    return (
+        both / (both + extra) if both + extra else nan,
+        both / (both + missed) if both + missed else nan,
+        2 * both / (2 * both + extra + missed) if both + extra + missed else nan,
+    )
 
 
-def evaluate(data: Path) -> dict[str, dict[str, tuple[set[str], set[str]]]]:
-    """table -> report name -> (found, wanted)."""
-    labels: Mapping[str, Mapping[str, list[str]]] = json.loads(LABELS.read_text(encoding="utf-8"))
-    openi = openi_reports(data)
+def evaluate(data: Path) -> dict[str, dict[str, Pair]]:
+    """table -> report name -> (found, wanted), of the reports that are in the folder."""
+    labels: dict[str, dict[str, list[str]]] = json.loads(LABELS.read_text(encoding="utf-8"))
+    by_hand = {name: set(found) & set(FINDINGS) for group in labels.values() for name, found in group.items()}
+    openi, notes = openi_reports(data), clinical_notes(data)
     found = {name: positives(text) for name, (text, _) in openi.items()}
-    notes = {n: positives(t) for n, t in clinical_notes(data).items() if n in labels["clinical_notes"]}
     return {
-        "Open-i, MeSH tags": {n: (found[n], tags) for n, (_, tags) in openi.items()},
-        "Open-i, by hand": {n: (found[n], set(labels["openi_xml"][n])) for n in openi if n in labels["openi_xml"]},
-        "clinical notes, by hand": {n: (f, set(labels["clinical_notes"][n])) for n, f in notes.items()},
+        "Open-i, MeSH terms": {name: (found[name], terms) for name, (_, terms) in openi.items()},
+        "Open-i, by hand": {name: (found[name], by_hand[name]) for name in openi if name in by_hand},
+        "clinical notes, by hand": {
+            name: (positives(text), by_hand[name]) for name, text in notes.items() if name in by_hand
+        },
     }
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])  # type: ignore[union-attr]
-    parser.add_argument("--data", type=Path, default=DATA, help="folder with reports/openi_xml and manifest.csv")
-    parser.add_argument("--errors", action="store_true", help="name the reports that are read wrongly")
-    args = parser.parse_args()
-    if not args.data.is_dir():
-        parser.error(f"--data: no folder {args.data}")
-    for table, reports in evaluate(args.data).items():
+def show(table: str, reports: dict[str, Pair]) -> None:
+    if not reports:
+        print(f"\n{table}: left out, there are none in the data folder")
+        return
+    print(f"\n{table}: {len(reports)} reports")
+    print(f"{'finding':<18}{'n':>4}{'tp':>4}{'fp':>4}{'fn':>4}  precision  recall    F1")
+    for name, counts in score(reports.values()).items():
+        both, extra, missed = counts
+        figures = ["-" if value != value else f"{value:.2f}" for value in quality(counts)]
         print(
-            f"\n{table}: {len(reports)} reports\n{'finding':<18}{'n':>4}{'tp':>4}{'fp':>4}{'fn':>4}  precision  recall"
+            f"{name:<18}{both + missed:>4}{both:>4}{extra:>4}{missed:>4}{figures[0]:>11}{figures[1]:>8}{figures[2]:>6}"
         )
-        for name, counts in score(reports.values()).items():
-            precision, recall = precision_recall(counts)
-            both, extra, missed = counts
-            print(f"{name:<18}{both + missed:>4}{both:>4}{extra:>4}{missed:>4}{precision:>11.2f}{recall:>8.2f}")
-        if args.errors:
-            for name, (found, wanted) in reports.items():
-                if found != wanted:
-                    print(f"  {name}: extra {sorted(found - wanted)}, missed {sorted(wanted - found)}")
+    for name, (found, wanted) in reports.items():
+        differences = [f"extra {f}" for f in sorted(found - wanted)] + [f"missed {f}" for f in sorted(wanted - found)]
+        if differences:
+            print(f"  {name}: {', '.join(differences)}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="run.py bench recaption", description=__doc__)
+    parser.add_argument("--data", type=Path, default=DATA, help="folder with reports/openi_xml and manifest.csv")
+    options = parser.parse_args()
+    for table, reports in evaluate(options.data).items():
+        show(table, reports)
 
 
 if __name__ == "__main__":

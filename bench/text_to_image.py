@@ -6,6 +6,7 @@ the reader, against the bands widened by 0.05.
 """
 
 import argparse
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -32,6 +33,7 @@ def requests(count: int) -> list[tuple[str, str | None, str]]:
     return out
 
 
+@torch.inference_mode()
 def main() -> None:
     parser = argparse.ArgumentParser(prog="run.py bench text_to_image", description=__doc__)
     parser.add_argument("--count", type=int, default=100)
@@ -41,11 +43,14 @@ def main() -> None:
     parser.add_argument("--out", type=Path, help="PNG of the first 25 draws")
     options = parser.parse_args()
     use_host()
+    import comfy.utils
+
     import nodes
 
     from ..models.densenet import load_densenet
     from ..models.embedded import loader
 
+    comfy.utils.set_progress_bar_enabled(sys.stderr.isatty())
     networks = loader.load("chest_xray")
     reader = load_densenet(loader.find_weights("reader"))
     empty = nodes.CLIPTextEncode().encode(networks.clip, "")[0]

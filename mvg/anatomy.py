@@ -1,7 +1,7 @@
 """Where a finding shows in a frontal chest X-ray: a soft prior region fitted to the image by classical means.
 
-The lung fields are found by fitting two outlines (ten numbers: centre, tilt, and where each lung begins and ends) to the
-image by the cross-entropy method: an outline is good where the image is darker just inside than just outside of it,
+The lung fields are found by fitting two outlines (ten numbers: centre, tilt, and where each lung begins and ends) to
+the image by the cross-entropy method: an outline is good where the image is darker just inside than just outside of it,
 where the inside is dark, and where the numbers are those of a usual chest. The fit is refined point by point along
 the outline's normals. Sides are the patient's: the patient's left is on the image's right.
 """
@@ -20,6 +20,9 @@ FINDINGS = ("cardiomegaly", "edema", "pleural effusion", "consolidation")
 SIDES = ("left", "right", "bilateral")
 MIN_SIZE = 32
 _WORK = 128
+MIN_QUALITY = 0.2
+BACKGROUND = 0.12  # of the image's range
+# weights of the fit: bounds of the contrast of a point, the inside's darkness, the prior
 K1, K2, KI, TAU, KP = 0.4, 0.7, 0.5, 0.4, 0.06
 
 # Outline of a lung as (u, v): u from the mediastinum (0) to the chest wall (1), v from the apex (0) to the costophrenic
@@ -46,9 +49,9 @@ _HIGH = np.array([0.64, 0.12, 0.14, 0.14, 0.52, 0.52, 0.32, 1.04, 1.04, 0.75])
 class Anatomy:
     """What was found in one image, arrays [H, W] float32 in [0, 1], boxes (x0, y0, x1, y1) in pixels.
 
-    right, left: the lung fields (the patient's sides). heart: heart and mediastinum between and below them.
+    right, left: the lung fields (the patient's sides). heart: the heart between and below them.
     fitted: False where the image does not look like a chest X-ray and the usual chest stands in. quality: mean contrast
-    across the outline, 0 for none. notes: sentences for the user.
+    across the outline, 0 for none.
     """
 
     right: np.ndarray
@@ -58,7 +61,6 @@ class Anatomy:
     left_box: tuple[int, int, int, int]
     fitted: bool
     quality: float
-    notes: tuple[str, ...] = ()
 
     @property
     def lungs(self) -> np.ndarray:
@@ -80,13 +82,12 @@ def _prepare(gray: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _body(small: np.ndarray) -> np.ndarray:
-    """The body: what is not dark background connected to the image's border."""
-    dark = (small < 0.08).astype(np.uint8)
-    count, labels = cv2.connectedComponents(dark, connectivity=4)
+    """The body: what is not dark background connected to the image's left, right or upper border."""
+    dark = cv2.morphologyEx((small < BACKGROUND).astype(np.uint8), cv2.MORPH_OPEN, np.ones((5, 5), np.uint8))
+    _, labels = cv2.connectedComponents(dark, connectivity=4)
     border = np.unique(np.concatenate([labels[0], labels[:, 0], labels[:, -1]]))
     body = ~np.isin(labels, border[border > 0])
-    body = cv2.morphologyEx(body.astype(np.uint8), cv2.MORPH_CLOSE, np.ones((5, 5), np.uint8))
-    return body.astype(bool) if body.mean() > 0.3 else np.ones_like(small, dtype=bool)
+    return body if body.mean() > 0.3 else np.ones_like(small, dtype=bool)
 
 
 def _outlines(numbers: np.ndarray) -> np.ndarray:
@@ -127,7 +128,9 @@ def _scores(numbers: np.ndarray, flat: np.ndarray) -> tuple[np.ndarray, np.ndarr
     for reach in (0.02, 0.045):
         contrast += 0.5 * (_look(flat, outline - reach * normal) - _look(flat, outline + reach * normal))
     middle = outline.mean(axis=2, keepdims=True)
-    inside = np.concatenate([_look(flat, middle + f * (outline - middle)) for f in (0.3, 0.6, 0.85)], axis=2).mean(axis=2)
+    inside = np.concatenate([_look(flat, middle + f * (outline - middle)) for f in (0.3, 0.6, 0.85)], axis=2).mean(
+        axis=2
+    )
     width, height = numbers[:, 4:6] - numbers[:, 2:4], numbers[:, 7:9] - numbers[:, 6:7]
     area = width * height / 0.23
     edge = np.clip(contrast, -K1, K2).mean(axis=(1, 2))
@@ -160,7 +163,7 @@ def _fit(flat: np.ndarray) -> tuple[np.ndarray, float]:
 
 
 def _refine(outline: np.ndarray, flat: np.ndarray, rounds: int = 4, reach: float = 0.05) -> np.ndarray:
-    """Moves the points of outlines [2, P, 2] along their normals to the strongest step from dark to bright, smoothly."""
+    """Moves the points of outlines [2, P, 2] along their normals to the strongest step to brighter, smoothly."""
     start = outline
     offsets = np.linspace(-reach, reach, 21)
     for _ in range(rounds):
@@ -181,3 +184,148 @@ def _refine(outline: np.ndarray, flat: np.ndarray, rounds: int = 4, reach: float
         length = np.linalg.norm(drift, axis=-1, keepdims=True)
         outline = start + drift * np.minimum(1, 0.08 / (length + 1e-9))
     return outline
+
+
+def locate(image: Tensor) -> Anatomy:
+    """Lung fields and heart of the first picture of [B, H, W, C] in [0, 1], a frontal chest X-ray.
+
+    Equal images give equal results. ValueError for other shapes, sides below 32 pixels and values that are not finite.
+    """
+    if image.ndim != 4:
+        raise ValueError(f"image: got {image.ndim} axes, want [B, H, W, C]")
+    height, width = image.shape[1:3]
+    if min(height, width) < MIN_SIZE:
+        raise ValueError(f"image: got {width} x {height} pixels, want at least {MIN_SIZE} x {MIN_SIZE}")
+    gray = image[0].detach().to("cpu", torch.float32).mean(dim=-1).numpy()
+    if not np.isfinite(gray).all():
+        raise ValueError("image: got values that are not finite (NaN)")
+    flat, _ = _prepare(gray)
+    numbers, quality = _fit(flat)
+    fitted = quality >= MIN_QUALITY
+    outline = _refine(_outlines(numbers)[0], flat) if fitted else _outlines(_USUAL)[0]
+    right, left = (_whole(_fill(points, height, width)) for points in outline)
+    return Anatomy(
+        right, left, _heart(outline, height, width), _box(outline[0], height, width), _box(outline[1], height, width),
+        fitted, quality,
+    )  # fmt: skip
+
+
+def _fill(points: np.ndarray, height: int, width: int, soft: float = 0.006) -> np.ndarray:
+    """The inside of a polygon [P, 2] in image fractions as [height, width] with an edge ``soft`` image sides wide."""
+    canvas = np.zeros((height, width), np.uint8)
+    pixels = np.round((points * (width, height) - 0.5) * 16).astype(np.int32)
+    cv2.fillPoly(canvas, [pixels], 255, cv2.LINE_AA, shift=4)
+    return cv2.GaussianBlur(canvas.astype(np.float32) / 255, (0, 0), max(soft * min(height, width), 0.5))
+
+
+def _whole(lung: np.ndarray) -> np.ndarray:
+    """A lung field without the slivers that a crossing outline leaves."""
+    radius = max(1, round(0.03 * min(lung.shape)))
+    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1))
+    return cv2.morphologyEx(lung, cv2.MORPH_OPEN, kernel)
+
+
+def _box(points: np.ndarray, height: int, width: int) -> tuple[int, int, int, int]:
+    (x0, y0), (x1, y1) = (points * (width, height)).min(axis=0), (points * (width, height)).max(axis=0)
+    return max(0, int(x0)), max(0, int(y0)), min(width, int(np.ceil(x1))), min(height, int(np.ceil(y1)))
+
+
+def _heart(outline: np.ndarray, height: int, width: int) -> np.ndarray:
+    """The heart as the ellipse that fits between the lungs' medial outlines over the lower half of the chest."""
+    right, left = outline
+    top, base = (min(r, q) for r, q in ((right[:, 1].min(), left[:, 1].min()), (right[:, 1].max(), left[:, 1].max())))
+    level = top + 0.72 * (base - top)
+    inner_right, inner_left = (_medial(points, level, side) for points, side in ((right, -1), (left, 1)))
+    middle, half = 0.5 * (inner_right + inner_left), 0.5 * (inner_left - inner_right)
+    angle = np.linspace(0, 2 * np.pi, 48, endpoint=False)
+    reach = 0.26 * (base - top)
+    ellipse = np.stack([middle + half * np.cos(angle), level + reach * np.sin(angle)], axis=1)
+    return _fill(ellipse, height, width)
+
+
+def _medial(points: np.ndarray, level: float, side: int) -> float:
+    """x of the outline's medial border at a height; side -1 is the lung on the image's left."""
+    near = points[np.abs(points[:, 1] - level) < 0.08]
+    near = points if len(near) == 0 else near
+    return float(near[:, 0].max() if side < 0 else near[:, 0].min())
+
+
+def roi(anatomy: Anatomy, finding: str, side: str = "") -> np.ndarray:
+    """Where a finding shows, [H, W] float32 in [0, 1] with soft edges.
+
+    Effusion: the lower part of the side's lung with its costophrenic angle. Consolidation: the side's lung. Edema and
+    "no finding": both lungs with the hila between them. Cardiomegaly: the heart and where it grows to.
+    side: "left", "right" (the patient's), "bilateral" or "" for both. ValueError for other words.
+    """
+    if finding not in (*FINDINGS, NO_FINDING):
+        raise ValueError(f"finding: got {finding!r}, want one of {', '.join((*FINDINGS, NO_FINDING))}")
+    if side not in (*SIDES, ""):
+        raise ValueError(f"side: got {side!r}, want one of {', '.join(SIDES)} or none")
+    height, width = anatomy.right.shape
+    lungs = {"right": anatomy.right, "left": anatomy.left}
+    sides = [side] if side in lungs else ["right", "left"]
+    region = np.zeros((height, width), np.float32)
+    if finding == "cardiomegaly":
+        # the heart grows to the patient's left and down most of all
+        near, far = _grow(anatomy.heart, 0.08), _shifted(_grow(anatomy.heart, 0.09), 0.09)
+        region = np.maximum(near, far)
+        top = min(anatomy.right_box[1], anatomy.left_box[1])
+        base = max(anatomy.right_box[3], anatomy.left_box[3])
+        region[: int(top + 0.40 * (base - top))] = 0
+    elif finding == "pleural effusion":
+        for name in sides:
+            region = np.maximum(region, _grow(_lower_part(anatomy, name, 0.32), 0.035))
+    elif finding == "consolidation":
+        for name in sides:
+            region = np.maximum(region, _grow(lungs[name], 0.02))
+    else:
+        region = _grow(anatomy.lungs, 0.025)
+    return np.clip(cv2.GaussianBlur(region, (0, 0), 0.014 * min(height, width)), 0, 1)
+
+
+def _lower_part(anatomy: Anatomy, name: str, start: float) -> np.ndarray:
+    """Hull of a lung below ``start`` of its height.
+
+    Fluid hides the lung's true base, so the other lung, mirrored at the midline, says how far down it went.
+    """
+    own, other = (anatomy.right, anatomy.left) if name == "right" else (anatomy.left, anatomy.right)
+    own_box, other_box = anatomy.right_box, anatomy.left_box
+    middle = 0.25 * (own_box[0] + own_box[2] + other_box[0] + other_box[2])
+    columns = np.round(2 * middle - 1 - np.arange(own.shape[1])).astype(int)
+    there = (columns >= 0) & (columns < own.shape[1])
+    mirrored = np.where(there, other[:, np.clip(columns, 0, own.shape[1] - 1)], 0)
+    part = np.maximum(own, mirrored)
+    top, base = min(own_box[1], other_box[1]), max(own_box[3], other_box[3])
+    part[: int(top + start * (base - top))] = 0
+    points = np.argwhere(part > 0.5)[:, ::-1].astype(np.int32)
+    if len(points):
+        cv2.fillPoly(part, [cv2.convexHull(points)], 1.0)
+    return part.astype(np.float32)
+
+
+def _grow(mask: np.ndarray, by: float) -> np.ndarray:
+    radius = max(1, round(by * min(mask.shape)))
+    return cv2.dilate(mask, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1)))
+
+
+def _shifted(mask: np.ndarray, by: float) -> np.ndarray:
+    """The mask moved towards the patient's left (the image's right) by a fraction of the width."""
+    step = round(by * mask.shape[1])
+    return np.pad(mask, ((0, 0), (step, 0)))[:, : mask.shape[1]]
+
+
+def roi_mask(image: Tensor, plan: Plan) -> tuple[Tensor, str]:
+    """-> (mask [1, H, W] in [0, 1] of where the plan's finding shows in the image [B, H, W, C], a sentence about it).
+
+    ValueError for a plan of another domain and as `locate`.
+    """
+    if plan.domain not in DOMAINS:
+        raise ValueError(f"plan: got one for {plan.domain}, want {' or '.join(DOMAINS)}")
+    anatomy = locate(image)
+    mask = torch.from_numpy(roi(anatomy, plan.finding, plan.side))[None]
+    if anatomy.fitted:
+        return mask, f"lung fields found (contrast {anatomy.quality:.2f})"
+    return mask, (
+        f"this does not look like a frontal chest X-ray (contrast {anatomy.quality:.2f}, want {MIN_QUALITY:.2f}): "
+        "the region is that of a usual chest; draw a mask of your own instead"
+    )

@@ -1,7 +1,6 @@
 """The progression plan: what every simulated stage is drawn towards (section 4.1), as data, JSON and text."""
 
 import json
-import math
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
@@ -42,7 +41,7 @@ class Stage:
         _text("finding", self.finding)
         _text("region", self.region, empty=True)
         number = isinstance(self.severity, int | float) and not isinstance(self.severity, bool)
-        if not number or not math.isfinite(self.severity) or not 0 <= self.severity <= 1:
+        if not number or not 0 <= self.severity <= 1:
             raise PlanError(f"severity: got {self.severity!r}, want a number in [0, 1]")
 
 
@@ -51,6 +50,7 @@ class Plan:
     """N stages of one finding in one domain, worsening monotonically; N = 0 leaves the image as it is.
 
     side: the patient's side, "" where the finding has none. negative: the prompt of the unguided half.
+    source: what the image shows before a stage, for the inversion; "" says nothing of it.
     notes: what the reader of the plan should know, one sentence each. Severity is 0 in every stage of "no finding".
     Raises PlanError (a ValueError) naming the stage and the field.
     """
@@ -60,12 +60,14 @@ class Plan:
     side: str
     stages: tuple[Stage, ...]
     negative: str = ""
+    source: str = ""
     notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         _text("domain", self.domain)
         _text("finding", self.finding)
         _text("negative", self.negative, empty=True)
+        _text("source", self.source, empty=True)
         if self.side not in SIDES:
             raise PlanError(f"side: got {self.side!r}, want one of {', '.join(s or 'no text' for s in SIDES)}")
         for name in ("stages", "notes"):
@@ -114,7 +116,7 @@ class Plan:
         """The plan of a JSON text; PlanError for anything but a complete, valid plan of a known version."""
         try:
             data = json.loads(text)
-        except (json.JSONDecodeError, TypeError, RecursionError) as error:
+        except (ValueError, TypeError, RecursionError) as error:
             raise PlanError(f"plan: not readable as JSON ({error})") from None
         if not isinstance(data, dict) or data.pop("schema", None) != SCHEMA:
             raise PlanError(f'plan: want a JSON object with "schema": "{SCHEMA}"')

@@ -72,6 +72,18 @@ def roi_blend(x: Tensor, x_0: Tensor, mask: Tensor | None, beta_1: float, beta_2
     return torch.where(weight == 0, x_0, torch.where(weight == 1, x, x_0 + weight * (x - x_0)))
 
 
+def restore_detail(image: Tensor, original: Tensor, decoded: Tensor) -> Tensor:
+    """image + (original - decoded) in [0, 1], pictures [B or 1, H, W, C]: takes the autoencoder's error out.
+
+    decoded: what the autoencoder makes of the original's latent. Where a stage changed nothing the result is the
+    original up to rounding, and what the autoencoder loses (grain, fine vessels) stays. ValueError where shapes differ.
+    """
+    for name, other in (("original", original), ("decoded", decoded)):
+        if other.shape[1:] != image.shape[1:] or len(other) not in (1, len(image)):
+            raise ValueError(f"{name}: got {tuple(other.shape)}, want the shape of image, {tuple(image.shape)}")
+    return (image + (original.to(image) - decoded.to(image))).clamp(0, 1)
+
+
 def clip_blend(frames: Tensor, first: Tensor, last: Tensor, mask: Tensor | None, mode: str = "mean") -> Tensor:
     """A clip [K, H, W, C] between the stage images first and last [H, W, C] (eq. 10).
 

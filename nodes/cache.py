@@ -6,6 +6,7 @@ through the host's interface for cache providers; hosts without it go by their o
 """
 
 from collections import OrderedDict
+from typing import Any
 
 import torch
 from comfy_api import latest
@@ -13,7 +14,7 @@ from comfy_api import latest
 STAGE_NODES = ("MVG_PIEStep",)
 MAX_BYTES = 256 * 2**20
 
-Provider = latest.Caching.CacheProvider if hasattr(latest, "Caching") else object
+Provider: Any = latest.Caching.CacheProvider if hasattr(latest, "Caching") else object
 
 
 class StageCache(Provider):

@@ -20,7 +20,9 @@ def input_files(suffixes: tuple[str, ...]) -> list[str]:
     folder = folder_paths.get_input_directory()
     if not os.path.isdir(folder):
         return []
-    return sorted(entry.name for entry in Path(folder).iterdir() if entry.suffix.lower() in suffixes and entry.is_file())
+    return sorted(
+        entry.name for entry in Path(folder).iterdir() if entry.suffix.lower() in suffixes and entry.is_file()
+    )
 
 
 def find_input(name: str, what: str) -> Path:
@@ -29,7 +31,11 @@ def find_input(name: str, what: str) -> Path:
         raise ValueError(f"{what}: got no file name, want a file of ComfyUI's input folder")
     path = Path(folder_paths.get_annotated_filepath(name))
     real = Path(os.path.realpath(path))
-    find_folders = (folder_paths.get_input_directory, folder_paths.get_output_directory, folder_paths.get_temp_directory)
+    find_folders = (
+        folder_paths.get_input_directory,
+        folder_paths.get_output_directory,
+        folder_paths.get_temp_directory,
+    )
     if not any(real.is_relative_to(os.path.realpath(find())) for find in find_folders):
         raise ValueError(f"{what}: {name!r} lies outside ComfyUI's input folder")
     if not real.is_file():

@@ -360,8 +360,8 @@ class PIELoop(io.ComfyNode):
                     default=True,
                     label_on="exact outside ROI",
                     label_off="as decoded",
-                    tooltip="On: outside the mask the pixels are the input's own, up to beta_1 (bit for bit at 0). "
-                    "Off: every pixel passes through the VAE.",
+                    tooltip="On: outside the mask the pixels are the input's own, up to beta_1 (bit for bit at 0), and "
+                    "inside it the detail that the VAE loses is put back. Off: every pixel passes through the VAE.",
                 ),
                 refine_input(),
                 scheduler_input(),
@@ -441,6 +441,8 @@ class PIELoop(io.ComfyNode):
         }
         if mask_link is not None:
             settings["mask"] = mask_link
+        exact = composite and mask_link is not None and len(plan.stages) > 0
+        decoded = graph.node("VAEDecode", "decode.0", samples=x0, vae=vae).out(0) if exact else None
         for n, stage in enumerate(plan.stages, start=1):
             x = graph.node(
                 "MVG_PIEStep",
@@ -448,7 +450,7 @@ class PIELoop(io.ComfyNode):
                 model=model,
                 positive=text(stage.prompt),
                 negative=text(plan.negative),
-                source=text(""),
+                source=text(plan.source),
                 latent=x,
                 latent_0=x0,
                 seed=seed if mode == "noise" else 0,
@@ -456,7 +458,7 @@ class PIELoop(io.ComfyNode):
                 **settings,
             ).out(0)
             picture = graph.node("VAEDecode", f"decode.{n}", samples=x, vae=vae).out(0)
-            if composite and mask_link is not None:
+            if exact:
                 picture = graph.node(
                     "MVG_ROIBlend",
                     f"blend.{n}",
@@ -465,6 +467,7 @@ class PIELoop(io.ComfyNode):
                     mask=mask_link,
                     beta_1=beta_1,
                     beta_2=1.0,
+                    decoded=decoded,
                 ).out(0)
             states[f"states.state{n - 1}"] = picture
             latents[f"latents.latent{n - 1}"] = x
@@ -488,16 +491,24 @@ class ROIBlend(io.ComfyNode):
                 io.Image.Input("original", tooltip="The patient's original picture, of the same size."),
                 io.Mask.Input("mask", tooltip="1 where the change is wanted; the picture's own size."),
                 *beta_inputs(),
+                io.Image.Input(
+                    "decoded",
+                    optional=True,
+                    tooltip="The original after VAE Encode and VAE Decode. Connected: what the VAE loses of it (grain, "
+                    "fine vessels) is put back.",
+                ),
             ],
             outputs=[io.Image.Output("image", tooltip="The blend.")],
         )
 
     @classmethod
-    def execute(cls, image, original, mask, beta_1, beta_2) -> io.NodeOutput:
+    def execute(cls, image, original, mask, beta_1, beta_2, decoded=None) -> io.NodeOutput:
         if image.shape[1:] != original.shape[1:] or len(original) not in (1, len(image)):
             raise ValueError(
                 f"image: got {image.shape[2]} x {image.shape[1]}, want the original's "
                 f"{original.shape[2]} x {original.shape[1]}"
             )
+        if decoded is not None:
+            image = roi.restore_detail(image, original, decoded)
         original = original.expand_as(image)
         return io.NodeOutput(roi.roi_blend(image, original, roi.pixel_mask(mask, image), beta_1, beta_2))

@@ -81,9 +81,12 @@ class AnatomicalROI(io.ComfyNode):
                 io.Image.Input("image", tooltip="The input image."),
                 Plan.Input("plan", tooltip="Its finding and side say which region."),
             ],
-            outputs=[io.Mask.Output("mask", tooltip="1 where the image may change, with soft edges.")],
+            outputs=[
+                io.Mask.Output("mask", tooltip="1 where the image may change, with soft edges."),
+                io.String.Output("notes", tooltip="How well the chest was found; read it before a run."),
+            ],
         )
 
     @classmethod
     def execute(cls, image, plan) -> io.NodeOutput:
-        return io.NodeOutput(anatomy.roi_mask(image, plan))
+        return io.NodeOutput(*anatomy.roi_mask(image, plan))

@@ -105,7 +105,7 @@ def parameters(prompt: dict) -> dict[str, dict]:
     """The widget values of our own nodes. A file of the input folder is given by the hash of its content."""
     result = {}
     for key, node in _ours(prompt).items():
-        values = {}
+        values: dict[str, bool | int | float | str] = {}
         for name, value in node.get("inputs", {}).items():
             if isinstance(value, bool | int | float):
                 values[name] = value

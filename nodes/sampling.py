@@ -54,10 +54,14 @@ class Progress:
         self.done = 0
 
     def part(self, steps: int):
+        """The callback of the next run, of ``steps`` steps."""
         start, self.done = self.done, self.done + steps
+        show = self.callback
+        if show is None:
+            return None
 
         def callback(step, denoised, x, _):
-            self.callback(start + step, denoised, x, self.total)
+            show(start + step, denoised, x, self.total)
 
         return callback
 

@@ -42,9 +42,7 @@ class LatentWalkTransition(io.ComfyNode):
                     advanced=True,
                     tooltip="slerp: along the great arc between the latents. linear: straight.",
                 ),
-                io.Mask.Input(
-                    "mask", optional=True, tooltip="Where the frames may change; outside it blend decides."
-                ),
+                io.Mask.Input("mask", optional=True, tooltip="Where the frames may change; outside it blend decides."),
             ],
             outputs=[io.Image.Output("frames", tooltip="The film; frame n * (K - 1) is stage n.")],
         )

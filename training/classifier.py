@@ -53,7 +53,9 @@ def evaluate(network: torch.nn.Module, images: torch.Tensor, severities: torch.T
     for i, name in enumerate(outputs):
         crossing = ((read[:, i] > 0.5) == present[:, i]).float().mean()
         error = (read[:, i] - severities[:, i]).abs().mean()
-        print(f"{name}: AUC {auc(read[:, i], present[:, i]):.4f}, right at 0.5 {crossing:.3f}, severity MAE {error:.4f}")
+        print(
+            f"{name}: AUC {auc(read[:, i], present[:, i]):.4f}, right at 0.5 {crossing:.3f}, severity MAE {error:.4f}"
+        )
 
 
 def main() -> None:

@@ -2,8 +2,9 @@
 
 Two thirds of each batch are phantoms with their captions; the rest are pictures that are no X-ray (checks, stripes,
 discs, clouds, noise) or X-rays turned, blurred or negated, with captions that say so. As with the public CLIP, most
-of the embedding therefore says what kind of picture it is, and less of it how ill the patient is. The logit scale
-is fixed at 10: a learned one would spread the phantoms without bound.
+of the embedding therefore says what kind of picture it is, and less of it how ill the patient is. A second term asks
+for one patient on two visits, in two states of disease, to be nearer than two patients: CLIP-I is to say whether the
+patient stayed the same. The logit scale is 100, where the public CLIP's training ends (its upper bound).
 """
 
 import numpy as np
@@ -14,8 +15,11 @@ from ..models.embedded import architecture
 from . import common, dataset, text
 from .diffusion import captions_of
 
-LOGIT_SCALE = 10.0
-PATTERNS = ("checkerboard", "horizontal stripes", "vertical stripes", "white disc", "dark disc", "clouds", "noise", "ramp")
+LOGIT_SCALE = 100.0
+PATTERNS = (
+    "checkerboard", "horizontal stripes", "vertical stripes", "white disc", "dark disc", "clouds", "noise", "ramp"
+)  # fmt: skip
+PATIENTS = 8000
 CHANGES = ("upside down", "turned left", "blurred", "negative")
 
 
@@ -62,15 +66,15 @@ def network_input(images: torch.Tensor) -> torch.Tensor:
 
 
 def contrast(image: torch.Tensor, words: torch.Tensor, same: torch.Tensor) -> torch.Tensor:
-    """Symmetric cross-entropy; pairs with equal captions (``same``) share the target."""
+    """Symmetric cross-entropy; pairs marked as equal (``same``) share the target."""
     logits = LOGIT_SCALE * F.normalize(image, dim=-1) @ F.normalize(words, dim=-1).T
     target = same / same.sum(dim=1, keepdim=True)
     return 0.5 * (F.cross_entropy(logits, target) + F.cross_entropy(logits.T, target))
 
 
 def main() -> None:
-    options = common.arguments(__doc__, steps=1200, batch=96, rate=1e-3)
-    data = dataset.load(16000)
+    options = common.arguments(__doc__, steps=1200, batch=96, rate=5e-4)
+    data, again = dataset.load(PATIENTS), dataset.load(PATIENTS, visit=1)
     torch.manual_seed(options.seed)
     vision, tower = architecture.build_clip_vision(), architecture.build_clip_text()
     trainer = common.Trainer("clip", {"vision": vision, "text": tower}, options, decay=0.99)
@@ -91,12 +95,19 @@ def main() -> None:
                 kind = str(rng.choice(CHANGES))
                 pictures.append(changed(data["images"][i].astype(np.float32) / 255, kind))
                 captions.append(f"{kind} chest x-ray")
+        pictures += list(again["images"][index[:n]].astype(np.float32) / 255)
         pixels = torch.from_numpy(np.stack(pictures))
         pixels = pixels * (0.9 + 0.2 * torch.rand(len(pixels), 1, 1, generator=generator))
         same = torch.tensor([[float(a == b) for b in captions] for a in captions])
-        image = vision(network_input(pixels).to(options.device)).image_embeds
-        words = tower(text.tokenise(captions).to(options.device)).text_embeds
-        return {"loss": contrast(image.float(), words.float(), same.to(options.device))}
+        image = vision(network_input(pixels).to(options.device)).image_embeds.float()
+        words = tower(text.tokenise(captions).to(options.device)).text_embeds.float()
+        first, second = image[: options.batch], image[options.batch :]
+        patient = torch.from_numpy(index[:n, None] == index[None, :n]).float().to(options.device)
+        terms = {
+            "captions": contrast(first, words, same.to(options.device)),
+            "patients": contrast(first[:n], second, patient),
+        }
+        return {"loss": sum(terms.values()), **terms}
 
     trainer.fit(loss)
     trainer.averaged()

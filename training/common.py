@@ -4,7 +4,6 @@ import argparse
 import math
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 import torch
 
@@ -22,6 +21,7 @@ def arguments(description: str, steps: int, batch: int, rate: float) -> argparse
     parser.add_argument("--rate", type=float, default=rate, help="peak learning rate (default %(default)s)")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("--go-on", action="store_true", help="start from the weights in models/embedded")
     parser.add_argument("--checkpoint-minutes", type=float, default=3.0)
     return parser.parse_args()
 
@@ -102,7 +102,8 @@ class Trainer:
         self.modules.train()
         device = torch.device(self.options.device)
         last_save = last_print = time.time()
-        shown, count = {}, 0
+        shown: dict[str, float] = {}
+        count = 0
         while self.step < self.options.steps:
             generator = torch.Generator().manual_seed(self.options.seed * 1_000_003 + self.step)
             for group in self.optimizer.param_groups:
@@ -122,7 +123,8 @@ class Trainer:
             count += 1
             if time.time() - last_print > 20:
                 text = " ".join(f"{k} {v / count:.5f}" for k, v in shown.items())
-                print(f"{self.name} {self.step}/{self.options.steps} {text} {count / (time.time() - last_print):.2f} it/s", flush=True)
+                speed = count / (time.time() - last_print)
+                print(f"{self.name} {self.step}/{self.options.steps} {text} {speed:.2f} it/s", flush=True)
                 shown, count, last_print = {}, 0, time.time()
             if time.time() - last_save > 60 * self.options.checkpoint_minutes:
                 self.save()

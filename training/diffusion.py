@@ -8,6 +8,7 @@ import torch
 from safetensors.torch import load_file
 
 from ..models.embedded import architecture
+from ..models.embedded.loader import expand_token_table
 from ..mvg.phantom.captions import FINDINGS, SIDES, caption
 from . import common, dataset, text
 
@@ -21,10 +22,15 @@ def alphas_cumprod() -> torch.Tensor:
     return torch.cumprod(1 - betas, dim=0).float()
 
 
+def exported(name: str) -> dict[str, torch.Tensor]:
+    """A file of models/embedded in fp32."""
+    state = load_file(common.WEIGHTS / architecture.FILES[name])
+    return {k: v.float() if v.is_floating_point() else v for k, v in state.items()}
+
+
 def load_vae(device: str):
     vae = architecture.build_vae()
-    state = load_file(common.WEIGHTS / architecture.FILES["vae"])
-    vae.load_state_dict({k: v.float() for k, v in state.items()})
+    vae.load_state_dict(exported("vae"))
     return vae.eval().to(device)
 
 
@@ -58,6 +64,11 @@ def main() -> None:
     abar = alphas_cumprod()
     torch.manual_seed(options.seed)
     unet, tower = architecture.build_unet(), architecture.build_clip_text()
+    if options.go_on:
+        unet.load_state_dict(exported("unet"))
+        tower.load_state_dict(
+            expand_token_table(exported("clip_text"), architecture.CLIP_TEXT["vocab_size"]), strict=False
+        )
     trainer = common.Trainer("diffusion", {"unet": unet, "text": tower}, options, decay=0.999)
 
     def loss(generator: torch.Generator, step: int) -> dict:

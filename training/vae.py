@@ -67,7 +67,7 @@ def normalised(state: dict[str, torch.Tensor], mean: torch.Tensor, std: torch.Te
     return state
 
 
-def export(vae: torch.nn.Module, images: torch.Tensor) -> None:
+def export(vae, images: torch.Tensor) -> None:
     with torch.no_grad():
         z = torch.cat([vae.encode(batch.repeat(1, 3, 1, 1) * 2 - 1) for batch in images.split(32)])
     mean, std = z.mean(dim=(0, 2, 3)), z.std(dim=(0, 2, 3))

@@ -50,7 +50,7 @@ UNET = {
 }
 
 # transformers.CLIPTextModel / comfy.clip_model.CLIPTextModel
-CLIP_TEXT = {
+CLIP_TEXT: dict = {
     "hidden_size": 96,
     "intermediate_size": 384,
     "num_hidden_layers": 2,
@@ -84,7 +84,7 @@ CLIP_VISION = {
 }
 
 # torchvision.models.DenseNet: the 121-layer block layout with a small growth rate
-CLASSIFIER = {
+CLASSIFIER: dict = {
     "growth_rate": 8,
     "block_config": [6, 12, 24, 16],
     "num_init_features": 16,

@@ -198,11 +198,13 @@ def _lung_edges(lung: Lung, patient: Patient, x: np.ndarray, y: np.ndarray):
     """Lateral position u (0 medial, 1 at the chest wall) and the soft lung field."""
     d = lung.sign * (x - patient.centre)
     height = np.clip((y - lung.apex) / (lung.base - lung.apex), 0.0, 1.3)
-    wall = lung.inner + (lung.outer - lung.inner) * np.sqrt(np.clip(1 - (1 - np.clip(height * 1.18, 0, 1)) ** 2.6, 0, 1))
+    wall = lung.inner + (lung.outer - lung.inner) * np.sqrt(
+        np.clip(1 - (1 - np.clip(height * 1.18, 0, 1)) ** 2.6, 0, 1)
+    )
     u = (d - lung.inner) / np.maximum(wall - lung.inner, 1e-3)
     apex = lung.apex + 0.05 * (np.clip(u, 0, 1) - 0.45) ** 2
-    diaphragm = lung.base - lung.dome * np.sin(np.pi * np.clip(0.15 + 0.75 * u, 0, 1)) + lung.costal * np.clip(
-        u - 0.55, 0, 0.6
+    diaphragm = (
+        lung.base - lung.dome * np.sin(np.pi * np.clip(0.15 + 0.75 * u, 0, 1)) + lung.costal * np.clip(u - 0.55, 0, 0.6)
     )
     soft = 0.007
     field_ = (

@@ -1,10 +1,11 @@
 """The language of reports, whatever the domain: sections, clauses, negation, doubt, severity, side, zone and trend.
 
-Negation follows the idea of NegEx (Chapman et al., J Biomed Inform 2001): a trigger word denies the findings after it up
-to a word or a clause that ends its scope.
+Negation follows the idea of NegEx (Chapman et al., J Biomed Inform 2001): a trigger word denies the findings after it
+up to a word or a clause that ends its scope.
 """
 
 import re
+import textwrap
 import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -34,12 +35,16 @@ def _words(*patterns: str) -> re.Pattern[str]:
     return re.compile(r"\b(?:" + "|".join(patterns) + r")\b")
 
 
-_HEADER = re.compile(
-    r"(?:^|(?<=[.;:\s]))(?P<name>(?:clinical |past |brief |medical )*(?:history|indications?|information|presentation|details|question)|"
+_HEADER_NAME = (
+    r"(?:clinical |past |brief |medical )*(?:history|indications?|information|presentation|details|question)|"
     r"reason for (?:exam\w*|study)|comparisons?|technique|exam(?:ination)?|procedure|view[s]?|recommendations?|"
-    r"findings?|impressions?|conclusions?|results?|report|summary|interpretation|assessment|opinion)\s*:",
-    re.IGNORECASE,
+    r"findings?|impressions?|conclusions?|results?|report|summary|interpretation|assessment|opinion"
 )
+_HEADER = re.compile(
+    rf"(?:^|(?<=[.;:\s*#]))(?P<name>{_HEADER_NAME})\s*:|^[ #*]*(?P<line>{_HEADER_NAME})[ *]*$",
+    re.IGNORECASE | re.MULTILINE,
+)
+MAX_SENTENCE = 600
 _ASIDE = re.compile(
     r"histor|indication|information|presentation|details|question|reason|comparison|technique|procedure|view|recommend"
 )
@@ -101,8 +106,10 @@ _NEGATION = _words(
     "fails? to (?:show|reveal|demonstrate)",
 )
 _NEGATION_AFTER = re.compile(
-    r"^\s*(?:[^.,;]{0,60}?\b(?:is|are|was|were|has|have|had|been|be|now)\s+)?(?:\w+ly\s+)?(?:(?:not|no longer)\s+"
-    r"(?:\w+ly\s+)?(?:seen|present|identified|visible|visuali[sz]ed|evident|demonstrated|detected|noted|apparent|appreciated|found|observed|shown)"
+    r"^(?:,? now|,? since)?\s*(?:[^.,;]{0,60}?\b(?:is|are|was|were|has|have|had|been|be|now)\s+)?(?:\w+ly\s+)?"
+    r"(?:(?:not|no longer)\s+"
+    r"(?:\w+ly\s+)?(?:seen|present|identified|visible|visuali[sz]ed|evident|demonstrated|detected|noted|apparent"
+    r"|appreciated|found|observed|shown)(?! (?:previously|before|earlier))"
     r"|ruled out|excluded|absent|resolved|cleared|disappeared|gone|unlikely)\b|^\s*:\s*(?:none|no|absent|negative)\b"
 )
 _DOUBT = _words(
@@ -114,7 +121,8 @@ _DOUBT = _words(
     "question of",
     "query",
     "concern(?:ing)? for",
-    "(?:can ?not|can't|could not|does not|not) (?:entirely |completely |fully |definitely )?(?:be )?(?:exclude|rule out)d?",
+    "(?:can ?not|can't|could not|does not|not) (?:entirely |completely |fully |definitely )?"
+    "(?:be )?(?:exclude|rule out)d?",
     "(?:may|might|could) (?:also )?(?:represent|reflect|be|indicate|suggest)",
     "differential(?: considerations?| diagnos[ei]s)?",
     "equivocal",
@@ -122,17 +130,25 @@ _DOUBT = _words(
     "vs",
 )
 _DOUBT_AFTER = re.compile(
-    r"^[^.;]{0,60}?\b(?:(?:can ?not|can't|could not|not) (?:be )?(?:entirely |completely |fully |definitely )?(?:be )?(?:excluded|ruled out)"
-    r"|(?:is|are|was|were|be) (?:also )?(?:possible|suspected|questionable|considered))\b|^ ?\?"
+    r"^[^.;]{0,60}?\b(?:(?:can ?not|can't|could not|not) (?:be )?(?:entirely |completely |fully |definitely )?(?:be )?"
+    r"(?:excluded|ruled out)"
+    r"|(?:is|are|was|were|be) (?:also )?(?:possible|suspected|questionable|considered))\b"
+    r"|^ ?\?|^,? if (?:any|present)\b"
 )
 _HYPOTHESIS = re.compile(
-    r"\b(?:(?:to )?(?:rule out|r/o|exclude|evaluate for|assess for|look for|check for|screen for)|evaluation (?:of|for)|in case of|risk of|if)"
+    r"\b(?:(?:to )?(?:rule out|r/o|exclude|evaluate for|assess for|look for|check for|screen for)"
+    r"|evaluation (?:of|for)|in case of|risk of|if)"
     r"\s+(?:\S+\s+){0,4}$"
 )
-_PAST = re.compile(
-    r"\b(?:history of|h/o|hx of|previous(?:ly)?(?: treated| known)?|prior|past|old|remote|former|status post|s/p|after treatment of)"
-    r"\s+(?!exam|stud|film|radiograph|x-?ray|image|chest)(?:\S+\s+){0,3}$"
+_WORDS_ON = (
+    r"\s+(?!exam|stud|film|radiograph|x-?ray|image|chest)(?:(?!(?:has|have|is|are|now|shows?)\b)[^\s,]+\s+){0,4}$"
 )
+_PAST = re.compile(rf"\b(?:history of|h/o|hx of|remote|former){_WORDS_ON}")
+_EARLIER = re.compile(
+    rf"\b(?:previous(?:ly)?(?: treated| known)?|prior|past|old|status post|s/p|after treatment of){_WORDS_ON}"
+)
+_LATEST = re.compile(r"\b(?:now|which (?:is|are))\s+(?P<how>.{0,30})")
+_STILL = re.compile(r"\b(?:remains?|still|again|now)\b")
 
 _GRADES = (
     (
@@ -179,16 +195,15 @@ _GRADES = (
     ),
 )
 _CHANGE_WORD = re.compile(
-    r"\s+(?:\w+\s+)?(?:improve\w*|regress\w*|increase\w*|decrease\w*|change\w*|resol\w+|progress\w*|recover\w*|worsen\w*|aeration)"
+    r"\s+(?:\w+\s+)?(?:improve\w*|regress\w*|increase\w*|decrease\w*|change\w*|resol\w+|progress\w*|recover\w*"
+    r"|worsen\w*|aeration)"
 )
-_LEFT = _words(
-    r"left(?:[- ]sided)?(?! (?:heart|ventric|atri|internal|subclav|arm|shoulder|chest tube))", "lul", "lll", "lingular?"
-)
-_RIGHT = _words(
-    r"right(?:[- ]sided)?(?! (?:heart|ventric|atri|internal|subclav|arm|shoulder|chest tube))", "rul", "rml", "rll"
-)
+_OTHER_ORGAN = r"(?! (?:heart|ventric|atri|internal|subclav|arm|shoulder|chest tube))"
+_CHEST_WORD = r"(?=[- ](?:sided|lung|pleural|upper|mid|lower|bas|hemithorax)|\s*$)"  # or the finding itself
+_LEFT = _words(rf"left(?:[- ]sided)?{_OTHER_ORGAN}", rf"lt?{_CHEST_WORD}", "lul", "lll", "lingular?")
+_RIGHT = _words(rf"right(?:[- ]sided)?{_OTHER_ORGAN}", rf"rt?{_CHEST_WORD}", "rul", "rml", "rll")
 _BOTH = _words(
-    "bilateral(?:ly)?",
+    "bilat(?:eral(?:ly)?)?",
     "both",
     "biapical",
     "bibasal",
@@ -256,6 +271,9 @@ _VERB = _words(
     "with",
 )
 _LIST_END = _words("or", "nor", "and/or")
+_TOGETHER = re.compile(
+    r"\s*(?:and|with|and/or|/|,)\s*|.*\b(?:associated|adjacent|accompanying|underlying|ipsilateral)\b.*"
+)
 
 
 def normalise(report: str) -> str:
@@ -271,14 +289,18 @@ def sections(text: str) -> Iterator[tuple[str, str]]:
     for match in _HEADER.finditer(text):
         if body := text[start : match.start()].strip():
             yield name, body
-        start, name = match.end(), match["name"].lower()
+        start, name = match.end(), (match["name"] or match["line"]).lower()
     if body := text[start:].strip():
         yield name, body
 
 
 def sentences(text: str) -> list[str]:
-    """The sentences of a text in lower case, line wraps undone; a new line that starts like a new item ends one too."""
-    return [" ".join(part.lower().split()) for part in _SENTENCE.split(text) if part and part.strip()]
+    """The sentences of a text in lower case, line wraps undone; a new line that starts like a new item ends one too.
+
+    What runs on for more than MAX_SENTENCE characters is cut between words, as reading takes the square of its length.
+    """
+    parts = (" ".join(part.lower().split()) for part in _SENTENCE.split(text) if part and part.strip())
+    return [piece for part in parts for piece in textwrap.wrap(part, MAX_SENTENCE, break_on_hyphens=False)]
 
 
 def is_aside(section: str) -> bool:
@@ -305,15 +327,20 @@ def read_sentence(sentence: str, words: Vocabulary, section: str = "", index: in
             continue
         previous = max([e for s, e, _, _ in spans[:i] if e > clause], default=clause)
         following = _following(sentence, spans, i, stop)
-        before, after = sentence[previous:start], sentence[end:following]
+        before, after = sentence[previous:start], _without_next(sentence[end:following], following < stop)
         own = sentence[start:end]
+        next_start = spans[i + 1][0] if i + 1 < len(spans) else len(sentence)
+        tail = _without_next(sentence[end : min(next_start, stop)], next_start < stop)
+        latest = _LATEST.search(sentence[end:next_start])
         sides = _near(before, own, after, _sides, first=previous == clause)
         zones = _near(before, own, after, _zones, first=previous == clause)
+        if not sides and out and out[-1].status == PRESENT and _TOGETHER.fullmatch(before):
+            sides = {out[-1].side} - {""}
         out.append(
             Mention(
                 finding,
                 status,
-                severity=_grade(before, own, after),
+                severity=_grade(before, own, tail, latest["how"] if latest else ""),
                 side=_one_side(sides) if finding in words.sided or finding not in words.regions else "",
                 zone=next(iter(zones)) if len(zones) == 1 else "",
                 trend=_trend(sentence[clause:stop]),
@@ -346,6 +373,8 @@ def _status(sentence: str, clause: int, start: int, end: int, stop: int, spans) 
     if triggers and _in_scope(hidden[triggers[-1].end() :], own, after):
         return ABSENT
     if _HYPOTHESIS.search(before) or _PAST.search(before):
+        return HISTORY
+    if _EARLIER.search(before) and not (_trend(after) or _STILL.search(after)):
         return HISTORY
     if (
         _DOUBT.search(before)
@@ -386,6 +415,13 @@ def _following(sentence: str, spans, i: int, stop: int) -> int:
     return stop
 
 
+def _without_next(after: str, cut: bool) -> str:
+    """The words after a finding; where the next finding cuts them, without the ones that describe that one."""
+    parts = re.split(r"(,|\b(?:and|with)\b)", after)
+    described = cut and len(parts) > 1 and not re.search(r"\b(?:lungs?|lobes?|zones?|bases?|sides?)\b", parts[-1])
+    return "".join(parts[:-2]) if described else after
+
+
 def _sides(text: str) -> set[str]:
     return {name for name, p in (("left", _LEFT), ("right", _RIGHT), ("bilateral", _BOTH)) if p.search(text)}
 
@@ -418,13 +454,14 @@ def _trend(clause: str) -> str:
     return next((name for name, p in _TRENDS if p.search(clause)), "")
 
 
-def _grade(before: str, own: str, after: str) -> str:
-    """The severity word nearest to a finding; of two that are joined ("mild to moderate") the higher."""
+def _grade(before: str, own: str, after: str, latest: str) -> str:
+    """The severity word nearest to a finding, the ``latest`` first; of two joined ("mild to moderate") the higher."""
     near = " ".join(re.split(r",|\band (?:a|an|the)\b", before)[-1].split()[-7:])
     late = " ".join(re.split(r",? (?:and|with|in|at|of)\b", after)[0].split()[:5])
-    for text in (own, near, late):
+    for text in (own, latest, near, late):
         rest = f" {own}" if text is near else ""
-        found = [n for n, p in _GRADES for m in p.finditer(text) if not _CHANGE_WORD.match(text[m.end() :] + rest)]
+        grades = [(n, m) for n, p in _GRADES for m in p.finditer(text)]
+        found = [n for n, m in grades if text is own or not _CHANGE_WORD.match(text[m.end() :] + rest)]
         if found:
             return max(found, key=SEVERITIES.index)
     return ""

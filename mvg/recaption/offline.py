@@ -76,14 +76,16 @@ def recaption(
 
     mode "terminal" (the paper): every stage has the prompt of the terminal state; "ladder": the words worsen from what
     the report says to ``terminal``. finding: what progresses; None takes the most definite and most severe finding of
-    the report among ``known``, by default those of the domain. terminal: mild, moderate or severe. The severity of stage n
-    of N is the middle of the terminal word's band times n / N.
+    the report among ``known``, by default those of the domain. terminal: mild, moderate or severe. The severity of
+    stage n of N is the middle of the terminal word's band times n / N.
     A report that says that all is normal gives a plan of "no finding". One that says nothing of the image, or names
     only findings that are not known, is a ValueError where ``strict``, and "no finding" with a note otherwise.
-    Raises ValueError naming the argument: domain, report, stages, mode, terminal, finding.
+    Raises ValueError naming the argument: domain, report, known, stages, mode, terminal, finding.
     """
     words = vocabulary(domain)
     known = tuple(words.known if known is None else known)
+    if not known or not set(known) <= set(words.known):
+        raise ValueError(f"known: got {', '.join(known) or 'none'}, want some of {', '.join(words.known)}")
     if isinstance(stages, bool) or not isinstance(stages, int) or not 0 <= stages <= MAX_STAGES:
         raise ValueError(f"stages: got {stages!r}, want a whole number in 0..{MAX_STAGES}")
     if mode not in MODES:
@@ -165,7 +167,7 @@ def _mentions(text: str, words: Vocabulary) -> list[Mention]:
 
 
 def _observe(mentions: list[Mention]) -> Observation:
-    """One reading of all mentions of a finding: the most definite status wins and only its mentions say how and where."""
+    """One reading of all mentions of a finding: the most definite status wins; its mentions alone say how and where."""
     status = next(s for s in (PRESENT, POSSIBLE, ABSENT) if any(m.status == s for m in mentions))
     own = [m for m in mentions if m.status == status]
     sides = {m.side for m in own if m.side}
@@ -201,7 +203,10 @@ def _no_finding(text, words: Vocabulary, observed, present, known, stages: int, 
     else:
         notes.append(f"the report names no finding that the {words.domain} model draws as present")
     stage = Stage(f"{words.prefix}, {NO_FINDING}", NO_FINDING, 0.0)
-    return Plan(words.domain, NO_FINDING, "", (stage,) * stages, notes=tuple(notes))
+    # inverted and denoised under one prompt, an image comes back as it was
+    return Plan(
+        words.domain, NO_FINDING, "", (stage,) * stages, negative=stage.prompt, source=stage.prompt, notes=tuple(notes)
+    )
 
 
 def _region(words: Vocabulary, observation: Observation, side: str) -> str:

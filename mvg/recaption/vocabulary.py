@@ -14,7 +14,7 @@ class Vocabulary:
 
     present: finding -> pattern of the words that name it. normal: finding -> pattern of words that deny it without a
     negation ("heart size is normal"). known: findings that the domain's embedded model draws. sided: findings whose
-    caption gives a side. regions: finding -> its place, "{side}" where the side belongs. clear: the whole image is normal.
+    caption gives a side. regions: finding -> its place, "{side}" where the side belongs. clear: the image is normal.
     """
 
     domain: str
@@ -33,7 +33,10 @@ def _any(*patterns: str) -> re.Pattern[str]:
 
 _HEART = r"(?:cardio[- ]?(?:mediastinal|pericardial)|cardiac|heart|mediastinal)(?: ?(?:and|/) ?mediastin\w+)?"
 _HEART_WORDS = rf"{_HEART}(?: (?:size|silhouette|shadow|contours?|diameter))*"
-_DEGREE = r"(?:not|no|stable and|stable but|unchanged and|mildly|slightly|minimally|moderately|markedly|severely|grossly|massively|significantly|borderline|stably|again|now|still)"
+_DEGREE = (
+    r"(?:not|no|stable and|stable but|unchanged and|mildly|slightly|minimally|moderately|markedly|severely|grossly"
+    r"|massively|significantly|borderline|stably|again|now|still)"
+)
 _IS = r"(?:is|are|was|were|appears?|appeared|remains?|looks?|seems?|measures?)"
 _AIR = r"(?:air[- ]?space|alveolar|parenchymal|pulmonary|lung|lobar|interstitial|reticular)"
 _NOT_OPACITY = "".join(
@@ -62,20 +65,30 @@ CHEST_XRAY = Vocabulary(
             "cardiomegaly": _any(
                 r"cardiomegal\w+",
                 r"megalocardia",
-                r"(?:enlarged|enlarging|large|big|dilated|prominent|globular) (?:cardiac|heart|cardio[- ]?(?:mediastinal|pericardial))"
+                r"(?:enlarged|enlarging|large|big|dilated|prominent|globular) "
+                r"(?:cardiac|heart|cardio[- ]?(?:mediastinal|pericardial))"
                 r"(?: (?:silhouette|shadow|size|contour))?",
                 r"(?:cardiac|heart) enlargement",
+                r"prominence of the (?:cardiac|heart) (?:silhouette|shadow|size|contour)",
                 r"enlargement of the (?:cardiac|heart|cardiomediastinal)(?: (?:silhouette|shadow|size|contour))?",
                 r"increased (?:heart size|cardiothoracic ratio)",
-                rf"{_HEART_WORDS}:?(?: {_IS})?(?: {_DEGREE}| to be){{0,3}} (?:enlarged|increased|large|big|dilated|globular|prominent)"
+                rf"{_HEART_WORDS}:?(?: {_IS})?(?: {_DEGREE}| to be){{0,3}} "
+                r"(?:enlarged|increased|large|big|dilated|globular|prominent)"
                 r"(?: in size)?",
                 rf"{_HEART_WORDS}(?: {_IS})? (?:at the )?(?:borderline|upper limits? of normal|top[- ]normal)",
-                r"cardiothoracic ratio (?:is |of )?(?:(?:about|approximately|greater than|more than|over|>) ?)?(?:0?\.[5-9]\d*|[5-9]\d ?%)",
+                r"borderline (?:cardiac|heart) (?:size|silhouette)",
+                r"(?:cardiothoracic ratio|ctr) (?:is )?(?:increased|enlarged|elevated)",
+                r"(?:cardiothoracic ratio|ctr) (?:is |of )?(?:(?:about|approximately|greater than|more than|over|>) ?)?"
+                r"(?:0?\.[5-9]\d*|[5-9]\d ?%)",
             ),
             "edema": _any(
                 r"(?<!ankle )(?<!pedal )(?<!leg )(?<!limb )(?<!peripheral )(?<!cerebral )(?<!brain )(?<!tissue )"
                 r"(?<!extremity )(?<!subcutaneous )(?<!facial )o?edema(?:tous)?",
-                r"(?:pulmonary|vascular|pulmonary (?:venous|vascular)|venous|perihilar|hilar|central) congestion",
+                r"(?:pulmonary|vascular|pulmonary (?:venous|vascular)|venous|perihilar|hilar|central) "
+                r"(?:congestion|engorgement)",
+                r"(?<!nasal )(?<!sinus )(?<!chest )(?<!hepatic )(?<!liver )congestion",
+                r"engorged",
+                r"pulmonary venous hypertension",
                 r"congested (?:pulmonary )?(?:vessels|vasculature|hila)",
                 r"congestive (?:changes|pattern)",
                 r"(?:fluid|volume) overload",
@@ -89,11 +102,14 @@ CHEST_XRAY = Vocabulary(
             "pleural effusion": _any(
                 r"(?<!pericardial )(?<!joint )(?<!knee )(?:pleural )?effusions?",
                 r"pleural (?:fluid|liquid|collections?)",
+                r"fluid (?:with)?in the (?:left |right )?pleural (?:space|cavity)",
                 r"h(?:ydro|(?:a?e)mo|ydropneumo)thorax",
                 r"empyema",
-                r"(?:blunt\w+|efface\w+|obliterat\w+|loss) of (?:the |both |bilateral |left |right ){0,3}(?:lateral |posterior )?"
+                r"(?:blunt\w+|efface\w+|obliterat\w+|loss) of (?:the |both |bilateral |left |right ){0,3}"
+                r"(?:lateral |posterior )?"
                 r"costo[- ]?(?:phrenic|diaphragmatic) (?:angles?|recess(?:es)?|sulc(?:us|i))",
-                r"(?:costo[- ]?phrenic angles?|cp angles?) (?:is |are |appears? )?(?:mildly |slightly |not )?(?:blunted|effaced|obliterated|obscured)",
+                r"(?:costo[- ]?phrenic angles?|cp angles?) (?:is |are |appears? )?(?:mildly |slightly |not )?"
+                r"(?:blunted|effaced|obliterated|obscured)",
                 r"blunted (?:left |right |both )?costo[- ]?phrenic angles?",
             ),
             "consolidation": _any(
@@ -124,7 +140,8 @@ CHEST_XRAY = Vocabulary(
     normal=MappingProxyType(
         {
             "cardiomegaly": _any(
-                rf"{_HEART_WORDS}(?:(?: and| ,|,) (?:[a-z]+ ){{0,3}}(?:contours?|silhouette|vascularity|vasculature|mediastinum))?(?: {_IS})?"
+                rf"{_HEART_WORDS}:?(?:(?: and| ,|,) (?:[a-z]+ ){{0,3}}"
+                rf"(?:contours?|silhouette|vascularity|vasculature|mediastinum))?(?: {_IS})?"
                 rf"(?: \w+ly)? (?:within (?:the )?normal|normal|unremarkable|not enlarged|not dilated)",
                 rf"normal {_HEART_WORDS}",
             ),
@@ -132,8 +149,14 @@ CHEST_XRAY = Vocabulary(
                 rf"pulmonary (?:vascularity|vasculature)(?: {_IS})?(?: \w+ly)? (?:within normal|normal|unremarkable)",
                 r"normal pulmonary (?:vascularity|vasculature)",
             ),
-            "pleural effusion": _any(rf"costo[- ]?phrenic angles?(?: {_IS})? (?:clear|sharp|normal|preserved)"),
-            "consolidation": _any(rf"(?:both |the )?lungs?(?: fields?)?(?: {_IS})?(?: \w+ly)? clear", r"clear lungs?"),
+            "pleural effusion": _any(
+                rf"(?:costo[- ]?phrenic angles?|pleural spaces?|pleura)(?: {_IS})? (?:clear|sharp|normal|preserved)"
+            ),
+            "consolidation": _any(
+                rf"(?:both |the )?lungs?(?: fields?)?:?(?: {_IS})?"
+                r"(?:(?: \w+)? \w*(?:expanded|inflated|aerated) (?:and|but))?(?: \w+ly)? clear",
+                r"clear lungs?",
+            ),
         }
     ),
     regions=MappingProxyType(
@@ -146,6 +169,7 @@ CHEST_XRAY = Vocabulary(
     ),
     clear=_any(
         r"no (?:\w+ ){0,3}(?:acute|active|significant|relevant|abnormal)\w*(?: \w+){0,3}",
+        r"^(?:normal|unremarkable|within normal limits)(?: (?:study|exam(?:ination)?))?(?=[.!]?$)",
         r"no abnormalit(?:y|ies)",
         r"no (?:\w+ )?(?:cardio[- ]?pulmonary|findings?)",
         r"without (?:acute|active) (?:\w+ ){0,2}disease",

@@ -102,9 +102,7 @@ def test_whole_workflow_writes_one_complete_folder(server, workflow, inputs):
 
 
 def test_report_text_is_in_no_file(server, workflow, inputs):
-    (server.base / "input" / "named.txt").write_text(
-        "Patient Quixotic Zebra. Cardiomegaly.", encoding="utf-8"
-    )
+    (server.base / "input" / "named.txt").write_text("Patient Quixotic Zebra. Cardiomegaly.", encoding="utf-8")
     inputs("MVG_LoadReport")["report"] = "named.txt"
     prefix = inputs("MVG_SaveTrajectory")["folder_prefix"]
     assert server.run(workflow).error is None

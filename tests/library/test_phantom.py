@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-
 from mvgen.mvg.phantom import captions, chest_xray
 
 
@@ -74,7 +73,9 @@ def test_captions():
     assert "frontal chest x-ray, moderate edema" in varied and len(varied) > 2
 
 
-@pytest.mark.parametrize("severity, word", [(0.1, "mild"), (0.39, "mild"), (0.4, "moderate"), (0.7, "severe"), (1.0, "severe")])
+@pytest.mark.parametrize(
+    "severity, word", [(0.1, "mild"), (0.39, "mild"), (0.4, "moderate"), (0.7, "severe"), (1.0, "severe")]
+)
 def test_severity_words(severity, word):
     assert captions.severity_word(severity) == word
 

@@ -3,7 +3,7 @@
 import pytest
 import torch
 from closed_form import load
-from mvgen.mvg.roi import check_mask, clip_blend, latent_mask, pixel_mask, resize_mask, roi_blend
+from mvgen.mvg.roi import check_mask, clip_blend, latent_mask, pixel_mask, resize_mask, restore_detail, roi_blend
 
 
 def pair(*shape, dtype=torch.float32):
@@ -109,3 +109,12 @@ def test_clip_blend_refuses_by_name():
     ):
         with pytest.raises(ValueError, match=name):
             clip_blend(*args)
+
+
+def test_restored_detail_gives_the_original_where_nothing_changed():
+    original, decoded = pair(1, 8, 6, 3).sigmoid()
+    torch.testing.assert_close(restore_detail(decoded, original, decoded), original)
+    stages = decoded.repeat(3, 1, 1, 1)
+    assert restore_detail(stages, original, decoded).shape == (3, 8, 6, 3)
+    with pytest.raises(ValueError, match="^decoded: got"):
+        restore_detail(stages, original, decoded[:, :4])

@@ -1,0 +1,134 @@
+"""SEINE's transition between two stages (eq. 9): its noise levels, its DDPM sampler and its conditioning.
+
+Network-free: SEINE (Chen et al., ICLR 2024) is in models/seine. Clips are [N, C, K, H, W], K frames of N transitions.
+"""
+
+import hashlib
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn.functional import interpolate
+
+from .ddim import Callback, Model, noise_levels, slope
+
+GREY = 0.5
+"""A pixel of a frame that is not given, in [0, 1]."""
+
+Draw = Callable[[Sequence[int]], Tensor]
+"""Standard normal noise of a shape, another at every call."""
+
+
+def respaced_timesteps(steps: int, total: int = 1000) -> list[int]:
+    """`steps` of the time steps 0 .. total - 1, ascending, both ends among them; one step is time step 0 alone."""
+    if steps != int(steps) or not 1 <= steps <= total:
+        raise ValueError(f"steps: got {steps}, want an integer from 1 to {total}")
+    stride = (total - 1) / (steps - 1) if steps > 1 else 0.0
+    timesteps, at = [], 0.0
+    for _ in range(int(steps)):
+        timesteps.append(round(at))
+        at += stride
+    return timesteps
+
+
+def schedule(levels: Tensor, steps: int) -> Tensor:
+    """The steps + 1 levels of a run, descending to 0. levels: the model's sigmas by time step."""
+    chosen = [levels[t] for t in reversed(respaced_timesteps(steps, len(levels)))]
+    return torch.stack([*chosen, torch.zeros_like(levels[0])])
+
+
+@torch.no_grad()
+def ddpm_denoise(
+    model: Model,
+    x: Tensor,
+    sigmas: Tensor,
+    extra_args: dict[str, Any] | None = None,
+    callback: Callback | None = None,
+    disable: bool | None = None,
+    *,
+    draw: Draw,
+) -> Tensor:
+    """Ancestral sampling (Ho et al. 2020, algorithm 2) as a k-diffusion sampler, for variance-preserving models.
+
+    The mean is that of the posterior (eq. 7), the variance the step's own beta_t (their sigma_t^2 = beta_t), betas
+    being those of the steps taken: 1 - a_t / a_s. In the sigma form (x over sqrt(a), s the step's lower level) the mean
+    is D + (sigma_s / sigma_t)^2 * (x - D) and the variance beta_t / a_s. The last step, to sigma 0, adds no noise.
+    `disable` is k-diffusion's and has no effect. ValueError: sigmas not descending. NonFiniteError: NaN from the model.
+    """
+    levels = noise_levels(sigmas, ascending=False)
+    for i, (high, low) in enumerate(pairwise(levels)):
+        _, denoised = slope(model, x, high, extra_args or {}, f"denoising step {i + 1} of {len(levels) - 1}")
+        if callback is not None:
+            callback({"x": x, "i": i, "sigma": sigmas[i], "sigma_hat": sigmas[i], "denoised": denoised})
+        x = denoised + (low / high) ** 2 * (x - denoised)
+        if low > 0:
+            variance = (high**2 - low**2) * (1 + low**2) / (1 + high**2)
+            x = x + variance**0.5 * draw(x.shape).to(x)
+    return x
+
+
+class ClipNoise:
+    """The draws of some clips of a film, on the CPU. A clip's depend on the seed and its number alone.
+
+    So a clip comes out the same whether it is made by itself or in a batch.
+    """
+
+    def __init__(self, seed: int, clips: Sequence[int]):
+        keys = [hashlib.blake2b(f"{seed}/{clip}".encode(), digest_size=8).digest() for clip in clips]
+        self.generators = [torch.Generator().manual_seed(int.from_bytes(key, "big") >> 1) for key in keys]
+
+    def __call__(self, shape: Sequence[int]) -> Tensor:
+        """[N, ...], N being the number of clips."""
+        if shape[0] != len(self.generators):
+            raise ValueError(f"clips: got a batch of {shape[0]}, want {len(self.generators)}")
+        return torch.stack([torch.randn(tuple(shape[1:]), generator=g) for g in self.generators])
+
+
+def frame_mask(frames: int, first: int = 1, last: int = 1) -> Tensor:
+    """[frames] of 1 (to be generated) and 0 (given): `first` frames at the start and `last` at the end are given."""
+    if frames != int(frames) or first < 0 or last < 0 or frames <= first + last:
+        raise ValueError(f"frames: got {frames}, want an integer above the {first + last} given")
+    mask = torch.ones(int(frames))
+    mask[:first] = 0
+    mask[len(mask) - last :] = 0
+    return mask
+
+
+def masked_video(first: Tensor, last: Tensor, frames: int) -> Tensor:
+    """[frames, H, W, C] in [0, 1]: the images first and last [H, W, C] at the ends, mid-grey between them (eq. 9)."""
+    if first.shape != last.shape or first.ndim != 3:
+        raise ValueError(f"last: got {tuple(last.shape)}, want [H, W, C], the shape of first, {tuple(first.shape)}")
+    known = frame_mask(frames) == 0
+    video = first.new_full((len(known), *first.shape), GREY)
+    video[0], video[-1] = first, last.to(first)
+    return video
+
+
+def clip_conditioning(stages: Tensor, grey: Tensor, frames: int) -> tuple[Tensor, Tensor]:
+    """(masked videos [N, C, K, h, w], masks [N, 1, K, h, w]) of the N transitions between N + 1 stage latents (eq. 9).
+
+    stages: [N + 1, C, h, w]. grey: [1, C, h, w], the latent of a mid-grey picture (of `masked_video`'s inner frames),
+    which is not zero. Mask: 1 to be generated, 0 given. The latents go through as they are. ValueError: fewer than two
+    stages, K < 3, a grey of another size.
+    """
+    if stages.ndim != 4 or len(stages) < 2:
+        raise ValueError(f"stages: got {tuple(stages.shape)}, want [N + 1, C, h, w], two stages at least")
+    if grey.shape != stages[:1].shape:
+        raise ValueError(f"grey: got {tuple(grey.shape)}, want {tuple(stages[:1].shape)}")
+    mask = frame_mask(frames)
+    clips, height, width = len(stages) - 1, *stages.shape[2:]
+    video = grey.to(stages)[:, :, None].repeat(clips, 1, len(mask), 1, 1)
+    video[:, :, 0], video[:, :, -1] = stages[:-1], stages[1:]
+    return video, mask.to(stages)[None, None, :, None, None].expand(clips, 1, len(mask), height, width)
+
+
+def pictures(clips: Tensor) -> Tensor:
+    """[N * K, C, h, w], what a VAE of pictures decodes, from clips [N, C, K, h, w]."""
+    return clips.movedim(2, 1).flatten(0, 1)
+
+
+def stretch(images: Tensor, height: int, width: int) -> Tensor:
+    """[B, height, width, C] from [B, H, W, C]: bilinear, not antialiased, proportions not kept, as SEINE's script."""
+    return interpolate(images.movedim(-1, 1), (height, width), mode="bilinear", align_corners=False).movedim(1, -1)
