@@ -43,12 +43,14 @@ def real_masks(data: Path) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
             yield image.stem, np.asarray(Image.open(image).convert("L")) / 255, np.asarray(Image.open(mask)) > 127
 
 
-def phantoms(first_seed: int, count: int, finding: str = "") -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
+def phantoms(
+    first_seed: int, count: int, finding: str = "", size: int = SIZE
+) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
     """(name, image, lung mask) as `real_masks`; ``finding`` is drawn at severity 0.5; the mask is the healthy one."""
     for seed in range(first_seed, first_seed + count):
         patient = chest_xray.sample_patient(seed)
-        image = chest_xray.render(patient, {finding: 0.5} if finding else {}, SIZE)
-        yield f"phantom {seed}", image, chest_xray.lung_mask(patient, SIZE) > 0.5
+        image = chest_xray.render(patient, {finding: 0.5} if finding else {}, size)
+        yield f"phantom {seed}", image, chest_xray.lung_mask(patient, size) > 0.5
 
 
 def dice(a: np.ndarray, b: np.ndarray) -> float:

@@ -27,6 +27,7 @@ from ..mvg.phantom.captions import band_centre, phrase
 from ..mvg.recaption.offline import recaption
 
 FINDINGS = ("cardiomegaly", "edema", "pleural effusion")
+SETTINGS = ("steps", "gamma", "guidance", "beta_1", "beta_2", "mode", "refine", "scheduler", "seed", "composite")
 CONTROL = "No finding. No acute cardiopulmonary abnormality."
 BARS = {
     "crossed": (0.95, None),
@@ -38,9 +39,10 @@ BARS = {
 
 
 def workflow_settings() -> dict:
-    """The inputs of PIE Loop in the bundled workflow: what a user's first run does."""
+    """The inputs of PIE Loop, and the mode of the plan, in the bundled workflow: what a user's first run does."""
     graph = json.loads((ROOT / "workflows" / "api" / "mvg_chest_xray.json").read_text())
-    return next(node["inputs"] for node in graph.values() if node["class_type"] == "MVG_PIELoop")
+    inputs = {node["class_type"]: node["inputs"] for node in graph.values()}
+    return inputs["MVG_PIELoop"] | {"plan": inputs["MVG_Recaption"]["mode"]}
 
 
 class Embedded:
@@ -181,10 +183,10 @@ def run(patients: int, first_seed: int, stages: int, settings: dict, findings=FI
                 truth = torch.from_numpy(np.stack([chest_xray.render(p, {finding: target}) for p in group]))
                 masks = torch.from_numpy(np.stack([chest_xray.roi(p, finding) for p in group]))
                 healthy, truth = (t[..., None].repeat(1, 1, 1, 3) for t in (healthy, truth))
-                reports = [phrase(finding, target, p.sides.get(finding, "")) + "." for p in group]
+                reports = [phrase(finding, band_centre("mild"), p.sides.get(finding, "")) + "." for p in group]
                 if kind == "control":
                     reports = [CONTROL] * len(group)
-                plans = [recaption(report, "chest_xray", stages) for report in reports]
+                plans = [recaption(report, "chest_xray", stages, mode=settings["plan"]) for report in reports]
                 states = trajectories(embedded, healthy, masks, plans, settings)
                 scored = score(embedded, states, truth, masks, finding)
                 for i, row in enumerate(scored):
@@ -240,11 +242,24 @@ def main() -> None:
     for name in ("steps", "refine", "seed"):
         parser.add_argument(f"--{name}", type=int, help="in place of the bundled workflow's value")
     parser.add_argument("--mode", choices=pie.MODES)
+    parser.add_argument("--plan", choices=("terminal", "ladder"), help="mode of the plan")
     options = parser.parse_args()
     if options.patients < 1 or options.first_seed < 0 or options.stages < 1:
         parser.error("--patients and --stages want integers >= 1, --first-seed one >= 0")
     use_host()
-    wanted = ("steps", "gamma", "guidance", "beta_1", "beta_2", "mode", "refine", "scheduler", "seed", "composite")
+    wanted = (
+        "plan",
+        "steps",
+        "gamma",
+        "guidance",
+        "beta_1",
+        "beta_2",
+        "mode",
+        "refine",
+        "scheduler",
+        "seed",
+        "composite",
+    )
     settings = {key: value for key, value in workflow_settings().items() if key in wanted}
     settings |= {key: value for key, value in vars(options).items() if key in wanted and value is not None}
     began = time.time()

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from .errors import LaunchError, UsageError
-from .paths import EXAMPLES, OUTPUT, WEIGHTS, WORKFLOWS
+from .paths import OUTPUT, SAMPLES, WEIGHTS, WORKFLOWS
 from .setup import check_disk
 
 DOMAIN = "chest_xray"
@@ -43,7 +43,7 @@ def add_demo_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--mask", type=Path, metavar="FILE", help="region of interest, white, of the image's size")
     parser.add_argument("--stages", type=int, default=6, metavar="N", help="progression stages (default: 6)")
     parser.add_argument(
-        "--strength", type=float, default=0.5, metavar="G", help="noise strength gamma, 0 to 1 (default: 0.5)"
+        "--strength", type=float, metavar="G", help="noise strength gamma, 0 to 1 (default: that of the workflow)"
     )
     parser.add_argument("--seed", type=int, default=0, metavar="S", help="seed (default: 0)")
     parser.add_argument("--domain", default=DOMAIN, metavar="D", help=f"kind of image (default: {DOMAIN})")
@@ -57,14 +57,14 @@ def check_demo(options: argparse.Namespace) -> None:
     """Fill in the bundled files and raise UsageError or LaunchError for what can be seen to fail already."""
     if not 1 <= options.stages <= MAX_STAGES:
         raise UsageError(f"--stages is {options.stages}: give 1 to {MAX_STAGES}.")
-    if not (math.isfinite(options.strength) and 0 <= options.strength <= 1):
+    if options.strength is not None and not (math.isfinite(options.strength) and 0 <= options.strength <= 1):
         raise UsageError(f"--strength is {options.strength:g}: give a number from 0 to 1.")
     if not 0 <= options.seed <= MAX_SEED:
         raise UsageError(f"--seed is {options.seed}: give 0 to {MAX_SEED}.")
     if options.domain not in domains():
         raise UsageError(f"--domain is {options.domain!r}: known are {', '.join(domains()) or 'none'}.")
-    options.image = options.image or EXAMPLES / f"{options.domain}.png"
-    options.report = options.report or EXAMPLES / f"{options.domain}.txt"
+    options.image = options.image or SAMPLES / f"{options.domain}.png"
+    options.report = options.report or SAMPLES / f"{options.domain}.txt"
     for name in ("image", "report", "mask"):
         path = getattr(options, name)
         if path is not None and not path.is_file():
@@ -78,6 +78,19 @@ def check_demo(options: argparse.Namespace) -> None:
     if options.out.exists() and not options.out.is_dir():
         raise UsageError(f"--out: {options.out} is no folder. Give another.")
     check_disk(options.out.absolute(), RESULT_GB, "the result")
+
+
+def add_convert_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("file", type=Path, metavar="FILE", help="a checkpoint of torch.save, such as seine.pt")
+    parser.add_argument("--overwrite", action="store_true", help="replace the safetensors file if there is one")
+    parser.add_argument("--debug", action="store_true", help="show tracebacks and the whole output of tools")
+
+
+def check_convert(options: argparse.Namespace) -> None:
+    """Raise UsageError unless the file exists, and LaunchError where the copy does not fit on the disk."""
+    if not options.file.is_file():
+        raise UsageError(f"there is no file {options.file}. Give the path of a checkpoint such as seine.pt.")
+    check_disk(options.file.absolute().parent, round(options.file.stat().st_size / 1e9 + 0.05, 1), "the converted file")
 
 
 def check_report(path: Path) -> None:

@@ -1,4 +1,4 @@
-"""``run.py test``: lint, types, library tests, host tests. The first step that fails ends it."""
+"""``run.py test``: lint, types, library, host and browser tests. The first step that fails ends it."""
 
 import subprocess
 import sys
@@ -21,6 +21,7 @@ def test(pytest_arguments: list[str]) -> int:
         ("types", ["mypy", *typed]),
         ("library tests", ["pytest", "tests/library", *pytest_arguments]),
         ("host tests", ["pytest", "tests/host", *pytest_arguments]),
+        ("browser tests", ["pytest", "tests/browser", *pytest_arguments]),
     ]
     for name, module in steps:
         print(f"--- {name}: {' '.join(module)}", flush=True)

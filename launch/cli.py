@@ -7,7 +7,7 @@ from . import arguments, module
 from .checks import test
 from .doctor import doctor
 from .guard import guarded
-from .host import ensure_host, package_environment
+from .host import ensure_base, ensure_host, package_environment
 from .paths import PACKAGE, PYTHON
 from .process import continue_in
 from .serve import serve
@@ -27,6 +27,8 @@ def parser() -> argparse.ArgumentParser:
     serving.add_argument("--port", type=int, metavar="P", help="port (default: 8188, or a free one)")
     serving.add_argument("--listen", action="store_true", help="answer the whole network, not this machine alone")
     serving.add_argument("--debug", action="store_true", help="show tracebacks and the whole output of tools")
+    converting = commands.add_parser("convert", help="SEINE's checkpoint seine.pt -> safetensors beside it")
+    arguments.add_convert_options(converting)
     for name, help_text in (
         ("test", "lint, types and all tests; further arguments go to pytest"),
         ("doctor", "a table of what is found and what is missing"),
@@ -54,7 +56,17 @@ def run(argv: list[str]) -> int:
         return demo(options, rest)
     if command == "serve":
         return serve(options.port, options.listen)
+    if command == "convert":
+        return convert(options, rest)
     return doctor()
+
+
+def convert(options: argparse.Namespace, argv: list[str]) -> int:
+    """Check what can be checked, set up, and go on inside .venv."""
+    arguments.check_convert(options)
+    ensure_environment()
+    ensure_base()
+    return continue_in(PYTHON, ["-m", f"{PACKAGE}.launch.convert", *argv], package_environment())
 
 
 def demo(options: argparse.Namespace, argv: list[str]) -> int:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from .errors import LaunchError, UsageError
-from .paths import BASE, HOST, PACKAGE, PACKAGE_PATH, PYTHON, REQUIREMENTS, ROOT
+from .paths import BASE, HOST, PACKAGE, PACKAGE_PATH, PYTHON, REQUIREMENTS, ROOT, SAMPLES
 from .process import clean_environment, run_logged
 from .setup import NETWORK_ADVICE
 
@@ -144,9 +144,14 @@ def unpack(archive: Path, target: Path) -> None:
 
 
 def ensure_base() -> None:
-    """The private base directory: input, output, models, and custom_nodes with a link to this folder."""
+    """The private base directory: input, output, models, and custom_nodes with a link to this folder.
+
+    The files that the templates of workflows/ name are in its input folder, so that the first Run needs no choice.
+    """
     for name in ("input", "output", "models", "custom_nodes"):
         (BASE / name).mkdir(parents=True, exist_ok=True)
+    for sample in (file for file in SAMPLES.iterdir() if file.suffix in (".png", ".txt")):
+        shutil.copy(sample, BASE / "input" / f"mvg_{sample.name}")
     link = PACKAGE_PATH / PACKAGE
     if link.exists() and link.samefile(ROOT):
         return

@@ -14,5 +14,5 @@ LOGS = HOST / "logs"
 OUTPUT = ROOT / "output"
 REQUIREMENTS = ROOT / "requirements"
 WORKFLOWS = ROOT / "workflows" / "api"
-EXAMPLES = ROOT / "examples"
+SAMPLES = ROOT / "samples"  # not "examples": the host takes a folder of that name for one of templates
 WEIGHTS = ROOT / "models" / "embedded" / "weights"

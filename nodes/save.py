@@ -104,11 +104,10 @@ class SaveTrajectory(io.ComfyNode):
         folder = write_folder(folder_prefix, write)
         subfolder = folder.relative_to(folder_paths.get_output_directory()).as_posix()
         names = sorted(entry.name for entry in folder.iterdir())
-        shown = [name for name in names if name.startswith(("contact_sheet", "plot", "stage_"))]
-        images = [{"filename": name, "subfolder": subfolder, "type": "output"} for name in shown]
-        return io.NodeOutput(
-            subfolder, ui={"images": images, "mvg_trajectory": [{"subfolder": subfolder, "files": names}]}
-        )
+        film = {"filename": "video.mp4", "subfolder": subfolder, "type": "output"}
+        saved = {"subfolder": subfolder, "files": names}
+        # the page plays the film on the node where it is the one entry, and marked as animated
+        return io.NodeOutput(subfolder, ui={"images": [film], "animated": (True,), "mvg_trajectory": [saved]})
 
 
 def output_folder(prefix: str) -> Path:

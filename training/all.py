@@ -11,7 +11,15 @@ import sys
 
 from .common import RUNS
 
-PARTS = (("dataset",), ("vae",), ("diffusion",), ("classifier", "classifier"), ("classifier", "reader"), ("clip",))
+PARTS = (
+    ("dataset",),
+    ("vae",),
+    ("diffusion",),
+    ("diffusion", "--go-on", "--steps", "1500", "--rate", "3e-4", "--seed", "1"),
+    ("classifier", "classifier"),
+    ("classifier", "reader", "--steps", "1500"),
+    ("clip",),
+)
 
 
 def main() -> None:

@@ -62,7 +62,7 @@ def main() -> None:
     kind = sys.argv.pop(1) if len(sys.argv) > 1 and not sys.argv[1].startswith("-") else "classifier"
     if kind not in ("classifier", "reader"):
         raise SystemExit(f"kind: got {kind!r}, want classifier or reader")
-    options = common.arguments(__doc__, steps=1200, batch=32, rate=2e-3)
+    options = common.arguments(__doc__, steps=1000, batch=32, rate=2e-3)
     data = dataset.load(16000)
     images, severities = torch.from_numpy(data["images"]), torch.from_numpy(data["severities"])
     torch.manual_seed(options.seed + (0 if kind == "classifier" else 1))

@@ -73,7 +73,7 @@ def contrast(image: torch.Tensor, words: torch.Tensor, same: torch.Tensor) -> to
 
 
 def main() -> None:
-    options = common.arguments(__doc__, steps=1200, batch=96, rate=5e-4)
+    options = common.arguments(__doc__, steps=400, batch=48, rate=5e-4)
     data, again = dataset.load(PATIENTS), dataset.load(PATIENTS, visit=1)
     torch.manual_seed(options.seed)
     vision, tower = architecture.build_clip_vision(), architecture.build_clip_text()

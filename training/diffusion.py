@@ -1,6 +1,7 @@
 """Trains the embedded UNet and its text tower together on VAE latents of phantoms: epsilon loss, SD's schedule.
 
-13 % of the captions are dropped for classifier-free guidance. Latents are encoded once into training/runs.
+13 % of the captions are dropped for classifier-free guidance. Latents are encoded once into training/runs. With
+``--go-on`` a second round starts from the weights of the first, at a lower rate.
 """
 
 import numpy as np
@@ -57,7 +58,7 @@ def captions_of(severities: np.ndarray, sides: np.ndarray, rng: np.random.Genera
 
 
 def main() -> None:
-    options = common.arguments(__doc__, steps=7000, batch=32, rate=6e-4)
+    options = common.arguments(__doc__, steps=6000, batch=32, rate=6e-4)
     common.use_host()
     data = dataset.load(COUNT)
     z = latents(torch.from_numpy(data["images"]), options.device)
@@ -69,7 +70,9 @@ def main() -> None:
         tower.load_state_dict(
             expand_token_table(exported("clip_text"), architecture.CLIP_TEXT["vocab_size"]), strict=False
         )
-    trainer = common.Trainer("diffusion", {"unet": unet, "text": tower}, options, decay=0.999)
+    trainer = common.Trainer(
+        "diffusion.2" if options.go_on else "diffusion", {"unet": unet, "text": tower}, options, decay=0.999
+    )
 
     def loss(generator: torch.Generator, step: int) -> dict:
         n = options.batch

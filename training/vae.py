@@ -76,7 +76,7 @@ def export(vae, images: torch.Tensor) -> None:
 
 
 def main() -> None:
-    options = common.arguments(__doc__, steps=4000, batch=8, rate=1.2e-3)
+    options = common.arguments(__doc__, steps=3200, batch=8, rate=1.2e-3)
     common.use_host()
     images = torch.from_numpy(dataset.load(8000)["images"])
     vae = architecture.build_vae()

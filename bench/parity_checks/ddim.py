@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -64,7 +65,7 @@ def inversion(path: Path, facts: dict[str, Any], timesteps: list[int]) -> Iterat
             yield Check(f"{path.stem} f32 {key}, diffusers", distance(ours, data[f"diffusers_f32.{key}"]), 1e-5)
     if "exact.inverted" in data:
         errors = [distance(invert(torch.float64, "upper", True, n)[0], data["exact.inverted"]) for n in (0, 1, 2, 3)]
-        worst = max(b / a for a, b in zip(errors, errors[1:], strict=False))
+        worst = max(b / a for a, b in pairwise(errors))
         yield Check(f"{path.stem} f64 refine 0, 1, 2, 3", worst, 0.5, "error to exact.inverted over the one before")
         up, back = invert(torch.float64, "upper", True, REFINED)
         yield Check(f"{path.stem} f64 exact.inverted", distance(up, data["exact.inverted"]), 1e-6, f"refine {REFINED}")

@@ -15,6 +15,7 @@ from ...models.seine.config import Config, read_config
 from ...models.seine.unet import TimeEncoding, UNet3D
 from ...mvg.seine import clip_conditioning, frame_mask, masked_video, respaced_timesteps, stretch
 from . import Check, distance, relative, tensors
+from .seine_sampling import sampling
 
 F32, F64, UNIT = 3e-5, 1e-6, 1e-5
 
@@ -22,19 +23,19 @@ F32, F64, UNIT = 3e-5, 1e-6, 1e-5
 def checks(folder: Path) -> Iterator[Check]:
     if (path := folder / "keys.json").is_file():
         yield from keys(json.loads(path.read_text(encoding="utf-8")))
+    if (path := folder / "temporal_attention_units.safetensors").is_file():
+        yield from units(path)
+    facts = None
+    if (path := folder / "sampling.json").is_file():
+        facts = json.loads(path.read_text(encoding="utf-8"))
+        yield from plans(facts)
     if (path := folder / "weights.safetensors").is_file():
         config = read_config(json.loads((folder / "config.json").read_text(encoding="utf-8"))["unet"])
         state = {name: t.float() for name, t in tensors(path).items()}
         check_state(state, config)
         yield from network(folder, config, state)
-    if (path := folder / "temporal_attention_units.safetensors").is_file():
-        yield from units(path)
-    if (path := folder / "sampling.json").is_file():
-        facts = json.loads(path.read_text(encoding="utf-8"))
-        yield from plans(facts)
-        from .seine_sampling import sampling
-
-        yield from sampling(folder, facts, config, state)
+        if facts is not None:
+            yield from sampling(folder, facts, config, state)
     if (path := folder / "preprocess.safetensors").is_file():
         yield from preprocess(path)
 
@@ -123,9 +124,10 @@ def trace(net: UNet3D, data: dict[str, Tensor]) -> Iterator[Check]:
     for hook in hooks:
         hook.remove()
     yield Check("trace output", distance(out, data["output"]), F32)
+    yield Check(f"trace, {len(wanted)} modules known", len(wanted) - len(held), 0, "number that are not")
     for name, want in wanted.items():
         if name in held:
-            yield Check(f"trace {name}"[-54:], relative(in_the_order_of(held[name], want), want), F32, "over the max")
+            yield Check(f"trace {name}", relative(in_the_order_of(held[name], want), want), F32, "over the max")
 
 
 def in_the_order_of(got: Tensor, want: Tensor) -> Tensor:

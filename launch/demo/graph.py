@@ -19,7 +19,7 @@ class Request:
     report: str
     mask: str | None
     stages: int
-    strength: float
+    strength: float | None
     seed: int
     domain: str
     folder: str
@@ -37,7 +37,8 @@ def fill(template: Graph, request: Request) -> Graph:
     set_input(graph, "MVG_LoadReport", "report", request.report)
     set_input(graph, "MVG_Recaption", "domain", request.domain)
     set_input(graph, "MVG_Recaption", "stages", request.stages)
-    set_input(graph, "MVG_PIELoop", "gamma", request.strength)
+    if request.strength is not None:
+        set_input(graph, "MVG_PIELoop", "gamma", request.strength)
     set_input(graph, "MVG_PIELoop", "seed", request.seed)
     set_input(graph, "MVG_SaveTrajectory", "folder_prefix", request.folder)
     if request.mask is not None:

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -125,6 +126,8 @@ def prepare(base: Path) -> None:
         path = os.pathsep.join([str(HOST), str(base / "custom_nodes")])
         subprocess.run([sys.executable, "-c", code], check=True, env={**os.environ, "PYTHONPATH": path})
     draw_inputs(base / "input")
+    for sample in (ROOT / "samples").glob("chest_xray.*"):
+        shutil.copy(sample, base / "input" / f"mvg_{sample.name}")
 
 
 def draw_inputs(folder: Path) -> None:
@@ -159,7 +162,9 @@ def running(base: Path) -> Iterator[Server]:
         "--disable-api-nodes",
     ]
     with open(log, "wb") as output:
-        process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, cwd=base)
+        # one thread: these networks are small, and OpenMP's threads crawl where another job has a core
+        environment = {"OMP_NUM_THREADS": "1", **os.environ}
+        process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, cwd=base, env=environment)
     server = Server(f"127.0.0.1:{port}", base)
     try:
         for _ in range(360):

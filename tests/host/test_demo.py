@@ -25,7 +25,7 @@ def test_the_demo_leaves_one_complete_folder(tmp_path):
     names = {file.name for file in folder.iterdir()}
     needed = {"video.mp4", "stage_00.png", "stage_01.png", "contact_sheet.png", "plot.png", "scores.json"}
     assert needed | {"provenance.json"} <= names and "stage_02.png" not in names
-    report = (ROOT / "examples" / "chest_xray.txt").read_text().strip()
+    report = (ROOT / "samples" / "chest_xray.txt").read_text().strip()
     provenance = (folder / "provenance.json").read_text()
     assert json.loads(provenance) and report not in provenance
     assert not list((ROOT / ".host" / "base" / "input").glob("demo-*"))

@@ -5,6 +5,8 @@ import json
 import pytest
 from mvgen.mvg.plan import MAX_PROMPT, NO_FINDING, Plan, PlanError, Stage
 
+FIELDS = "domain, finding, side, stages, negative, source, notes"
+
 
 def stages(*severities, finding="edema", region="lungs"):
     return tuple(Stage(f"frontal chest x-ray, {finding} {s}", finding, s, region) for s in severities)
@@ -138,10 +140,7 @@ def without(name):
         (without("version"), "plan, version: got None"),
         (without("side"), "plan: the field 'side' is missing"),
         (without("stages"), "plan: the field 'stages' is missing"),
-        (
-            changed(extra=1),
-            "plan: got the unknown field 'extra', want domain, finding, side, stages, negative, source, notes",
-        ),
+        (changed(extra=1), f"plan: got the unknown field 'extra', want {FIELDS}"),
         (changed(stages={}), "stages: got dict, want a list"),
         (changed(stages=["a prompt"]), "stage 1, stage: got str, want an object"),
         (changed(stages=[{"prompt": "p", "finding": "edema"}]), "stage 1, stage: the field 'severity' is missing"),

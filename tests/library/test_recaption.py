@@ -1,7 +1,8 @@
 """recaption: what the rules read in a report, and the plan they make of it.
 
-report_sentences.json holds sentences written for these tests and labelled before they were read by the engine:
-[text, {finding: [status, severity, side]}], null where the label leaves it open. Some of them are still read wrongly.
+report_sentences.json holds sentences written and labelled for these tests before the engine read them:
+[text, {finding: [status, severity, side]}], null where the label leaves it open. The rules were then mended by them, so
+they guard against regressions and do not measure quality. Some are still read wrongly.
 """
 
 import json

@@ -1,0 +1,176 @@
+"""SEINE's weights from a file: the released `seine.pt`, or safetensors made of it."""
+
+import json
+import re
+import shutil
+import zipfile
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from .config import Config, read_config
+from .unet import UNet3D
+
+EMA = "ema"
+SHOWN = 3
+TRANSFORMER = "attentions.0.transformer_blocks.0"
+
+
+class Uninitialised:
+    """Layers whose weights stay as they are: torch takes seconds to learn how to draw weights that are not there."""
+
+
+for _layer in (nn.Conv2d, nn.Embedding, nn.GroupNorm, nn.LayerNorm, nn.Linear):
+    setattr(Uninitialised, _layer.__name__, type(_layer.__name__, (_layer,), {"reset_parameters": lambda self: None}))
+
+
+def read_checkpoint(path: Path) -> tuple[dict[str, Tensor], Config]:
+    """-> (tensors under the released names, shape). ValueError naming the file where it is no SEINE checkpoint.
+
+    .safetensors: the shape is in the metadata key `config`, or read off the tensors. Any other suffix: a file of
+    torch.save, read as tensors alone (code in it is refused, never run), with the weights under the key `ema`.
+    """
+    metadata: dict[str, str] = {}
+    try:
+        if path.suffix == ".safetensors":
+            state, metadata = _read_safetensors(path)
+        else:
+            state = _read_torch(path)
+        config = read_config(json.loads(metadata["config"])) if "config" in metadata else infer_config(state)
+        check_state(state, config)
+    except OSError as error:
+        raise ValueError(f"{path.name}: cannot be read ({error.strerror or error})") from error
+    except ValueError as error:
+        raise ValueError(f"{path.name}: {error}") from error
+    return state, config
+
+
+def infer_config(state: Mapping[str, Tensor]) -> Config:
+    """The shape that the tensors have, or the released one where they are not of this layout (`check_state` tells).
+
+    Group norms leave no trace of their number of groups: it is the released network's.
+    """
+    levels = _count(state, "down_blocks.")
+    try:
+        latent = state["conv_out.weight"].shape[0]
+        return Config(
+            in_channels=2 * latent + 1,
+            out_channels=latent,
+            block_out_channels=tuple(state[f"down_blocks.{i}.resnets.0.conv1.weight"].shape[0] for i in range(levels)),
+            layers_per_block=_count(state, "down_blocks.0.resnets."),
+            heads=tuple(_heads(state, i, levels) for i in range(levels)),
+            down_attention=tuple(_count(state, f"down_blocks.{i}.attentions.") > 0 for i in range(levels)),
+            up_attention=tuple(_count(state, f"up_blocks.{i}.attentions.") > 0 for i in range(levels)),
+            cross_attention_dim=state[f"mid_block.{TRANSFORMER}.attn2.to_k.weight"].shape[1],
+            rotary_dim=2 * state[f"mid_block.{TRANSFORMER}.attn_temp.rotary_emb.freqs"].shape[0],
+        )
+    except (KeyError, IndexError, ValueError):
+        return Config()
+
+
+def check_state(state: Mapping[str, Tensor], config: Config) -> None:
+    """ValueError naming the first tensors that are missing, unexpected, of another shape, no floats or not finite."""
+    bare = UNet3D(config, device="meta", operations=Uninitialised)
+    want = {name: tuple(t.shape) for name, t in bare.state_dict().items()}
+    got = {name: tuple(t.shape) for name, t in state.items()}
+    faults = [
+        _named("missing", [name for name in want if name not in got]),
+        _named("unexpected", [name for name in got if name not in want]),
+        _named(
+            "of another shape",
+            [
+                f"{name} {list(got[name])} instead of {list(want[name])}"
+                for name in want
+                if got.get(name, want[name]) != want[name]
+            ],
+        ),
+    ]
+    if any(faults):
+        raise ValueError(f"no weights of SEINE's network: {'; '.join(fault for fault in faults if fault)}")
+    broken = [
+        name
+        for name, t in state.items()
+        if not t.is_floating_point() or not torch.isfinite(torch.stack(torch.aminmax(t))).all()
+    ]
+    if broken:
+        raise ValueError(f"the weights are damaged: {_named('not finite numbers', broken)}")
+
+
+def convert(path: Path, *, overwrite: bool = False) -> Path:
+    """Writes a checkpoint beside itself as safetensors, whole or not at all, and returns the new file.
+
+    Tensors keep their type; the shape goes into the metadata key `config`. ValueError: no SEINE checkpoint,
+    safetensors already, or the new file exists and `overwrite` is off.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import save_file
+
+    target = path.with_suffix(".safetensors")
+    if path == target:
+        raise ValueError(f"{path.name}: is safetensors already, want a file of torch.save such as seine.pt")
+    if target.exists() and not overwrite:
+        raise ValueError(f"{target.name}: exists already; remove it, or convert with --overwrite")
+    state, config = read_checkpoint(path)
+    # The rotary frequencies of all blocks are one tensor there, and safetensors wants each to stand alone.
+    own = {name: t.clone() if name.endswith("rotary_emb.freqs") else t.contiguous() for name, t in state.items()}
+    temporary = target.with_suffix(".safetensors.part")
+    try:
+        save_file(own, temporary, metadata={"format": "pt", "config": json.dumps(config.values)})
+        shutil.copymode(path, temporary)  # safetensors makes files for their owner alone
+        temporary.replace(target)
+    except (OSError, SafetensorError) as error:
+        raise ValueError(f"{target.name}: cannot be written ({error})") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+    return target
+
+
+def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="pt") as file:
+            return {name: file.get_tensor(name) for name in file.keys()}, dict(file.metadata() or {})  # noqa: SIM118
+    except SafetensorError as error:
+        raise ValueError(f"not a readable safetensors file, truncated perhaps ({error})") from error
+
+
+def _read_torch(path: Path) -> dict[str, Tensor]:
+    archive = zipfile.is_zipfile(path)
+    try:
+        held = torch.load(path, map_location="cpu", weights_only=True, mmap=archive)
+    except OSError:
+        raise
+    except Exception as error:  # torch answers a damaged file with whatever its bytes happen to break
+        if found := re.search(r"GLOBAL (\S+)", str(error)):
+            raise ValueError(f"holds {found[1]}, want tensors alone; code in a file is never run") from error
+        raise ValueError("not a file of torch.save, or a truncated one") from error
+    if isinstance(held, dict) and EMA in held:
+        held = held[EMA]
+    if not isinstance(held, dict) or not all(isinstance(t, Tensor) for t in held.values()):
+        keys = _first(held) if isinstance(held, dict) else type(held).__name__
+        raise ValueError(f"got {keys}, want tensors by name, under the key {EMA!r} or at the top")
+    return dict(held)
+
+
+def _count(state: Iterable[str], prefix: str) -> int:
+    return len({name[len(prefix) :].split(".")[0] for name in state if name.startswith(prefix)})
+
+
+def _heads(state: Mapping[str, Tensor], level: int, levels: int) -> int:
+    for block in (f"down_blocks.{level}", f"up_blocks.{levels - 1 - level}", "mid_block"):
+        table = f"{block}.{TRANSFORMER}.attn_temp.time_rel_pos_bias.relative_attention_bias.weight"
+        if table in state:
+            return state[table].shape[1]
+    raise KeyError("no attention over time")
+
+
+def _first(names: Iterable[object]) -> str:
+    listed = [str(name) for name in names]
+    return ", ".join(listed[:SHOWN]) + (", ..." if len(listed) > SHOWN else "")
+
+
+def _named(what: str, names: list[str]) -> str:
+    return f"{len(names)} {what} ({_first(names)})" if names else ""

@@ -1,0 +1,20 @@
+"""A real server and a real Chromium on its page, once for all tests of this folder."""
+
+import pytest
+from mvgen.tests.browser.comfy import open_comfy
+from mvgen.tests.browser.devtools import find_browser
+from mvgen.tests.host.hosting import running
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory):
+    if find_browser() is None:
+        pytest.skip("no Chromium on this machine (Debian: apt-get install chromium)")
+    with running(tmp_path_factory.mktemp("comfyui")) as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+def page(server):
+    with open_comfy(server, find_browser()) as opened:
+        yield opened

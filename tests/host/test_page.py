@@ -1,0 +1,104 @@
+"""What the page is given, without a browser: templates that say the same as their API twins, help, thumbnails."""
+
+import json
+import urllib.request
+from pathlib import Path
+
+import pytest
+from mvgen.tests.host.hosting import EXTENSION, ROOT
+from mvgen.tests.host.templates import ONLY_ON_THE_PAGE, TEMPLATES, load
+from PIL import Image
+
+ADDED_BY_THE_PAGE = {"IMAGEUPLOAD"}  # widgets without a value of their own
+
+
+def to_api(page: dict, definitions: dict) -> dict:
+    """The page's workflow as the page itself would post it."""
+    origin = {link[0]: [str(link[1]), link[2]] for link in page["links"]}
+    graph = {}
+    for node in page["nodes"]:
+        if node["type"] in ONLY_ON_THE_PAGE:
+            continue
+        definition = definitions[node["type"]]
+        options = {}
+        for kind in ("required", "optional"):
+            options |= {name: spec[1] for name, spec in definition["input"].get(kind, {}).items()}
+        values = iter(node.get("widgets_values", []))
+        inputs = {}
+        for slot in node["inputs"]:
+            value = next(values) if "widget" in slot else None
+            if slot["link"] is not None:
+                inputs[slot["name"]] = origin[slot["link"]]
+            elif "widget" in slot and slot["type"] not in ADDED_BY_THE_PAGE:
+                inputs[slot["name"]] = value
+            if "widget" in slot and options.get(slot["name"], {}).get("control_after_generate"):
+                assert next(values) == "fixed", f"{node['type']}: a second Run would differ from the first"
+        assert list(values) == [], f"{node['type']} has more values than widgets"
+        title = node.get("title", definition["display_name"])
+        graph[str(node["id"])] = {"class_type": node["type"], "inputs": inputs, "_meta": {"title": title}}
+    return graph
+
+
+@pytest.mark.parametrize("name", TEMPLATES)
+def test_a_page_workflow_says_what_its_api_twin_says(definitions, name):
+    same = to_api(load(f"{name}.json"), definitions) == load(f"api/{name}.json")
+    assert same, f"workflows/{name}.json is behind its API twin: python -m mvgen.workflows.build {name}"
+
+
+@pytest.mark.parametrize("name", TEMPLATES)
+def test_a_page_workflow_explains_itself(name):
+    page = load(f"{name}.json")
+    (note,) = (node for node in page["nodes"] if node["type"] == "MarkdownNote")
+    assert "synthetic" in note["widgets_values"][0] and "Run" in note["widgets_values"][0]
+    boxes = [group["bounding"] for group in page["groups"]]
+    for node in page["nodes"]:
+        (x, y), (width, height) = node["pos"], node["size"]
+        inside = [
+            b for b in boxes if b[0] <= x and b[1] <= y and x + width <= b[0] + b[2] and y + height <= b[1] + b[3]
+        ]
+        assert len(inside) == 1, f"{node['type']} is in {len(inside)} groups"
+
+
+def test_every_workflow_has_both_forms_and_a_thumbnail():
+    assert sorted(file.stem for file in (ROOT / "workflows" / "api").glob("*.json")) == TEMPLATES
+    for name in TEMPLATES:
+        picture = ROOT / "workflows" / f"{name}.jpg"
+        assert picture.stat().st_size < 60_000
+        assert max(Image.open(picture).size) <= 400
+
+
+def test_the_host_lists_and_serves_them(server):
+    assert sorted(server.get("/workflow_templates")[EXTENSION]) == TEMPLATES
+    for name in TEMPLATES:
+        address = f"http://{server.address}/api/workflow_templates/{EXTENSION}/{name}"
+        with urllib.request.urlopen(f"{address}.json", timeout=30) as answer:
+            assert json.load(answer) == load(f"{name}.json")
+        with urllib.request.urlopen(f"{address}.jpg", timeout=30) as answer:
+            assert answer.headers["Content-Type"] == "image/jpeg"
+
+
+def test_every_node_has_a_help_page_that_names_its_sockets(server, definitions):
+    ours = {name: node for name, node in definitions.items() if name.startswith("MVG_") and not node["dev_only"]}
+    pages = {file.stem for file in (ROOT / "web" / "docs").glob("*.md")}
+    assert pages == set(ours)
+    for name, node in ours.items():
+        address = f"http://{server.address}/extensions/{EXTENSION}/docs/{name}.md"
+        with urllib.request.urlopen(address, timeout=30) as answer:
+            page = answer.read().decode()
+        assert page.startswith(f"# {node['display_name']}\n"), name
+        assert "**Connect**" in page and "**Paper**" in page, name
+        inputs, outputs = page.split("**Inputs**")[1].split("**Outputs**")
+        for kind in ("required", "optional"):
+            for key, spec in node["input"].get(kind, {}).items():
+                shown = spec[1].get("display_name") or key
+                assert f"`{shown}`" in inputs, f"{name} does not explain its input {shown}"
+        for shown in node["output_name"]:
+            assert f"`{shown}`" in outputs, f"{name} does not explain its output {shown}"
+
+
+def test_the_page_gets_our_script(server):
+    scripts = server.get("/extensions")
+    assert f"/extensions/{EXTENSION}/report_upload.js" in scripts
+    assert {Path(path).name for path in scripts if EXTENSION in path} == {
+        file.name for file in (ROOT / "web").glob("*.js")
+    }
