@@ -280,7 +280,8 @@ def roi(anatomy: Anatomy, finding: str, side: str = "") -> np.ndarray:
             region = np.maximum(region, _grow(lungs[name], 0.02))
     else:
         region = _grow(anatomy.lungs, 0.025)
-    return np.clip(cv2.GaussianBlur(region, (0, 0), 0.014 * min(height, width)), 0, 1)
+    soft = np.clip(cv2.GaussianBlur(region, (0, 0), 0.014 * min(height, width)), 0, 1)
+    return np.where(soft < 1 / 255, 0, soft).astype(np.float32)  # what an 8-bit mask shows as 0 is 0
 
 
 def _lower_part(anatomy: Anatomy, name: str, start: float) -> np.ndarray:

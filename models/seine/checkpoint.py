@@ -6,6 +6,7 @@ import shutil
 import zipfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from types import SimpleNamespace
 
 import torch
 from torch import Tensor, nn
@@ -18,12 +19,13 @@ SHOWN = 3
 TRANSFORMER = "attentions.0.transformer_blocks.0"
 
 
-class Uninitialised:
-    """Layers whose weights stay as they are: torch takes seconds to learn how to draw weights that are not there."""
-
-
-for _layer in (nn.Conv2d, nn.Embedding, nn.GroupNorm, nn.LayerNorm, nn.Linear):
-    setattr(Uninitialised, _layer.__name__, type(_layer.__name__, (_layer,), {"reset_parameters": lambda self: None}))
+BARE = SimpleNamespace(
+    **{
+        layer.__name__: type(layer.__name__, (layer,), {"reset_parameters": lambda self: None})
+        for layer in (nn.Conv2d, nn.Embedding, nn.GroupNorm, nn.LayerNorm, nn.Linear)
+    }
+)
+"""Layers that draw no weights: torch takes seconds to learn how to draw those that are not there."""
 
 
 def read_checkpoint(path: Path) -> tuple[dict[str, Tensor], Config]:
@@ -72,7 +74,7 @@ def infer_config(state: Mapping[str, Tensor]) -> Config:
 
 def check_state(state: Mapping[str, Tensor], config: Config) -> None:
     """ValueError naming the first tensors that are missing, unexpected, of another shape, no floats or not finite."""
-    bare = UNet3D(config, device="meta", operations=Uninitialised)
+    bare = UNet3D(config, device="meta", operations=BARE)
     want = {name: tuple(t.shape) for name, t in bare.state_dict().items()}
     got = {name: tuple(t.shape) for name, t in state.items()}
     faults = [

@@ -26,7 +26,7 @@ def workflow() -> dict:
     by_class["MVG_LoadMedicalImage"]["image"] = "film.png"
     by_class["MVG_LoadReport"]["report"] = "report.txt"
     by_class["MVG_Recaption"]["stages"] = 2
-    by_class["MVG_PIELoop"].update(steps=4)
+    by_class["MVG_PIELoop"].update(steps=4, gamma=0.5, guidance=3.0, refine=0)
     by_class["MVG_LatentWalkTransition"].update(frames=3)
     by_class["MVG_SaveTrajectory"]["folder_prefix"] = f"test/{uuid.uuid4().hex[:8]}"
     return graph

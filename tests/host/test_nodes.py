@@ -190,7 +190,7 @@ def test_inversion_comes_back_through_the_hosts_sampler(server):
                 "class_type": "MVG_DDIMInvert",
                 "inputs": {
                     **{"model": ["1", 0], "positive": ["4", 0], "latent": ["3", 0]},
-                    **{"steps": 10, "gamma": 0.5, "refine": 8, "scheduler": "ddim_uniform"},
+                    **{"steps": 30, "gamma": 0.5, "refine": 8, "scheduler": "ddim_uniform"},
                 },
             },
             "6": {"class_type": "KSamplerSelect", "inputs": {"sampler_name": "euler"}},
