@@ -16,6 +16,7 @@ from .unet import UNet3D
 
 EMA = "ema"
 SHOWN = 3
+DTYPES = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 TRANSFORMER = "attentions.0.transformer_blocks.0"
 
 
@@ -73,7 +74,7 @@ def infer_config(state: Mapping[str, Tensor]) -> Config:
 
 
 def check_state(state: Mapping[str, Tensor], config: Config) -> None:
-    """ValueError naming the first tensors that are missing, unexpected, of another shape, no floats or not finite."""
+    """ValueError naming the first tensors that are missing, unexpected, of another shape, not floats or not finite."""
     bare = UNet3D(config, device="meta", operations=BARE)
     want = {name: tuple(t.shape) for name, t in bare.state_dict().items()}
     got = {name: tuple(t.shape) for name, t in state.items()}
@@ -94,7 +95,7 @@ def check_state(state: Mapping[str, Tensor], config: Config) -> None:
     broken = [
         name
         for name, t in state.items()
-        if not t.is_floating_point() or not torch.isfinite(torch.stack(torch.aminmax(t))).all()
+        if t.dtype not in DTYPES or not torch.isfinite(torch.stack(torch.aminmax(t))).all()
     ]
     if broken:
         raise ValueError(f"the weights are damaged: {_named('not finite numbers', broken)}")
