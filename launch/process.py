@@ -5,7 +5,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from .errors import LaunchError
@@ -28,6 +28,24 @@ def exit_on_signals() -> None:
     for name in ("SIGTERM", "SIGHUP"):
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), leave)
+
+
+@contextlib.contextmanager
+def held_signals() -> Iterator[None]:
+    """Signals that arrive inside take effect at the end, so that no child is started and then forgotten."""
+    arrived: list[int] = []
+    names = (name for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
+    before = {
+        number: signal.signal(number, lambda number, frame: arrived.append(number))
+        for number in (getattr(signal, name) for name in names)
+    }
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        for number in arrived[:1]:
+            signal.raise_signal(number)
 
 
 def own_group() -> dict[str, object]:
@@ -66,18 +84,20 @@ def run_logged(
 
     Raises LaunchError with ``what``, the last line that the command wrote and ``advice`` when it fails.
     """
-    process = subprocess.Popen(
-        [str(part) for part in command],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        errors="replace",
-        env=dict(environment),
-        **own_group(),  # type: ignore[call-overload]
-    )
+    process: subprocess.Popen | None = None
     lines: list[str] = []
     try:
+        with held_signals():
+            process = subprocess.Popen(
+                [str(part) for part in command],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                errors="replace",
+                env=dict(environment),
+                **own_group(),  # type: ignore[call-overload]
+            )
         assert process.stdout is not None
         for line in process.stdout:
             line = line.rstrip()
@@ -87,7 +107,8 @@ def run_logged(
                 print(f"  {line.strip()}", flush=True)
         status = process.wait()
     finally:
-        stop_group(process)
+        if process is not None:
+            stop_group(process)
     if status:
         if debugging():
             print("\n".join(lines), file=sys.stderr)

@@ -13,7 +13,7 @@ from .device import device_name
 from .errors import LaunchError
 from .host import Host
 from .paths import BASE, LOGS, PACKAGE, PYTHON
-from .process import clean_environment, own_group, stop_group
+from .process import clean_environment, held_signals, own_group, stop_group
 
 LOOPBACK = "127.0.0.1"
 START_SECONDS = 600
@@ -56,17 +56,18 @@ class Server:
     def __enter__(self) -> "Server":
         LOGS.mkdir(parents=True, exist_ok=True)
         environment = clean_environment() | {"DO_NOT_TRACK": "1", "HF_HUB_OFFLINE": "1"}
-        with self.log.open("wb") as log:
-            self.process = subprocess.Popen(
-                self.command(),
-                cwd=self.host.path,
-                env=environment,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                **own_group(),  # type: ignore[call-overload]
-            )
+        command = self.command()
         try:
+            with self.log.open("wb") as log, held_signals():
+                self.process = subprocess.Popen(
+                    command,
+                    cwd=self.host.path,
+                    env=environment,
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=subprocess.STDOUT,
+                    **own_group(),  # type: ignore[call-overload]
+                )
             self._wait()
         except BaseException:
             self.stop()
