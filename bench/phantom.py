@@ -102,11 +102,11 @@ def trajectories(
     pixels = roi.pixel_mask(masks, images)
     k = pie.n_inverted(settings["steps"], settings["gamma"])
     sigmas = embedded.sigmas(settings["scheduler"], settings["steps"], k)
-    negative, source = (embedded.text([getattr(plan, name) for plan in plans]) for name in ("negative", "source"))
+    negative = embedded.text([plan.negative for plan in plans])
     decoded = embedded.decode(x_0)
     x, states = x_0, [images]
     for n in range(len(plans[0].stages)):
-        cond = embedded.text([plan.stages[n].prompt for plan in plans])
+        cond, source = (embedded.text([getattr(plan.stages[n], name) for plan in plans]) for name in ("prompt", "source"))
         x = pie.pie_stage(
             x,
             x_0,

@@ -9,6 +9,7 @@ VERSION = 1
 NO_FINDING = "no finding"
 SIDES = ("", "left", "right", "bilateral")
 MAX_PROMPT = 2000
+MAX_GUIDANCE = 100
 
 
 class PlanError(ValueError):
@@ -24,10 +25,18 @@ def _text(name: str, value: object, *, empty: bool = False) -> None:
         raise PlanError(f"{name}: got {len(value)} characters, want at most {MAX_PROMPT}")
 
 
+def _number(name: str, value: object, highest: int) -> None:
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not number or not 0 <= value <= highest:  # type: ignore[operator]
+        raise PlanError(f"{name}: got {value!r}, want a number in [0, {highest}]")
+
+
 @dataclass(frozen=True)
 class Stage:
     """One stage n: its prompt y_n, the finding, its intended severity in [0, 1] and the region in words.
 
+    source: what the image shows before the stage, for its inversion; "" says nothing of it.
+    gamma in [0, 1], guidance in [0, 100]: this stage's own strength; None takes that of the run.
     Raises PlanError (a ValueError) naming the field.
     """
 
@@ -35,14 +44,20 @@ class Stage:
     finding: str
     severity: float
     region: str = ""
+    source: str = ""
+    gamma: float | None = None
+    guidance: float | None = None
 
     def __post_init__(self) -> None:
         _text("prompt", self.prompt)
         _text("finding", self.finding)
         _text("region", self.region, empty=True)
-        number = isinstance(self.severity, int | float) and not isinstance(self.severity, bool)
-        if not number or not 0 <= self.severity <= 1:
-            raise PlanError(f"severity: got {self.severity!r}, want a number in [0, 1]")
+        _text("source", self.source, empty=True)
+        _number("severity", self.severity, 1)
+        if self.gamma is not None:
+            _number("gamma", self.gamma, 1)
+        if self.guidance is not None:
+            _number("guidance", self.guidance, MAX_GUIDANCE)
 
 
 @dataclass(frozen=True)
@@ -50,7 +65,6 @@ class Plan:
     """N stages of one finding in one domain, worsening monotonically; N = 0 leaves the image as it is.
 
     side: the patient's side, "" where the finding has none. negative: the prompt of the unguided half.
-    source: what the image shows before a stage, for the inversion; "" says nothing of it.
     notes: what the reader of the plan should know, one sentence each. Severity is 0 in every stage of "no finding".
     Raises PlanError (a ValueError) naming the stage and the field.
     """
@@ -60,14 +74,12 @@ class Plan:
     side: str
     stages: tuple[Stage, ...]
     negative: str = ""
-    source: str = ""
     notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         _text("domain", self.domain)
         _text("finding", self.finding)
         _text("negative", self.negative, empty=True)
-        _text("source", self.source, empty=True)
         if self.side not in SIDES:
             raise PlanError(f"side: got {self.side!r}, want one of {', '.join(s or 'no text' for s in SIDES)}")
         for name in ("stages", "notes"):

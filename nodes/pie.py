@@ -450,7 +450,7 @@ class PIELoop(io.ComfyNode):
                 model=model,
                 positive=text(stage.prompt),
                 negative=text(plan.negative),
-                source=text(plan.source),
+                source=text(stage.source),
                 latent=x,
                 latent_0=x0,
                 seed=seed if mode == "noise" else 0,

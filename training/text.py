@@ -37,6 +37,6 @@ def vocabulary() -> set[int]:
     """Every token a training caption can hold."""
     from ..mvg.phantom import captions as words
 
-    texts = [*words.PREFIXES, *words.NORMAL, *words.SIDES, *words.SEVERITY_BANDS]
+    texts = [*words.PREFIXES, *words.NORMAL, *words.SIDES, *words.SEVERITY_BANDS, *words.GRADES]
     texts += [name for names in words.SYNONYMS.values() for name in names]
     return seen(["", ","]) | seen(texts)

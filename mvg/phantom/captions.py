@@ -9,6 +9,15 @@ FINDINGS = ("cardiomegaly", "edema", "pleural effusion", "consolidation")
 SIDED = ("pleural effusion", "consolidation")
 SIDES = ("left", "right", "bilateral")
 SEVERITY_BANDS = {"mild": (0.10, 0.40), "moderate": (0.40, 0.70), "severe": (0.70, 1.00)}
+# The finer scale of reports: word -> the severity it stands for, one even step apart.
+GRADES = {
+    "minimal": 0.10,
+    "mild": 0.25,
+    "mild to moderate": 0.40,
+    "moderate": 0.55,
+    "moderate to severe": 0.70,
+    "severe": 0.85,
+}
 PREFIX = "frontal chest x-ray"
 
 # Other words for the same thing, mixed into a share of the training captions.
@@ -38,21 +47,32 @@ def band_centre(word: str) -> float:
     return (low + high) / 2
 
 
-def phrase(finding: str, severity: float, side: str, name: str | None = None) -> str:
-    """'severe left pleural effusion' and the like; ``side`` is the patient's and only used where it matters."""
-    words = [severity_word(severity)]
+def grade(severity: float) -> str:
+    """Word of the finer scale that lies nearest to ``severity`` in [0, 1]; halfway the milder one."""
+    if not 0 <= severity <= 1:
+        raise ValueError(f"severity: got {severity}, want a value in [0, 1]")
+    return min(GRADES, key=lambda word: round(abs(GRADES[word] - severity), 9))
+
+
+def phrase(finding: str, severity: float, side: str, name: str | None = None, *, fine: bool = False) -> str:
+    """'severe left pleural effusion' and the like; ``side`` is the patient's and only used where it matters.
+
+    fine: the word of the finer scale, `grade`, in place of the band's.
+    """
+    words = [grade(severity) if fine else severity_word(severity)]
     if finding in SIDED:
         words.append(side)
     return " ".join([*words, name or finding])
 
 
 def caption(severities: Mapping[str, float], sides: Mapping[str, str], rng: np.random.Generator | None = None) -> str:
-    """Caption of a phantom: canonical words, or with ``rng`` sometimes synonyms and a shuffled order.
+    """Caption of a phantom: canonical words, or with ``rng`` sometimes synonyms, a shuffled order, finer grades.
 
     severities: finding -> [0, 1]; values under 0.1 count as absent.
     """
     present = [f for f in FINDINGS if severities.get(f, 0.0) >= SEVERITY_BANDS["mild"][0]]
     vary = rng is not None and rng.random() < 0.3
+    fine = rng is not None and rng.random() < 0.5
     if rng is not None and vary:
         rng.shuffle(present)
         prefix = str(rng.choice(PREFIXES))
@@ -62,4 +82,5 @@ def caption(severities: Mapping[str, float], sides: Mapping[str, str], rng: np.r
         prefix, names, normal = PREFIX, {}, NORMAL[0]
     if not present:
         return f"{prefix}, {normal}"
-    return ", ".join([prefix, *(phrase(f, severities[f], sides.get(f, ""), names.get(f)) for f in present)])
+    said = [phrase(f, severities[f], sides.get(f, ""), names.get(f), fine=fine) for f in present]
+    return ", ".join([prefix, *said])

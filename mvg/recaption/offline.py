@@ -202,11 +202,10 @@ def _no_finding(text, words: Vocabulary, observed, present, known, stages: int, 
         notes.append(f"the report says nothing of any finding of {words.domain} that the rules know")
     else:
         notes.append(f"the report names no finding that the {words.domain} model draws as present")
-    stage = Stage(f"{words.prefix}, {NO_FINDING}", NO_FINDING, 0.0)
+    prompt = f"{words.prefix}, {NO_FINDING}"
     # inverted and denoised under one prompt, an image comes back as it was
-    return Plan(
-        words.domain, NO_FINDING, "", (stage,) * stages, negative=stage.prompt, source=stage.prompt, notes=tuple(notes)
-    )
+    stage = Stage(prompt, NO_FINDING, 0.0, source=prompt)
+    return Plan(words.domain, NO_FINDING, "", (stage,) * stages, negative=prompt, notes=tuple(notes))
 
 
 def _region(words: Vocabulary, observation: Observation, side: str) -> str:

@@ -5,7 +5,7 @@ import json
 import pytest
 from mvgen.mvg.plan import MAX_PROMPT, NO_FINDING, Plan, PlanError, Stage
 
-FIELDS = "domain, finding, side, stages, negative, source, notes"
+FIELDS = "domain, finding, side, stages, negative, notes"
 
 
 def stages(*severities, finding="edema", region="lungs"):
@@ -28,6 +28,7 @@ def as_dict(plan):
         edema(0, 0.25, 0.25, 1, negative="no finding", notes=("one thing.", 'another: größer, 2 × 2 "quoted"')),
         Plan("chest_xray", "pleural effusion", "left", stages(0.1, 0.9, finding="pleural effusion")),
         Plan("chest_xray", NO_FINDING, "", stages(0, 0, finding=NO_FINDING)),
+        edema(stages=[Stage("worse", "edema", 0.5, "lungs", source="before", gamma=0.3, guidance=7.5)]),
     ],
 )
 def test_json_gives_the_plan_back(plan):
@@ -87,6 +88,11 @@ def test_a_list_of_stages_becomes_a_tuple_and_nothing_can_be_changed():
         ({"severity": 10**400}, "severity: got 1000"),
         ({"severity": True}, "severity: got True"),
         ({"severity": "0.5"}, "severity: got '0.5'"),
+        ({"source": None}, "source: got NoneType, want text"),
+        ({"gamma": 1.5}, r"gamma: got 1\.5, want a number in \[0, 1\]"),
+        ({"gamma": True}, "gamma: got True"),
+        ({"guidance": -1}, r"guidance: got -1, want a number in \[0, 100\]"),
+        ({"guidance": float("nan")}, "guidance: got nan"),
     ],
 )
 def test_a_stage_refuses_by_name(members, message):
