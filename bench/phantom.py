@@ -106,7 +106,8 @@ def trajectories(
     decoded = embedded.decode(x_0)
     x, states = x_0, [images]
     for n in range(len(plans[0].stages)):
-        cond, source = (embedded.text([getattr(plan.stages[n], name) for plan in plans]) for name in ("prompt", "source"))
+        stages = [plan.stages[n] for plan in plans]
+        cond, source = (embedded.text([getattr(stage, name) for stage in stages]) for name in ("prompt", "source"))
         x = pie.pie_stage(
             x,
             x_0,
