@@ -19,7 +19,10 @@ WORSENING, IMPROVING, STABLE = "worsening", "improving", "stable"
 
 @dataclass(frozen=True)
 class Mention:
-    """A finding named in a report: status, severity and side ("" where unsaid), zone, trend, and where it stands."""
+    """A finding named in a report: status, severity and side ("" where unsaid), zone, trend, and where it stands.
+
+    implied: by a diagnosis alone, see `Vocabulary.diagnoses`.
+    """
 
     finding: str
     status: str
@@ -29,6 +32,7 @@ class Mention:
     trend: str = ""
     section: str = ""
     sentence: int = 0
+    implied: bool = False
 
 
 def _words(*patterns: str) -> re.Pattern[str]:
@@ -321,14 +325,15 @@ def read_sentence(sentence: str, words: Vocabulary, section: str = "", index: in
     for i, (start, end, finding, denied) in enumerate(spans):
         clause = max([b for b in breaks if b <= start], default=0)
         stop = min([b for b in breaks if b > end], default=len(sentence))
+        own = sentence[start:end]
+        implied = finding in words.diagnoses and words.diagnoses[finding].fullmatch(own) is not None
         status = ABSENT if denied else _status(sentence, clause, start, end, stop, spans)
         if denied or status == ABSENT:
-            out.append(Mention(finding, ABSENT, section=section, sentence=index))
+            out.append(Mention(finding, ABSENT, section=section, sentence=index, implied=implied))
             continue
         previous = max([e for s, e, _, _ in spans[:i] if e > clause], default=clause)
         following = _following(sentence, spans, i, stop)
         before, after = sentence[previous:start], _without_next(sentence[end:following], following < stop)
-        own = sentence[start:end]
         next_start = spans[i + 1][0] if i + 1 < len(spans) else len(sentence)
         tail = _without_next(sentence[end : min(next_start, stop)], next_start < stop)
         latest = _LATEST.search(sentence[end:next_start])
@@ -346,6 +351,7 @@ def read_sentence(sentence: str, words: Vocabulary, section: str = "", index: in
                 trend=_trend(sentence[clause:stop]),
                 section=section,
                 sentence=index,
+                implied=implied,
             )
         )
     return out

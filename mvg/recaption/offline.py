@@ -163,7 +163,9 @@ def _mentions(text: str, words: Vocabulary) -> list[Mention]:
         for sentence in sentences(body):
             out += read_sentence(sentence, words, name, index)
             index += 1
-    return [m for m in out if m.status != HISTORY]
+    out = [m for m in out if m.status != HISTORY]
+    said = {m.finding for m in out if not m.implied}
+    return [m for m in out if not m.implied or m.finding not in said]
 
 
 def _observe(mentions: list[Mention]) -> Observation:

@@ -13,7 +13,8 @@ class Vocabulary:
     """What the rules know of one domain.
 
     present: finding -> pattern of the words that name it. normal: finding -> pattern of words that deny it without a
-    negation ("heart size is normal"). known: findings that the domain's embedded model draws. sided: findings whose
+    negation ("heart size is normal"). diagnoses: finding -> pattern, among those of present, of what only implies it
+    ("heart failure"), which counts where the report says nothing else of the finding. known: findings that the domain's embedded model draws. sided: findings whose
     caption gives a side. regions: finding -> its place, "{side}" where the side belongs. clear: the image is normal.
     """
 
@@ -21,6 +22,7 @@ class Vocabulary:
     prefix: str
     present: Mapping[str, re.Pattern[str]]
     normal: Mapping[str, re.Pattern[str]]
+    diagnoses: Mapping[str, re.Pattern[str]]
     regions: Mapping[str, str]
     clear: re.Pattern[str]
     known: tuple[str, ...]
@@ -54,6 +56,8 @@ _NOT_OPACITY = "".join(
         "retrosternal",
     )
 )
+
+_HEART_FAILURE = (r"cardiac decompensation", r"(?:congestive )?heart failure", r"chf")
 
 CHEST_XRAY = Vocabulary(
     domain=captions.DOMAIN,
@@ -95,9 +99,7 @@ CHEST_XRAY = Vocabulary(
                 r"(?:vascular |vessel )?cephali[sz]ation",
                 r"(?:vascular|upper lobe|blood flow) redistribution",
                 r"kerley(?:[- ]b)?(?: lines?)?",
-                r"cardiac decompensation",
-                r"(?:congestive )?heart failure",
-                r"chf",
+                *_HEART_FAILURE,
             ),
             "pleural effusion": _any(
                 r"(?<!pericardial )(?<!joint )(?<!knee )(?:pleural )?effusions?",
@@ -159,6 +161,7 @@ CHEST_XRAY = Vocabulary(
             ),
         }
     ),
+    diagnoses=MappingProxyType({"edema": _any(*_HEART_FAILURE)}),
     regions=MappingProxyType(
         {
             "cardiomegaly": "heart",

@@ -205,6 +205,13 @@ def test_what_else_the_notes_say():
         assert f"edema was asked for; the report {said}" in recaption(report, DOMAIN, 2, finding="edema").notes
 
 
+def test_a_diagnosis_counts_only_where_nothing_else_is_said_of_the_finding():
+    denied = "Impression: left effusion in a patient with heart failure. No pulmonary edema."
+    assert read_report(denied, DOMAIN)["edema"].status == "absent"
+    assert read_report("Mild pulmonary edema. Congestive heart failure.", DOMAIN)["edema"].severity == "mild"
+    assert read_report("Decompensated heart failure.", DOMAIN)["edema"].status == "present"
+
+
 def test_terminal_mode():
     plan = recaption("Mild cardiomegaly.", DOMAIN, 5)
     assert {s.prompt for s in plan.stages} == {"frontal chest x-ray, severe cardiomegaly"}
