@@ -16,6 +16,7 @@ PARTS = (
     ("vae",),
     ("diffusion",),
     ("diffusion", "--go-on", "--steps", "1500", "--rate", "3e-4", "--seed", "1"),
+    ("diffusion", "--go-on", "--steps", "4500", "--rate", "3e-4", "--seed", "2"),
     ("classifier", "classifier"),
     ("classifier", "reader", "--steps", "1500"),
     ("clip",),

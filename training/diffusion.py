@@ -1,7 +1,8 @@
 """Trains the embedded UNet and its text tower together on VAE latents of phantoms: epsilon loss, SD's schedule.
 
 13 % of the captions are dropped for classifier-free guidance. Latents are encoded once into training/runs. With
-``--go-on`` a second round starts from the weights of the first, at a lower rate.
+``--go-on`` a further round starts from the weights of the one before; a round has a seed of its own, which names its
+checkpoint.
 """
 
 import numpy as np
@@ -70,9 +71,8 @@ def main() -> None:
         tower.load_state_dict(
             expand_token_table(exported("clip_text"), architecture.CLIP_TEXT["vocab_size"]), strict=False
         )
-    trainer = common.Trainer(
-        "diffusion.2" if options.go_on else "diffusion", {"unet": unet, "text": tower}, options, decay=0.999
-    )
+    name = f"diffusion.{options.seed}" if options.go_on else "diffusion"
+    trainer = common.Trainer(name, {"unet": unet, "text": tower}, options, decay=0.999)
 
     def loss(generator: torch.Generator, step: int) -> dict:
         n = options.batch
