@@ -23,7 +23,7 @@ from ..mvg import pie, roi
 from ..mvg.metrics.clip_i import clip_i_per_stage
 from ..mvg.metrics.conf import conf
 from ..mvg.phantom import chest_xray
-from ..mvg.phantom.captions import band_centre, phrase
+from ..mvg.phantom.captions import SIDED, band_centre
 from ..mvg.recaption.offline import recaption
 
 FINDINGS = ("cardiomegaly", "edema", "pleural effusion")
@@ -102,18 +102,19 @@ def trajectories(
     pixels = roi.pixel_mask(masks, images)
     k = pie.n_inverted(settings["steps"], settings["gamma"])
     sigmas = embedded.sigmas(settings["scheduler"], settings["steps"], k)
-    negative = embedded.text([plan.negative for plan in plans])
     decoded = embedded.decode(x_0)
     x, states = x_0, [images]
     for n in range(len(plans[0].stages)):
         stages = [plan.stages[n] for plan in plans]
         cond, source = (embedded.text([getattr(stage, name) for stage in stages]) for name in ("prompt", "source"))
+        negative = embedded.text([plan.unguided(stage) for plan, stage in zip(plans, stages, strict=True)])
+        guidance = settings["guidance"] * stages[0].share  # one report, so one share
         x = pie.pie_stage(
             x,
             x_0,
             sigmas,
             invert=pie.direct_run(embedded.denoiser(source, source, 1.0)),
-            denoise=pie.direct_run(embedded.denoiser(cond, negative, settings["guidance"])),
+            denoise=pie.direct_run(embedded.denoiser(cond, negative, guidance)),
             mode=settings["mode"],
             mask=inside,
             beta_1=settings["beta_1"],
@@ -184,7 +185,7 @@ def run(patients: int, first_seed: int, stages: int, settings: dict, findings=FI
                 truth = torch.from_numpy(np.stack([chest_xray.render(p, {finding: target}) for p in group]))
                 masks = torch.from_numpy(np.stack([chest_xray.roi(p, finding) for p in group]))
                 healthy, truth = (t[..., None].repeat(1, 1, 1, 3) for t in (healthy, truth))
-                reports = [phrase(finding, band_centre("mild"), p.sides.get(finding, "")) + "." for p in group]
+                reports = [f"Developing {p.sides[finding] if finding in SIDED else ''} {finding}." for p in group]
                 if kind == "control":
                     reports = [CONTROL] * len(group)
                 plans = [recaption(report, "chest_xray", stages, mode=settings["plan"]) for report in reports]

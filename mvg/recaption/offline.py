@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
-from ..phantom.captions import SEVERITY_BANDS, band_centre, phrase, severity_word
+from ..phantom.captions import GRADES, SEVERITY_BANDS, band_centre, phrase
 from ..plan import NO_FINDING, Plan, Stage
 from .language import (
     ABSENT,
@@ -74,10 +75,12 @@ def recaption(
 ) -> Plan:
     """The plan of a report's finding getting worse over ``stages`` stages.
 
-    mode "terminal" (the paper): every stage has the prompt of the terminal state; "ladder": the words worsen from what
-    the report says to ``terminal``. finding: what progresses; None takes the most definite and most severe finding of
-    the report among ``known``, by default those of the domain. terminal: mild, moderate or severe. The severity of
-    stage n of N is the middle of the terminal word's band times n / N.
+    mode "terminal" (the paper): every stage has the prompt of the terminal state. "ladder": the words worsen stage by
+    stage from what the report says, each stage going from the words of the one before (its source) to its own; where N
+    is not the number of words on the way, a stage goes a share of the way between two. finding: what progresses; None
+    takes the most definite and most severe finding of the report among ``known``, by default those of the domain.
+    terminal: mild, moderate or severe. The severity of stage n of N rises evenly from the middle of the band of the
+    report's word, or from 0 where it has none, to that of the terminal word, or to its upper end where both are one.
     A report that says that all is normal gives a plan of "no finding". One that says nothing of the image, or names
     only findings that are not known, is a ValueError where ``strict``, and "no finding" with a note otherwise.
     Raises ValueError naming the argument: domain, report, known, stages, mode, terminal, finding.
@@ -132,13 +135,23 @@ def recaption(
         notes.append(f"also in the report and not progressed: {', '.join(others)}")
 
     last = band_centre(terminal)
+    first = min(band_centre(chosen.severity), last) if chosen.severity else 0.0
+    if first == last:  # already there: on to the far end of the band
+        last = SEVERITY_BANDS[terminal][1]
+    severities = [first + (last - first) * n / stages for n in range(stages + 1)] if stages else []
     region = _region(words, chosen, side)
+
+    def prompt(word: str) -> str:
+        said = phrase(chosen.finding, GRADES[word], side, fine=True) if word else NO_FINDING
+        return f"{words.prefix}, {said}"
+
     plan = []
-    for n in range(1, stages + 1):
-        severity = last * n / stages
-        word = _rung(severity, chosen.severity, terminal) if mode == "ladder" else terminal
-        prompt = f"{words.prefix}, {phrase(chosen.finding, band_centre(word), side)}"
-        plan.append(Stage(prompt, chosen.finding, severity, region))
+    for before, severity in pairwise(severities):
+        if mode == "ladder":
+            low, high, share = _rungs(before, severity)
+            plan.append(Stage(prompt(high), chosen.finding, severity, region, source=prompt(low), share=share))
+        else:
+            plan.append(Stage(prompt(terminal), chosen.finding, severity, region))
     return Plan(domain, chosen.finding, side, tuple(plan), notes=tuple(notes))
 
 
@@ -221,9 +234,14 @@ def _region(words: Vocabulary, observation: Observation, side: str) -> str:
     return place
 
 
-def _rung(severity: float, start: str, terminal: str) -> str:
-    """The word of a stage of the ladder: never milder than the report's, never beyond the terminal one."""
-    word = severity_word(max(severity, SEVERITY_BANDS["mild"][0]))
-    if start:
-        word = max(word, start, key=SEVERITIES.index)
-    return min(word, terminal, key=SEVERITIES.index)
+def _rungs(before: float, after: float) -> tuple[str, str, float]:
+    """(word of the state before, word of the state after, share): the share of the way between the two words that
+    leads from severity ``before`` to ``after``. "" is the word of no finding.
+    """
+    scale = {"": 0.0, **GRADES}
+    low, high = (min(scale, key=lambda word: abs(scale[word] - severity)) for severity in (before, after))
+    if low == high:
+        order = list(scale)
+        i = min(order.index(low), len(order) - 2)
+        low, high = order[i : i + 2]
+    return low, high, round((after - before) / (scale[high] - scale[low]), 6)

@@ -14,8 +14,9 @@ class Vocabulary:
 
     present: finding -> pattern of the words that name it. normal: finding -> pattern of words that deny it without a
     negation ("heart size is normal"). diagnoses: finding -> pattern, among those of present, of what only implies it
-    ("heart failure"), which counts where the report says nothing else of the finding. known: findings that the domain's embedded model draws. sided: findings whose
-    caption gives a side. regions: finding -> its place, "{side}" where the side belongs. clear: the image is normal.
+    ("heart failure"), which counts where the report says nothing else of the finding. known: findings that the domain's
+    embedded model draws. sided: findings whose caption gives a side. regions: finding -> its place, "{side}" where the
+    side belongs. clear: the image is normal.
     """
 
     domain: str

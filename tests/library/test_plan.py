@@ -28,7 +28,7 @@ def as_dict(plan):
         edema(0, 0.25, 0.25, 1, negative="no finding", notes=("one thing.", 'another: größer, 2 × 2 "quoted"')),
         Plan("chest_xray", "pleural effusion", "left", stages(0.1, 0.9, finding="pleural effusion")),
         Plan("chest_xray", NO_FINDING, "", stages(0, 0, finding=NO_FINDING)),
-        edema(stages=[Stage("worse", "edema", 0.5, "lungs", source="before", gamma=0.3, guidance=7.5)]),
+        edema(stages=[Stage("worse", "edema", 0.5, "lungs", source="before", gamma=0.3, guidance=7.5, share=0.5)]),
     ],
 )
 def test_json_gives_the_plan_back(plan):
@@ -64,6 +64,13 @@ def test_text_of_a_plan():
     assert ten[1].startswith(" 1. 0.10") and ten[10].startswith("10. 1.00")
 
 
+def test_guidance_pulls_away_from_the_source_unless_the_plan_says_otherwise():
+    stage = Stage("worse", "edema", 0.5, source="before")
+    assert edema(stages=[stage]).unguided(stage) == "before"
+    assert edema(stages=[stage], negative="other").unguided(stage) == "other"
+    assert edema(0.5).unguided(edema(0.5).stages[0]) == ""
+
+
 def test_a_list_of_stages_becomes_a_tuple_and_nothing_can_be_changed():
     plan = edema(stages=list(stages(0.5)), notes=["a note"])
     assert plan.stages == stages(0.5) and plan.notes == ("a note",)
@@ -93,6 +100,7 @@ def test_a_list_of_stages_becomes_a_tuple_and_nothing_can_be_changed():
         ({"gamma": True}, "gamma: got True"),
         ({"guidance": -1}, r"guidance: got -1, want a number in \[0, 100\]"),
         ({"guidance": float("nan")}, "guidance: got nan"),
+        ({"share": -0.1}, r"share: got -0\.1, want a number in \[0, 10\]"),
     ],
 )
 def test_a_stage_refuses_by_name(members, message):

@@ -5,6 +5,7 @@ report_sentences.json holds sentences written and labelled for these tests befor
 they guard against regressions and do not measure quality. Some are still read wrongly.
 """
 
+import itertools
 import json
 import time
 from pathlib import Path
@@ -215,22 +216,40 @@ def test_a_diagnosis_counts_only_where_nothing_else_is_said_of_the_finding():
 def test_terminal_mode():
     plan = recaption("Mild cardiomegaly.", DOMAIN, 5)
     assert {s.prompt for s in plan.stages} == {"frontal chest x-ray, severe cardiomegaly"}
-    assert [s.severity for s in plan.stages] == pytest.approx([0.17, 0.34, 0.51, 0.68, 0.85])
+    assert [s.severity for s in plan.stages] == pytest.approx([0.37, 0.49, 0.61, 0.73, 0.85])
+    assert {(s.source, s.share) for s in plan.stages} == {("", 1.0)}
     mild = recaption("Cardiomegaly.", DOMAIN, 2, terminal="mild")
     assert [s.severity for s in mild.stages] == pytest.approx([0.125, 0.25])
     assert mild.stages[0].prompt == "frontal chest x-ray, mild cardiomegaly"
 
 
 def test_ladder_mode():
-    def words(report, terminal="severe"):
-        plan = recaption(report, DOMAIN, 6, "ladder", terminal=terminal)
-        return [s.prompt.split(", ")[1].split()[0] for s in plan.stages]
+    def rungs(report, stages=6, terminal="severe"):
+        plan = recaption(report, DOMAIN, stages, "ladder", terminal=terminal)
+        text = [(s.source.split(", ")[1], s.prompt.split(", ")[1], s.share) for s in plan.stages]
+        return [(a.replace(" edema", ""), b.replace(" edema", ""), share) for a, b, share in text]
 
-    assert words("Cardiomegaly.") == ["mild", "mild", "moderate", "moderate", "severe", "severe"]
-    assert words("Moderate cardiomegaly.") == ["moderate"] * 4 + ["severe"] * 2
-    assert words("Severe cardiomegaly.") == ["severe"] * 6
-    assert words("Cardiomegaly.", "moderate") == ["mild"] * 4 + ["moderate"] * 2
-    assert words("Severe cardiomegaly.", "mild") == ["mild"] * 6
+    words = list(captions.GRADES)
+    sixth = 0.85 / 6
+    want = [("no finding", words[0], sixth / 0.10)]
+    want += [(a, b, sixth / 0.15) for a, b in itertools.pairwise(words)]
+    assert rungs("Edema.") == [(a, b, pytest.approx(share, abs=1e-6)) for a, b, share in want]
+    assert rungs("Moderate edema.", 2) == [("moderate", words[4], 1), (words[4], "severe", 1)]
+    halves = [(words[3], words[4], 0.5)] * 2 + [(words[4], words[5], 0.5)] * 2
+    assert rungs("Moderate edema.", 4) == halves
+    assert rungs("Severe edema.", 1) == [(words[4], "severe", 1)], "on to the end of the band"
+    assert rungs("Edema.", 1, "moderate") == [("no finding", "moderate", 1)]
+
+
+@pytest.mark.parametrize("report", ["Edema.", "Mild edema.", "Moderate edema.", "Severe edema."])
+@pytest.mark.parametrize("stages", [1, 2, 3, 5, 10, 40])
+def test_the_shares_of_a_ladder_add_up_to_its_way(report, stages):
+    scale = {"no finding": 0.0} | {f"{word} edema": value for word, value in captions.GRADES.items()}
+    plan = recaption(report, DOMAIN, stages, "ladder")
+    steps = [s.share * (scale[s.prompt.split(", ")[1]] - scale[s.source.split(", ")[1]]) for s in plan.stages]
+    start = {"Edema.": 0.0, "Mild edema.": 0.25, "Moderate edema.": 0.55, "Severe edema.": 0.85}[report]
+    assert steps == pytest.approx([(plan.stages[-1].severity - start) / stages] * stages, abs=1e-5)
+    assert all(step > 0 for step in steps)
 
 
 def test_no_stages_and_one():
@@ -245,9 +264,9 @@ def test_no_stages_and_one():
 
 def test_prompts_are_captions_the_model_was_trained_on():
     known = {
-        captions.caption({finding: captions.band_centre(word)}, {finding: side})
+        f"{captions.PREFIX}, {captions.phrase(finding, severity, side, fine=True)}"
         for finding in captions.FINDINGS
-        for word in captions.SEVERITY_BANDS
+        for severity in captions.GRADES.values()
         for side in captions.SIDES
     } | {captions.caption({}, {})}
     for text, _ in SENTENCES:
@@ -255,6 +274,7 @@ def test_prompts_are_captions_the_model_was_trained_on():
             for mode in MODES:
                 plan = recaption(text, DOMAIN, 4, mode, finding, strict=False)
                 assert {s.prompt for s in plan.stages} <= known
+                assert {s.source for s in plan.stages} <= known | {""}
                 assert Plan.from_json(plan.to_json()) == plan
 
 
