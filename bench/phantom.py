@@ -102,19 +102,20 @@ def trajectories(
     pixels = roi.pixel_mask(masks, images)
     k = pie.n_inverted(settings["steps"], settings["gamma"])
     sigmas = embedded.sigmas(settings["scheduler"], settings["steps"], k)
+    negative = embedded.text([plan.negative for plan in plans])
     decoded = embedded.decode(x_0)
     x, states = x_0, [images]
     for n in range(len(plans[0].stages)):
         stages = [plan.stages[n] for plan in plans]
         cond, source = (embedded.text([getattr(stage, name) for stage in stages]) for name in ("prompt", "source"))
-        negative = embedded.text([plan.unguided(stage) for plan, stage in zip(plans, stages, strict=True)])
-        guidance = settings["guidance"] * stages[0].share  # one report, so one share
+        share = torch.tensor([stage.share for stage in stages]).to(cond)[:, None, None]
+        cond = source + share * (cond - source)
         x = pie.pie_stage(
             x,
             x_0,
             sigmas,
             invert=pie.direct_run(embedded.denoiser(source, source, 1.0)),
-            denoise=pie.direct_run(embedded.denoiser(cond, negative, guidance)),
+            denoise=pie.direct_run(embedded.denoiser(cond, negative, settings["guidance"])),
             mode=settings["mode"],
             mask=inside,
             beta_1=settings["beta_1"],

@@ -10,7 +10,6 @@ NO_FINDING = "no finding"
 SIDES = ("", "left", "right", "bilateral")
 MAX_PROMPT = 2000
 MAX_GUIDANCE = 100
-MAX_SHARE = 10
 
 
 class PlanError(ValueError):
@@ -38,7 +37,7 @@ class Stage:
 
     source: what the image shows before the stage, for its inversion; "" says nothing of it.
     gamma in [0, 1], guidance in [0, 100]: this stage's own strength; None takes that of the run.
-    share in [0, 10]: how far the stage goes from source to prompt; the guidance is multiplied with it.
+    share in [0, 1]: how far the stage goes from source to prompt: so much of the way between their conditionings.
     Raises PlanError (a ValueError) naming the field.
     """
 
@@ -61,15 +60,14 @@ class Stage:
             _number("gamma", self.gamma, 1)
         if self.guidance is not None:
             _number("guidance", self.guidance, MAX_GUIDANCE)
-        _number("share", self.share, MAX_SHARE)
+        _number("share", self.share, 1)
 
 
 @dataclass(frozen=True)
 class Plan:
     """N stages of one finding in one domain, worsening monotonically; N = 0 leaves the image as it is.
 
-    side: the patient's side, "" where the finding has none. negative: the prompt of the unguided half in every stage;
-    "" takes the stage's source, so that guidance pulls from what the image shows to what it is to show.
+    side: the patient's side, "" where the finding has none. negative: the prompt of the unguided half.
     notes: what the reader of the plan should know, one sentence each. Severity is 0 in every stage of "no finding".
     Raises PlanError (a ValueError) naming the stage and the field.
     """
@@ -106,10 +104,6 @@ class Plan:
                     f"stage {n}, severity: got {stage.severity:g} after {before:g}, want severities that never fall"
                 )
             before = stage.severity
-
-    def unguided(self, stage: Stage) -> str:
-        """The prompt that guidance pulls away from in a stage."""
-        return self.negative or stage.source
 
     @property
     def region(self) -> str:

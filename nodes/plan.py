@@ -38,8 +38,9 @@ class Recaption(io.ComfyNode):
                 io.Combo.Input(
                     "mode",
                     options=["terminal", "ladder"],
-                    tooltip="terminal: every stage is drawn towards the final state (the paper's choice). ladder: the "
-                    "prompts worsen from mild to severe.",
+                    tooltip="terminal: every stage is drawn towards the final state (the paper's choice). ladder: each "
+                    "stage goes from the words of the one before to slightly worse ones, from what the report says to "
+                    "severe.",
                 ),
                 io.Combo.Input(
                     "finding",

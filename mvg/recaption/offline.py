@@ -25,6 +25,7 @@ from .language import (
 from .vocabulary import Vocabulary, vocabulary
 
 MODES = ("terminal", "ladder")
+NEARLY_ALL = 0.9
 MAX_STAGES = 1000
 MAX_REPORT = 100_000
 
@@ -236,12 +237,13 @@ def _region(words: Vocabulary, observation: Observation, side: str) -> str:
 
 def _rungs(before: float, after: float) -> tuple[str, str, float]:
     """(word of the state before, word of the state after, share): the share of the way between the two words that
-    leads from severity ``before`` to ``after``. "" is the word of no finding.
+    leads from severity ``before`` to ``after``; nearly all of it is all. "" is the word of no finding.
     """
     scale = {"": 0.0, **GRADES}
     low, high = (min(scale, key=lambda word: abs(scale[word] - severity)) for severity in (before, after))
     if low == high:
         order = list(scale)
         i = min(order.index(low), len(order) - 2)
-        low, high = order[i : i + 2]
-    return low, high, round((after - before) / (scale[high] - scale[low]), 6)
+        low, high = order[i], order[i + 1]
+    share = (after - before) / (scale[high] - scale[low])
+    return low, high, round(share, 6) if share < NEARLY_ALL else 1.0
