@@ -102,12 +102,12 @@ def trajectories(
     pixels = roi.pixel_mask(masks, images)
     k = pie.n_inverted(settings["steps"], settings["gamma"])
     sigmas = embedded.sigmas(settings["scheduler"], settings["steps"], k)
-    negative = embedded.text([plan.negative for plan in plans])
     decoded = embedded.decode(x_0)
     x, states = x_0, [images]
     for n in range(len(plans[0].stages)):
         stages = [plan.stages[n] for plan in plans]
         cond, source = (embedded.text([getattr(stage, name) for stage in stages]) for name in ("prompt", "source"))
+        negative = embedded.text([plan.unguided(stage) for plan, stage in zip(plans, stages, strict=True)])
         share = torch.tensor([stage.share for stage in stages]).to(cond)[:, None, None]
         cond = source + share * (cond - source)
         x = pie.pie_stage(

@@ -67,7 +67,8 @@ class Stage:
 class Plan:
     """N stages of one finding in one domain, worsening monotonically; N = 0 leaves the image as it is.
 
-    side: the patient's side, "" where the finding has none. negative: the prompt of the unguided half.
+    side: the patient's side, "" where the finding has none. negative: the prompt of the unguided half in every stage;
+    "" takes the stage's source, so that guidance pulls from what the image shows to what it is to show.
     notes: what the reader of the plan should know, one sentence each. Severity is 0 in every stage of "no finding".
     Raises PlanError (a ValueError) naming the stage and the field.
     """
@@ -104,6 +105,10 @@ class Plan:
                     f"stage {n}, severity: got {stage.severity:g} after {before:g}, want severities that never fall"
                 )
             before = stage.severity
+
+    def unguided(self, stage: Stage) -> str:
+        """The prompt that guidance pulls away from in a stage."""
+        return self.negative or stage.source
 
     @property
     def region(self) -> str:

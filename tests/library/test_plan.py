@@ -64,6 +64,13 @@ def test_text_of_a_plan():
     assert ten[1].startswith(" 1. 0.10") and ten[10].startswith("10. 1.00")
 
 
+def test_guidance_pulls_away_from_the_source_unless_the_plan_says_otherwise():
+    stage = Stage("worse", "edema", 0.5, source="before")
+    assert edema(stages=[stage]).unguided(stage) == "before"
+    assert edema(stages=[stage], negative="other").unguided(stage) == "other"
+    assert edema(0.5).unguided(edema(0.5).stages[0]) == ""
+
+
 def test_a_list_of_stages_becomes_a_tuple_and_nothing_can_be_changed():
     plan = edema(stages=list(stages(0.5)), notes=["a note"])
     assert plan.stages == stages(0.5) and plan.notes == ("a note",)
