@@ -20,6 +20,7 @@ PARTS = (
     ("classifier", "classifier"),
     ("classifier", "reader", "--steps", "1500"),
     ("clip",),
+    ("seine",),
 )
 
 
