@@ -8,7 +8,14 @@ if sys.version_info < (3, 11):
         % sys.version_info[:2]
     )
 
-from launch.cli import main
+from launch.guard import guarded
+
+
+def main() -> int:
+    from launch.cli import run
+
+    return run(sys.argv[1:])
+
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(guarded(main))

@@ -2,15 +2,16 @@
 
 import argparse
 import math
+import os
 from pathlib import Path
 from typing import NoReturn
 
 from .errors import LaunchError, UsageError
-from .paths import OUTPUT, SAMPLES, WEIGHTS, WORKFLOWS
+from .paths import BASE, OUTPUT, SAMPLES, WEIGHTS, WORKFLOWS
 from .setup import check_disk
 
 DOMAIN = "chest_xray"
-SHARED_WEIGHTS = ("vae", "unet", "clip_text", "clip_vision")
+SHARED_WEIGHTS = ("vae", "unet", "seine", "clip_text", "clip_vision")
 MAX_STAGES = 99
 MAX_SEED = 2**64 - 1
 MAX_REPORT_BYTES = 1_000_000
@@ -25,8 +26,9 @@ class Parser(argparse.ArgumentParser):
 
 
 def domains() -> list[str]:
-    """The domains that have a workflow."""
-    return sorted(file.stem.removeprefix("mvg_") for file in WORKFLOWS.glob("mvg_*.json"))
+    """The domains that have a workflow; those of other transitions are for the page."""
+    names = (file.stem.removeprefix("mvg_") for file in WORKFLOWS.glob("mvg_*.json"))
+    return sorted(name for name in names if not name.startswith("transition_"))
 
 
 def weight_files(domain: str) -> list[Path]:
@@ -67,17 +69,17 @@ def check_demo(options: argparse.Namespace) -> None:
     options.report = options.report or SAMPLES / f"{options.domain}.txt"
     for name in ("image", "report", "mask"):
         path = getattr(options, name)
-        if path is not None and not path.is_file():
-            raise UsageError(f"--{name}: there is no file {path}. Give the path of an existing file.")
+        if path is not None:
+            check_file(path, f"--{name}")
     check_report(options.report)
     missing = [file.name for file in weight_files(options.domain) if not file.is_file()]
     if missing:
         raise LaunchError(
             f"weights are missing in {WEIGHTS}: {', '.join(missing)}. Restore them with git, or clone again."
         )
-    if options.out.exists() and not options.out.is_dir():
-        raise UsageError(f"--out: {options.out} is no folder. Give another.")
+    check_folder(options.out, "--out")
     check_disk(options.out.absolute(), RESULT_GB, "the result")
+    check_disk(BASE, RESULT_GB, "the run")
 
 
 def add_convert_options(parser: argparse.ArgumentParser) -> None:
@@ -91,6 +93,29 @@ def check_convert(options: argparse.Namespace) -> None:
     if not options.file.is_file():
         raise UsageError(f"there is no file {options.file}. Give the path of a checkpoint such as seine.pt.")
     check_disk(options.file.absolute().parent, round(options.file.stat().st_size / 1e9 + 0.05, 1), "the converted file")
+
+
+def check_file(path: Path, option: str) -> None:
+    """Raise UsageError unless ``path`` is a file that can be read."""
+    try:
+        if path.is_dir():
+            raise UsageError(f"{option}: {path} is a folder. Give the path of a file.")
+        if not path.is_file():
+            raise UsageError(f"{option}: there is no file {path}. Give the path of an existing file.")
+        path.open("rb").close()
+    except OSError as error:
+        raise UsageError(f"{option}: {path} cannot be read ({error.strerror}). Give a file that can.") from error
+
+
+def check_folder(path: Path, option: str) -> None:
+    """Raise UsageError unless ``path`` is a folder that can be written to, or can be made."""
+    existing = path.absolute()
+    while not os.path.lexists(existing):
+        existing = existing.parent
+    if not existing.is_dir():
+        raise UsageError(f"{option}: {existing} is no folder. Give another.")
+    if not os.access(existing, os.W_OK | os.X_OK):
+        raise UsageError(f"{option}: {existing} cannot be written to. Give another folder.")
 
 
 def check_report(path: Path) -> None:

@@ -3,17 +3,15 @@
 import subprocess
 import sys
 
-from .host import ensure_host, module_environment
+from .host import module_environment, prepare
 from .paths import PACKAGE, PACKAGE_PATH, PYTHON, ROOT
-from .setup import ensure_environment
 
 TYPED = ("mvg", "models", "nodes", "launch", "bench", "training")
 NO_TESTS_SELECTED = 5
 
 
 def test(pytest_arguments: list[str]) -> int:
-    ensure_environment()
-    environment = module_environment(ensure_host())
+    environment = module_environment(prepare())
     typed = [part for name in TYPED for part in ("-p", f"{PACKAGE}.{name}")]
     steps = [
         ("lint", ["ruff", "check", "."]),

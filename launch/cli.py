@@ -6,8 +6,7 @@ import os
 from . import arguments, module
 from .checks import test
 from .doctor import doctor
-from .guard import guarded
-from .host import ensure_base, ensure_host, package_environment
+from .host import ensure_base, package_environment, prepare
 from .paths import PACKAGE, PYTHON
 from .process import continue_in
 from .serve import serve
@@ -39,10 +38,6 @@ def parser() -> argparse.ArgumentParser:
     return top
 
 
-def main(argv: list[str]) -> int:
-    return guarded(lambda: run(argv))
-
-
 def run(argv: list[str]) -> int:
     command, rest = (argv[0], argv[1:]) if argv else ("", [])
     if command == "test":
@@ -66,13 +61,12 @@ def convert(options: argparse.Namespace, argv: list[str]) -> int:
     arguments.check_convert(options)
     ensure_environment()
     ensure_base()
-    return continue_in(PYTHON, ["-m", f"{PACKAGE}.launch.convert", *argv], package_environment())
+    return continue_in(PYTHON, ["-m", f"{PACKAGE}.launch.convert", *argv], package_environment(), is_guarded=True)
 
 
 def demo(options: argparse.Namespace, argv: list[str]) -> int:
     """Check what can be checked, set up, and go on inside .venv."""
     arguments.check_demo(options)
-    ensure_environment()
-    ensure_host()
+    prepare()
     environment = package_environment() | {"PYTHONUNBUFFERED": "1"}
-    return continue_in(PYTHON, ["-m", f"{PACKAGE}.launch.demo", *argv], environment)
+    return continue_in(PYTHON, ["-m", f"{PACKAGE}.launch.demo", *argv], environment, is_guarded=True)

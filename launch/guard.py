@@ -1,6 +1,8 @@
 """The outermost frame of a command: whatever happens becomes one line and an exit code."""
 
 import errno
+import io
+import os
 import sys
 import traceback
 from collections.abc import Callable
@@ -12,8 +14,11 @@ INTERRUPTED = 130
 
 
 def guarded(command: Callable[[], int]) -> int:
-    exit_on_signals()
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a path may hold letters that the terminal lacks
     try:
+        exit_on_signals()
         return command()
     except KeyboardInterrupt:
         print("stopped", file=sys.stderr)
@@ -21,7 +26,8 @@ def guarded(command: Callable[[], int]) -> int:
     except LaunchError as error:
         return _tell(str(error), error.exit_code)
     except OSError as error:
-        if error.errno == errno.ENOSPC:
+        # shutil.copytree gathers the errors of its files as text
+        if error.errno == errno.ENOSPC or os.strerror(errno.ENOSPC) in str(error):
             return _tell("the disk is full. Free some space and run this again.", 1)
         return _tell(f"{error}. Run again with --debug for the details.", 1)
     except Exception as error:

@@ -1,18 +1,21 @@
 """The ComfyUI that runs us, and the private base directory that links this folder into it."""
 
+import filecmp
 import hashlib
 import os
 import re
 import shutil
 import tarfile
 import tempfile
+import time
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from .alone import alone
 from .errors import LaunchError, UsageError
 from .paths import BASE, HOST, PACKAGE, PACKAGE_PATH, PYTHON, REQUIREMENTS, ROOT, SAMPLES
 from .process import clean_environment, run_logged
-from .setup import NETWORK_ADVICE
+from .setup import NETWORK_ADVICE, ensure_environment
 
 PIN = REQUIREMENTS / "comfyui.txt"
 PINNED = HOST / "ComfyUI"
@@ -71,20 +74,28 @@ def _supported(host: Host) -> Host:
     return host
 
 
+def prepare() -> Host:
+    """Everything that a run needs: .venv, the host, the base directory. A wrong $COMFYUI_PATH is told first."""
+    find_host()
+    ensure_environment()
+    return ensure_host()
+
+
 def ensure_host() -> Host:
     """The host, fetched when it is the pinned one and not here yet, with the base directory ready."""
-    host = find_host()
-    if host is None:
-        fetch_pinned()
-        host = Host(PINNED, PINNED_VERSION, "pinned")
-    ensure_base()
+    with alone():
+        host = find_host()
+        if host is None:
+            fetch_pinned()
+            host = Host(PINNED, PINNED_VERSION, "pinned")
+        ensure_base()
     return host
 
 
 def fetch_pinned() -> None:
     """Download, check and unpack the pinned ComfyUI; its folder appears complete or not at all."""
     print(f"set-up: ComfyUI {PINNED_VERSION}", flush=True)
-    HOST.mkdir(exist_ok=True)
+    started = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="fetch-", dir=HOST) as temporary:
         pip: list[str | Path] = [
             PYTHON,
@@ -105,6 +116,7 @@ def fetch_pinned() -> None:
         if PINNED.exists():
             shutil.rmtree(PINNED)
         unpacked.rename(PINNED)
+    print(f"set-up of ComfyUI done in {time.monotonic() - started:.0f} s", flush=True)
 
 
 def check_archive(archive: Path) -> None:
@@ -151,7 +163,9 @@ def ensure_base() -> None:
     for name in ("input", "output", "models", "custom_nodes"):
         (BASE / name).mkdir(parents=True, exist_ok=True)
     for sample in (file for file in SAMPLES.iterdir() if file.suffix in (".png", ".txt")):
-        shutil.copy(sample, BASE / "input" / f"mvg_{sample.name}")
+        copy = BASE / "input" / f"mvg_{sample.name}"
+        if not copy.is_file() or not filecmp.cmp(sample, copy, shallow=False):
+            shutil.copy(sample, copy)
     link = PACKAGE_PATH / PACKAGE
     if link.exists() and link.samefile(ROOT):
         return

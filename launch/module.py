@@ -1,10 +1,9 @@
 """``run.py bench NAME`` and ``run.py train NAME``: a module of bench/ or training/, run inside .venv."""
 
 from .errors import UsageError
-from .host import ensure_host, module_environment
+from .host import module_environment, prepare
 from .paths import PACKAGE, PYTHON, ROOT
 from .process import continue_in
-from .setup import ensure_environment
 
 
 def names(folder: str) -> list[str]:
@@ -18,6 +17,5 @@ def run_module(folder: str, arguments: list[str]) -> int:
     if not arguments or arguments[0] not in known:
         given = repr(arguments[0]) if arguments else "no name"
         raise UsageError(f"{folder}: got {given}. Known: {', '.join(known) or 'none yet'}.")
-    ensure_environment()
-    environment = module_environment(ensure_host())
+    environment = module_environment(prepare())
     return continue_in(PYTHON, ["-m", f"{PACKAGE}.{folder}.{arguments[0]}", *arguments[1:]], environment)

@@ -11,34 +11,39 @@ from pathlib import Path
 from .errors import LaunchError
 
 STOP_SECONDS = 10
+SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
 
 
 def clean_environment() -> dict[str, str]:
-    """The environment without what would make another Python import or install somewhere else."""
-    unwanted = {"PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "__PYVENV_LAUNCHER__"}
+    """The environment without what would make another Python import or install somewhere else.
+
+    Nor what keeps Python from storing bytecode: compiling torch and the host again takes half of every start.
+    """
+    unwanted = {"PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "__PYVENV_LAUNCHER__", "PYTHONDONTWRITEBYTECODE"}
     return {name: value for name, value in os.environ.items() if name not in unwanted}
 
 
 def exit_on_signals() -> None:
-    """Turn SIGTERM and SIGHUP into SystemExit, so that every ``finally`` runs."""
+    """Turn SIGTERM and SIGHUP into SystemExit, so that every ``finally`` runs; SIGINT is KeyboardInterrupt already.
+
+    Signals that ``continue_in`` held back take effect here.
+    """
 
     def leave(number: int, frame: object) -> None:
         raise SystemExit(128 + number)
 
-    for name in ("SIGTERM", "SIGHUP"):
-        if hasattr(signal, name):
-            signal.signal(getattr(signal, name), leave)
+    for number in SIGNALS:
+        if number != signal.SIGINT:
+            signal.signal(number, leave)
+    if os.name != "nt":
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
 
 
 @contextlib.contextmanager
 def held_signals() -> Iterator[None]:
     """Signals that arrive inside take effect at the end, so that no child is started and then forgotten."""
     arrived: list[int] = []
-    names = (name for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
-    before = {
-        number: signal.signal(number, lambda number, frame: arrived.append(number))
-        for number in (getattr(signal, name) for name in names)
-    }
+    before = {number: signal.signal(number, lambda number, frame: arrived.append(number)) for number in SIGNALS}
     try:
         yield
     finally:
@@ -126,11 +131,19 @@ def debugging() -> bool:
     return os.environ.get("MVG_DEBUG") == "1"
 
 
-def continue_in(python: Path, arguments: Sequence[str], environment: Mapping[str, str]) -> int:
-    """Go on in another Python. On POSIX this process becomes that one, so signals reach it; returns its exit code."""
+def continue_in(
+    python: Path, arguments: Sequence[str], environment: Mapping[str, str], is_guarded: bool = False
+) -> int:
+    """Go on in another Python. On POSIX this process becomes that one, so signals reach it; returns its exit code.
+
+    ``is_guarded``: that one calls ``guarded`` first thing, so signals can wait until it does. A Python that is
+    starting answers them with a traceback.
+    """
     command = [str(python), *arguments]
     sys.stdout.flush()
     if os.name != "nt":
+        if is_guarded:
+            signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
         os.execve(command[0], command, dict(environment))
     process = subprocess.Popen(command, env=dict(environment))
     while True:

@@ -1,9 +1,8 @@
 """ComfyUI with our extension, for the browser."""
 
-from .errors import LaunchError, UsageError
-from .host import ensure_host
-from .server import LOOPBACK, Server, free_port, is_free, last_line
-from .setup import ensure_environment
+from .errors import UsageError
+from .host import prepare
+from .server import LOOPBACK, Server, free_port, is_free
 
 PORT = 8188
 
@@ -15,8 +14,7 @@ def serve(port: int | None, listen: bool) -> int:
         raise UsageError(f"--port is {port}: give 1 to 65535.")
     if port is not None and not is_free(port, address):
         raise UsageError(f"port {port} is in use. Stop what uses it, or choose another with --port.")
-    ensure_environment()
-    host = ensure_host()
+    host = prepare()
     if port is None:
         port = PORT if is_free(PORT, address) else free_port()
     print(f"starting ComfyUI {host.version} ({host.found_by}) ...", flush=True)
@@ -26,8 +24,8 @@ def serve(port: int | None, listen: bool) -> int:
             print("It listens on all network interfaces: anyone who reaches this machine can use it.", flush=True)
         assert server.process is not None
         try:
-            status = server.process.wait()
-            raise LaunchError(f"ComfyUI ended ({status}): {last_line(server.log)} Its log is {server.log}.")
+            server.process.wait()
+            server.check_alive("by itself")
         except KeyboardInterrupt:
             print("stopped", flush=True)
-            return 0
+        return 0

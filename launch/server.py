@@ -1,10 +1,11 @@
 """A ComfyUI server of our own: started, waited for, and always stopped."""
 
+import http.client
 import json
+import signal
 import socket
 import subprocess
 import time
-import urllib.error
 import urllib.request
 from pathlib import Path
 from typing import Any
@@ -55,7 +56,11 @@ class Server:
 
     def __enter__(self) -> "Server":
         LOGS.mkdir(parents=True, exist_ok=True)
-        environment = clean_environment() | {"DO_NOT_TRACK": "1", "HF_HUB_OFFLINE": "1"}
+        # PASSIVE: OpenMP's threads wait by spinning otherwise, and where another program has a core they wait for
+        # each other most of the time (a stage took 425 s in place of 31)
+        environment = (
+            {"OMP_WAIT_POLICY": "PASSIVE"} | clean_environment() | {"DO_NOT_TRACK": "1", "HF_HUB_OFFLINE": "1"}
+        )
         command = self.command()
         try:
             with self.log.open("wb") as log, held_signals():
@@ -69,14 +74,14 @@ class Server:
                     **own_group(),  # type: ignore[call-overload]
                 )
             self._wait()
-        except BaseException:
-            self.stop()
+        except BaseException as error:
+            self.__exit__(type(error))
             raise
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *rest: object) -> None:
         self.stop()
-        if kind is None:
+        if kind is None or not issubclass(kind, Exception):
             self.log.unlink(missing_ok=True)  # kept only where it may say what went wrong
 
     def stop(self) -> None:
@@ -90,20 +95,28 @@ class Server:
 
     def _wait(self) -> None:
         """Return once the server answers and knows our nodes; LaunchError when it ends or takes too long."""
-        assert self.process is not None
         deadline = time.monotonic() + START_SECONDS
         while time.monotonic() < deadline:
-            if self.process.poll() is not None:
-                raise LaunchError(f"ComfyUI ended while starting: {last_line(self.log)} The whole log is {self.log}.")
+            self.check_alive("while starting")
             try:
-                self.get("/system_stats")
+                known = self.get("/object_info/MVG_PIELoop")
                 break
-            except (urllib.error.URLError, OSError, ValueError):
+            except (OSError, http.client.HTTPException, ValueError):
                 time.sleep(0.2)
         else:
             raise LaunchError(f"ComfyUI did not answer within {START_SECONDS} s. Its log is {self.log}.")
-        if not self.get("/object_info/MVG_PIELoop"):
+        if not known:
             raise LaunchError(f"ComfyUI could not load the MVG nodes: {load_failure(self.log)} Its log is {self.log}.")
+
+    def check_alive(self, when: str) -> None:
+        """Raise LaunchError, which says how, when the server has ended."""
+        status = self.process.poll() if self.process is not None else None
+        if status is None:
+            return
+        why = last_line(self.log)
+        if status < 0:
+            why = f"{signal.Signals(-status).name}, perhaps because memory ran out. Run this again."
+        raise LaunchError(f"ComfyUI ended {when}: {why} Its log is {self.log}.")
 
 
 def last_line(log: Path, marker: str = "") -> str:

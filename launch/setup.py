@@ -7,6 +7,7 @@ import sys
 import time
 from pathlib import Path
 
+from .alone import alone
 from .errors import LaunchError
 from .paths import PYTHON, REQUIREMENTS, ROOT, VENV
 from .process import clean_environment, run_logged
@@ -48,6 +49,12 @@ def ensure_environment() -> None:
     """Make .venv right. Does nothing, and needs no network, when its stamp says that it is."""
     if is_ready():
         return
+    with alone():
+        if not is_ready():
+            set_up()
+
+
+def set_up() -> None:
     if sys.version_info[:2] > NEWEST_PYTHON:
         have, newest = platform.python_version(), ".".join(map(str, NEWEST_PYTHON))
         raise LaunchError(f"Python {have} is newer than the locked packages know: use 3.11 to {newest}.")

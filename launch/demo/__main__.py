@@ -1,56 +1,18 @@
 """``python -m mvgen.launch.demo``: image and report -> a folder with video, stages, plot and scores."""
 
-import argparse
-import asyncio
-import secrets
 import sys
-import time
 
-from ..arguments import Parser, add_demo_options, check_demo
+from ..arguments import Parser, add_demo_options
 from ..guard import guarded
-from ..host import ensure_host
-from ..paths import WORKFLOWS
-from ..server import Server, free_port
-from . import graph, images, result
-from .client import Client
-from .timing import Timing
 
 
-def main(options: argparse.Namespace) -> int:
-    check_demo(options)
-    suffix = images.check_image(options.image, "--image")
-    if options.mask is not None:
-        images.check_mask(options.mask, options.image)
-    host = ensure_host()
-    token = f"demo-{secrets.token_hex(4)}"
-    request = graph.Request(
-        image=f"{token}{suffix}",
-        report=f"{token}.txt",
-        mask=f"{token}-mask.png" if options.mask else None,
-        stages=options.stages,
-        strength=options.strength,
-        seed=options.seed,
-        domain=options.domain,
-        folder=token,
-    )
-    uploads = {request.image: options.image, request.report: options.report}
-    if request.mask:
-        uploads[request.mask] = options.mask
-    prompt = graph.fill(graph.load(WORKFLOWS / f"mvg_{options.domain}.json"), request)
-    print(f"image: {options.image}\nreport: {options.report}", flush=True)
-    print(f"starting ComfyUI {host.version} ({host.found_by}) ...", flush=True)
-    timing = Timing()
-    with result.scratch(token):
-        with Server(host, free_port()) as server:
-            timing.part("start of ComfyUI", "start of ComfyUI")
-            saved = asyncio.run(Client(server, timing).run(prompt, uploads, options.stages))
-        folder = result.publish(saved, options.out, time.strftime("%Y%m%d-%H%M%S"))
-    timing.table()
-    print(f"result: {folder}", flush=True)
-    return 0
+def main() -> int:
+    from .run import run  # inside the guard: these imports take long enough for a Ctrl-C
+
+    parser = Parser(prog="run.py demo")
+    add_demo_options(parser)
+    return run(parser.parse_args())
 
 
 if __name__ == "__main__":
-    parser = Parser(prog="run.py demo")
-    add_demo_options(parser)
-    sys.exit(guarded(lambda: main(parser.parse_args())))
+    sys.exit(guarded(main))

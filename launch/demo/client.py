@@ -3,6 +3,7 @@
 import asyncio
 import json
 import re
+import shutil
 import uuid
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,8 @@ from typing import Any
 import aiohttp
 
 from ..errors import LaunchError
-from ..server import Server, last_line
+from ..paths import BASE
+from ..server import Server
 from .graph import Graph, titles
 from .result import Saved
 from .timing import Timing
@@ -29,19 +31,26 @@ class Client:
 
     async def run(self, prompt: Graph, uploads: dict[str, Path], stages: int) -> Saved:
         """Upload, queue, follow to the end; LaunchError with the node's own message where it fails."""
-        async with aiohttp.ClientSession(self.server.url) as session:
-            for name, path in uploads.items():
-                await self._upload(session, name, path)
-            self.timing.part("upload", None)
-            async with session.ws_connect("/ws", params={"clientId": self.name}, max_msg_size=0) as socket:
-                prompt_id = await self._queue(session, prompt)
-                return await self._follow(socket, prompt_id, titles(prompt), stages)
+        try:
+            async with aiohttp.ClientSession(self.server.url) as session:
+                for name, path in uploads.items():
+                    await self._upload(session, name, path)
+                async with session.ws_connect("/ws", params={"clientId": self.name}, max_msg_size=0) as socket:
+                    prompt_id = await self._queue(session, prompt)
+                    self.timing.part("upload")
+                    return await self._follow(socket, prompt_id, titles(prompt), stages)
+        except (aiohttp.ClientError, ConnectionError) as error:
+            await asyncio.sleep(1)  # a process that ends closes its connections before it has ended
+            self.server.check_alive("during the run")
+            raise LaunchError(f"the connection to ComfyUI broke ({error}). Its log is {self.server.log}.") from error
 
     async def _upload(self, session: aiohttp.ClientSession, name: str, path: Path) -> None:
         form = aiohttp.FormData({"type": "input", "overwrite": "true"})
         form.add_field("image", path.read_bytes(), filename=name, content_type="application/octet-stream")
         async with session.post("/upload/image", data=form) as answer:
             if answer.status != 200:
+                if shutil.disk_usage(BASE / "input").free <= path.stat().st_size:
+                    raise LaunchError(f"the disk is full ({BASE}). Free some space and run this again.")
                 raise LaunchError(
                     f"ComfyUI refused the upload of {path} ({answer.status}). Its log is {self.server.log}."
                 )
@@ -57,16 +66,23 @@ class Client:
         self, socket: aiohttp.ClientWebSocketResponse, prompt_id: str, names: dict[str, str], stages: int
     ) -> Saved:
         saved: Saved | None = None
-        running: tuple[str, str] | None = None
+        running = shown = ""  # the node that runs, and the one of the workflow that it belongs to
+        seconds = 0.0  # that the latter took so far
         while True:
             kind, data = await self._next(socket)
             if data.get("prompt_id") != prompt_id:
                 continue
-            if kind in ("executing", "execution_success", "execution_error") and running:
-                self._ended(*running, names, stages)
-                running = None
-            if kind == "executing" and data["node"] is not None:
-                running = (data["node"], data["display_node"])
+            if kind in ("executing", "execution_success") and running:
+                name = names.get(shown, shown)
+                took = self.timing.part(name)
+                seconds += took
+                if stage := STAGE.search(running):
+                    self.timing.line(f"stage {stage.group(1)} of {stages}", took)
+                if data.get("display_node") != shown:
+                    self.timing.line(name, seconds)
+                    seconds = 0.0
+            if kind == "executing":
+                running, shown = data["node"] or "", data["display_node"] or ""
             elif kind == "executed" and data.get("output") and "mvg_trajectory" in data["output"]:
                 saved = Saved(**data["output"]["mvg_trajectory"][0])
             elif kind == "execution_error":
@@ -79,33 +95,18 @@ class Client:
                 return saved
 
     async def _next(self, socket: aiohttp.ClientWebSocketResponse) -> tuple[str, dict[str, Any]]:
-        """The next JSON message; LaunchError when the server has gone."""
+        """The next JSON message; LaunchError when the server has ended, ConnectionError when it closed the socket."""
         while True:
             try:
                 message = await socket.receive(ALIVE_SECONDS)
             except TimeoutError:
-                self._check_alive()
+                self.server.check_alive("during the run")
                 continue
             if message.type == aiohttp.WSMsgType.TEXT:
                 event = json.loads(message.data)
                 return event["type"], event.get("data") or {}
             if message.type != aiohttp.WSMsgType.BINARY:
-                await asyncio.sleep(1)
-                self._check_alive()
-                raise LaunchError(f"ComfyUI closed the connection. Its log is {self.server.log}.")
-
-    def _check_alive(self) -> None:
-        process = self.server.process
-        if process is None or process.poll() is not None:
-            raise LaunchError(
-                f"ComfyUI ended during the run: {last_line(self.server.log)} Its log is {self.server.log}."
-            )
-
-    def _ended(self, node: str, display_node: str, names: dict[str, str], stages: int) -> None:
-        stage = STAGE.search(node)
-        name = names.get(display_node, display_node)
-        line = f"stage {stage.group(1)} of {stages}" if stage else name if node == display_node else None
-        self.timing.part(name, line)
+                raise ConnectionError("closed by ComfyUI")
 
 
 def refusal(reply: dict[str, Any]) -> str:

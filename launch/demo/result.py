@@ -2,12 +2,13 @@
 
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import LaunchError
 from ..paths import BASE
+from ..process import held_signals
 
 NEEDED = ("video.mp4", "contact_sheet.png", "plot.png", "scores.json", "provenance.json")
 
@@ -26,12 +27,13 @@ def scratch(token: str) -> Iterator[None]:
     try:
         yield
     finally:
-        for name in ("input", "output"):
-            for path in (BASE / name).glob(f"*{token}*"):
-                if path.is_dir():
-                    shutil.rmtree(path)
-                else:
-                    path.unlink()
+        with held_signals():  # a second Ctrl-C
+            for name in ("input", "output"):
+                for path in (BASE / name).glob(f"*{token}*"):
+                    if path.is_dir():
+                        shutil.rmtree(path)
+                    else:
+                        path.unlink()
 
 
 def publish(saved: Saved, out: Path, stamp: str) -> Path:
@@ -42,14 +44,18 @@ def publish(saved: Saved, out: Path, stamp: str) -> Path:
     missing = [name for name in NEEDED if not (source / name).is_file()]
     if missing:
         raise LaunchError(f"the workflow left out {', '.join(missing)}. Restore workflows/api.")
-    out.mkdir(parents=True, exist_ok=True)
+    made = [folder for folder in (out, *out.parents) if not folder.exists()]
     partial = out / f".demo-{stamp}-{source.name}.partial"
     try:
+        out.mkdir(parents=True, exist_ok=True)
         shutil.copytree(source, partial)
         target = free_name(out, f"demo-{stamp}")
         partial.rename(target)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+        with suppress(OSError):  # none is empty where all went well
+            for folder in made:
+                folder.rmdir()
     return target
 
 

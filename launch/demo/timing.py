@@ -12,13 +12,18 @@ class Timing:
         self.seconds: dict[str, float] = {}
         self._mark = time.monotonic()
 
-    def part(self, name: str, line: str | None) -> None:
-        """End a part of which ``line``, if any, is the progress line."""
+    def part(self, name: str) -> float:
+        """End a part. Returns the seconds since the end of the part before."""
         now = time.monotonic()
         seconds, self._mark = now - self._mark, now
         self.seconds[name] = self.seconds.get(name, 0.0) + seconds
-        if line and seconds >= WORTH_A_LINE:
-            print(f"  {line}: {seconds:.1f} s", flush=True)
+        return seconds
+
+    @staticmethod
+    def line(text: str, seconds: float) -> None:
+        """A line of progress, unless it took no time."""
+        if seconds >= WORTH_A_LINE:
+            print(f"  {text}: {seconds:.1f} s", flush=True)
 
     def table(self) -> None:
         parts = [(name, seconds) for name, seconds in self.seconds.items() if seconds >= WORTH_A_LINE]

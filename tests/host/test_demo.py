@@ -1,71 +1,219 @@
-"""``run.py demo`` from the outside, in the real host."""
+"""``run.py demo`` and ``serve`` from the outside, in the real host. What needs no host is in library/test_launch.py."""
 
 import json
 import os
 import signal
 import subprocess
-import sys
 import time
+import urllib.request
 from pathlib import Path
 
+import av
+import numpy as np
 import pytest
+from mvgen.launch.demo import result
+from mvgen.launch.guard import guarded
+from mvgen.tests.host.cloning import Clone, check_one_line
+from mvgen.tests.host.hosting import ROOT, free_port
+from PIL import Image
 
-ROOT = Path(__file__).resolve().parents[2]
+POSIX = pytest.mark.skipif(os.name == "nt", reason="POSIX signals")
+ALWAYS = {"video.mp4", "contact_sheet.png", "plot.png", "scores.json", "provenance.json"}
+SHORT = ("--stages", "1", "--strength", "0.1")
+REPORT = "Small left pleural effusion, expected to increase. Mrs Ümläut, born in 1950."
 
 
-def command(out: Path, *options: str) -> list[str]:
-    return [sys.executable, str(ROOT / "run.py"), "demo", "--stages", "1", "--out", str(out), *options]
+@pytest.fixture(scope="module")
+def clone(tmp_path_factory) -> Clone:
+    return Clone(tmp_path_factory.mktemp("with a space") / "mvg")
 
 
-def test_the_demo_leaves_one_complete_folder(tmp_path):
-    done = subprocess.run(command(tmp_path, "--seed", "3"), capture_output=True, text=True, timeout=900)
+@pytest.fixture(scope="module")
+def files(tmp_path_factory) -> Path:
+    """What a user might give, some of it by mistake."""
+    pixels = np.asarray(Image.open(ROOT / "samples" / "chest_xray.png").convert("L"))
+    mask = np.zeros_like(pixels)
+    mask[64:, 64:] = 255
+    folder = tmp_path_factory.mktemp("Bilder für alle")
+    pictures = {"image": pixels, "small": pixels[:80, :100], "mask": mask, "black": np.zeros_like(mask)}
+    for name, content in pictures.items():
+        Image.fromarray(content).save(folder / f"{name}.png")
+    Image.new("L", (1, 1)).save(folder / "dot.png")
+    Image.new("1", (8100, 8000)).save(folder / "huge.png")
+    (folder / "text.png").write_text("no picture")
+    (folder / "report.txt").write_bytes(REPORT.encode("cp1252"))
+    return folder
+
+
+@pytest.fixture
+def small_disk():
+    """Mounts a file system of a given size."""
+    mounted = []
+
+    def mount(folder: Path, size: str) -> Path:
+        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            done = subprocess.run(
+                ["mount", "-t", "tmpfs", "-o", f"size={size}", "none", str(folder)], capture_output=True, text=True
+            )
+        except FileNotFoundError:
+            pytest.skip("this system has no mount")
+        if done.returncode:
+            pytest.skip(f"mounting a small disk is not permitted here ({done.stderr.strip()})")
+        mounted.append(folder)
+        return folder
+
+    yield mount
+    for folder in mounted:
+        subprocess.run(["umount", str(folder)], check=True)
+
+
+def wait_for(process: subprocess.Popen, words: str) -> None:
+    assert process.stdout is not None
+    while words not in (line := process.stdout.readline()):
+        assert line, process.communicate()
+
+
+def test_every_option_reaches_a_complete_folder_without_network(clone, files, tmp_path):
+    given = ("--image", files / "image.png", "--report", files / "report.txt", "--mask", files / "mask.png")
+    options = ("--stages", "1", "--strength", "0.25", "--seed", "41", "--domain", "chest_xray")
+    done = clone.run("demo", *given, *options, "--out", tmp_path / "für mich" / "out", online=False)
     assert done.returncode == 0, done.stderr
-    (folder,) = tmp_path.iterdir()
-    assert f"result: {folder}" in done.stdout and "stage 1 of 1" in done.stdout
+    (folder,) = (tmp_path / "für mich" / "out").iterdir()
+    assert folder.name.startswith("demo-") and done.stdout.endswith(f"result: {folder}\n")
+    for line in ("start of ComfyUI: ", "stage 1 of 1: ", "Progression: ", "in all "):
+        assert done.stdout.count(line) == 1
     names = {file.name for file in folder.iterdir()}
-    needed = {"video.mp4", "stage_00.png", "stage_01.png", "contact_sheet.png", "plot.png", "scores.json"}
-    assert needed | {"provenance.json"} <= names and "stage_02.png" not in names
-    report = (ROOT / "samples" / "chest_xray.txt").read_text().strip()
-    provenance = (folder / "provenance.json").read_text()
-    assert json.loads(provenance) and report not in provenance
-    assert not list((ROOT / ".host" / "base" / "input").glob("demo-*"))
+    assert ALWAYS | {"stage_00.png", "stage_01.png", "difference_01.png"} <= names and "stage_02.png" not in names
+    with av.open(str(folder / "video.mp4")) as video:
+        assert sum(1 for _ in video.decode(video=0)) == 16
+
+    record = json.loads((folder / "provenance.json").read_text())
+    (loop,) = (node for node in record["parameters"].values() if node["class_type"] == "MVG_PIELoop")
+    assert loop["gamma"] == 0.25 and loop["seed"] == 41 and record["plan"]["finding"] == "pleural effusion"
+    assert record["models"] and record["versions"]["comfyui"]
+    first, last = (np.asarray(Image.open(folder / f"stage_0{n}.png")).astype(int) for n in (0, 1))
+    assert (first == np.asarray(Image.open(files / "image.png").convert("RGB"))).all()
+    inside, change = np.asarray(Image.open(files / "mask.png")) > 0, abs(last - first).max(axis=-1)
+    # eq. 6 with beta_1 = 0.01 leaves 2.55 of 255 levels outside the mask, and rounding one more
+    assert change[~inside].max() <= 3.55 < change[inside].max()
+
+    told = [REPORT[:40].encode(), b"ml\xc3\xa4ut", b"ml\xe4ut"]
+    assert not [file.name for file in folder.iterdir() if any(word in file.read_bytes() for word in told)]
+    clone.check_nothing_left()
+    assert clone.log_files() == set()
 
 
-def test_a_text_file_named_png_is_refused_before_anything_starts(tmp_path):
-    text = tmp_path / "text.png"
-    text.write_text("no picture")
-    done = subprocess.run(command(tmp_path / "out", "--image", str(text)), capture_output=True, text=True, timeout=300)
-    assert done.returncode == 2
-    assert done.stderr.count("\n") == 1 and "text.png is no readable PNG or JPEG" in done.stderr
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--image", "text.png"], "text.png is no readable PNG or JPEG"),
+        (["--image", "dot.png"], "dot.png is 1 x 1 pixels. Give one of at least 16 x 16"),
+        (["--image", "huge.png"], "huge.png is too large. Give one of at most 64 megapixels"),
+        (["--mask", "small.png"], "small.png is 100 x 80 pixels and the image 128 x 128"),
+        (["--mask", "black.png"], "black.png is black: nothing could change"),
+    ],
+)
+def test_a_bad_picture_is_refused_before_the_server_starts(clone, files, options, words):
+    option, name = options
+    before = clone.log_files()
+    clone.fails(2, words, "demo", option, files / name, "--out", files / "out")
+    assert not (files / "out").exists() and clone.log_files() == before
+
+
+def test_missing_weights_are_named(tmp_path):
+    clone = Clone(tmp_path / "mvg")
+    for name in ("unet", "classifier.chest_xray"):
+        (clone.weights / f"{name}.safetensors").unlink()
+    clone.fails(1, "unet.safetensors, classifier.chest_xray.safetensors", "demo", "--out", tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.skipif(os.name == "nt", reason="POSIX signals")
-@pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_stopped_demo_leaves_no_server_and_no_folder(tmp_path, sent, code):
-    out = tmp_path / "out"
-    before = set((ROOT / ".host" / "logs").glob("*.log")) if (ROOT / ".host" / "logs").is_dir() else set()
-    # a shell starts its background jobs with SIGINT ignored, and a child keeps that
-    process = subprocess.Popen(
-        command(out),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-    )
-    assert process.stdout is not None
-    while "starting" not in (line := process.stdout.readline()):
-        assert line, process.communicate()
-    deadline = time.monotonic() + 120
-    while not (new := set((ROOT / ".host" / "logs").glob("*.log")) - before):
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
-    process.send_signal(sent)
-    _, errors = process.communicate(timeout=300)
-    assert process.returncode == code, errors
-    assert "Traceback" not in errors
-    assert not out.exists()
-    (log,) = new
-    size = log.stat().st_size
-    time.sleep(2)
-    assert log.stat().st_size == size
+def test_a_full_disk_is_named_before_the_run(clone, small_disk, tmp_path):
+    full = small_disk(tmp_path / "full", "1m")
+    clone.fails(1, "the disk is full: the result needs 0.5 GB", "demo", "--out", full / "out")
+    assert list(full.iterdir()) == []
+
+
+def test_a_disk_that_gets_full_during_the_run_is_named(clone, small_disk, tmp_path):
+    full = small_disk(clone.base / "output", "96k")
+    clone.fails(1, "full", "demo", *SHORT, "--out", tmp_path / "out")
+    assert not (tmp_path / "out").exists() and list(full.iterdir()) == []
+
+
+def test_a_disk_that_gets_full_while_the_result_is_copied_is_named(small_disk, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(result, "BASE", tmp_path)
+    monkeypatch.delenv("MVG_DEBUG", raising=False)
+    (tmp_path / "output" / "demo-1").mkdir(parents=True)
+    for name in ALWAYS:
+        (tmp_path / "output" / "demo-1" / name).write_bytes(bytes(50_000))
+    full = small_disk(tmp_path / "full", "100k")
+    assert guarded(lambda: bool(result.publish(result.Saved("demo-1", []), full / "a" / "b", "1"))) == 1
+    check_one_line(capsys.readouterr().err, "the disk is full. Free some space")
+    assert list(full.iterdir()) == []
+
+
+def test_no_network_at_the_first_set_up_is_named(tmp_path):
+    clone = Clone(tmp_path / "mvg")
+    (clone.folder / ".venv").unlink()
+    clone.fails(1, "connect it for the first set-up", "demo", "--out", tmp_path / "out", online=False)
+    assert not (tmp_path / "out").exists()
+    assert not (clone.folder / ".venv" / "mvg-setup.txt").exists(), "half a set-up counts as none"
+
+
+def test_no_network_for_the_host_is_named(tmp_path):
+    clone = Clone(tmp_path / "mvg")
+    clone.fails(1, "downloading ComfyUI failed", "demo", "--out", tmp_path / "out", online=False, COMFYUI_PATH="")
+    assert [entry.name for entry in (clone.folder / ".host").iterdir()] == ["lock"]
+
+
+@POSIX
+def test_serve_answers_until_it_is_stopped(clone):
+    port = free_port()
+    process = clone.start("serve", "--port", str(port))
+    wait_for(process, f"http://127.0.0.1:{port}")
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/object_info/MVG_LoadReport", timeout=60) as answer:
+        choices = json.load(answer)["MVG_LoadReport"]["input"]["required"]["report"]
+    assert "mvg_chest_xray.txt" in json.dumps(choices), "the template's own files are there"
+    process.send_signal(signal.SIGINT)
+    out, errors = process.communicate(timeout=60)
+    assert (process.returncode, out, errors) == (0, "stopped\n", "")
+    clone.check_nothing_left()
+
+
+@POSIX
+@pytest.mark.parametrize(
+    ("sent", "code", "said", "after"),
+    [("SIGINT", 130, "stopped\n", "starting"), ("SIGTERM", 143, "", "stage 1")],
+)
+def test_a_stopped_demo_leaves_no_server_and_no_folder(clone, tmp_path, sent, code, said, after):
+    before = clone.log_files()
+    process = clone.start("demo", "--stages", "9", "--strength", "0.1", "--out", tmp_path / "out")
+    wait_for(process, after)
+    deadline = time.monotonic() + 60
+    while not clone.servers() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    process.send_signal(getattr(signal, sent))
+    _, errors = process.communicate(timeout=60)
+    assert (process.returncode, errors) == (code, said)
+    assert not (tmp_path / "out").exists()
+    clone.check_nothing_left()
+    assert clone.log_files() == before
+
+
+@POSIX
+def test_a_server_that_dies_is_named(clone, tmp_path):
+    process = clone.start("demo", "--stages", "9", "--strength", "0.1", "--out", tmp_path / "out")
+    wait_for(process, "start of ComfyUI")
+    servers = clone.servers()
+    if not servers:
+        process.terminate()
+        process.communicate(timeout=60)
+        pytest.skip("this system does not tell which processes run")
+    for server in servers:
+        os.kill(server, signal.SIGKILL)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 1
+    check_one_line(errors, "ComfyUI ended during the run: SIGKILL")
+    assert not (tmp_path / "out").exists()
+    clone.check_nothing_left()

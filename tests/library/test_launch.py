@@ -4,18 +4,21 @@ import io
 import json
 import os
 import re
+import signal
 import socket
 import struct
 import subprocess
 import sys
 import tarfile
+import time
 import zlib
 from pathlib import Path
 
 import pytest
-from mvgen.launch import arguments, host, paths, server, setup
-from mvgen.launch.demo import client, graph, images, result
+from mvgen.launch import alone, arguments, doctor, host, paths, server, setup
+from mvgen.launch.demo import client, graph, images, result, timing
 from mvgen.launch.errors import LaunchError, UsageError
+from PIL import Image
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -46,6 +49,10 @@ def png(path: Path, width: int, height: int) -> Path:
         (["demo", "--seed", "-1"], "--seed is -1"),
         (["demo", "--domain", "knee"], "--domain is 'knee'"),
         (["demo", "--image", "no-such.png"], "no file no-such.png"),
+        (["demo", "--image", "."], ". is a folder"),
+        (["demo", "--image", "x" * 300], "cannot be read"),
+        (["demo", "--out", os.path.abspath(__file__)], "test_launch.py is no folder"),
+        (["demo", "--out", os.path.join(os.path.abspath(__file__), "inside")], "test_launch.py is no folder"),
         (["demo", "--image"], "--image"),
         (["demo", "--colour"], "--colour"),
         (["serve", "--port", "70000"], "--port is 70000"),
@@ -100,6 +107,21 @@ def test_missing_weights_are_named(tmp_path, monkeypatch):
     with pytest.raises(LaunchError, match=r"unet\.safetensors.*classifier\.chest_xray\.safetensors"):
         arguments.check_demo(options)
 
+    assert doctor.weights().state == "missing" and "unet.safetensors" in doctor.weights().found
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="everything is open to this user")
+def test_files_and_folders_without_permission_are_named(tmp_path):
+    report = tmp_path / "report.txt"
+    report.write_text("Cardiomegaly.")
+    report.chmod(0)
+    with pytest.raises(UsageError, match=r"--report: .*Permission denied"):
+        arguments.check_file(report, "--report")
+    tmp_path.chmod(0o500)
+    with pytest.raises(UsageError, match=r"--out: .*cannot be written to"):
+        arguments.check_folder(tmp_path / "out", "--out")
+    tmp_path.chmod(0o700)
+
 
 def test_a_full_disk_is_named(tmp_path):
     with pytest.raises(LaunchError, match="disk is full"):
@@ -120,6 +142,20 @@ def test_bad_images_are_named(tmp_path):
             images.check_image(path, "--image")
     with pytest.raises(UsageError, match="1 x 1 pixels"):
         images.check_image(png(tmp_path / "dot.png", 1, 1), "--image")
+
+
+def test_an_image_larger_than_the_node_reads_is_named(tmp_path, recwarn):
+    for side in (8001, 10_000, 14_000):  # Pillow warns from 9,460 on, and refuses from 13,378 on
+        with pytest.raises(UsageError, match="64 megapixels"):
+            images.check_image(png(tmp_path / "large.png", side, side), "--image")
+    assert not recwarn.list
+
+
+def test_a_black_mask_is_named(tmp_path):
+    image = png(tmp_path / "image.png", 32, 32)
+    Image.new("L", (32, 32)).save(tmp_path / "mask.png")
+    with pytest.raises(UsageError, match=r"mask\.png is black"):
+        images.check_mask(tmp_path / "mask.png", image)
 
 
 def test_a_mask_of_another_size_is_named_with_both_sizes(tmp_path):
@@ -282,6 +318,62 @@ def test_scratch_files_go_whatever_happens(tmp_path, monkeypatch):
     with pytest.raises(KeyboardInterrupt), result.scratch("demo-1"):
         raise KeyboardInterrupt
     assert not list((tmp_path / "input").iterdir()) and not list((tmp_path / "output").iterdir())
+
+
+def test_a_part_takes_the_time_since_the_one_before(capsys):
+    clock = timing.Timing()
+    time.sleep(0.2)
+    first = clock.part("a")
+    time.sleep(0.1)
+    second = clock.part("b")
+    assert first >= 0.2 and second >= 0.1 and list(clock.seconds.values()) == [first, second]
+    clock.line("short", 0.01)
+    clock.line("long", 2.04)
+    clock.table()
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "  long: 2.0 s" and [line.split()[0] for line in lines[1:]] == ["a", "b", "in"]
+
+
+HOLDER = "from mvgen.launch.alone import alone\nwith alone(): print('held', flush=True); input()"
+
+
+def test_one_run_sets_up_and_the_others_wait_for_it():
+    environment = {**os.environ, "PYTHONPATH": str(paths.PACKAGE_PATH)}
+    command = [sys.executable, "-c", HOLDER]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True, "env": environment}
+    with subprocess.Popen(command, **pipes) as first, subprocess.Popen(command, **pipes) as second:
+        told = {first: first.stdout.readline(), second: second.stdout.readline()}
+        assert sorted(told.values()) == ["held\n", "waiting for another run.py that sets this folder up ...\n"]
+        holder, waiting = sorted(told, key=told.get)
+        holder.kill()  # its end gives the lock back, however it ends
+        assert waiting.stdout.readline() == "held\n"
+        waiting.communicate("\n")
+    with alone.alone():
+        pass
+
+
+STARTING = """
+import time
+print("starting", flush=True)
+time.sleep(0.5)
+from mvgen.launch.guard import guarded
+raise SystemExit(guarded(lambda: time.sleep(60)))
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="POSIX signals")
+@pytest.mark.parametrize(("sent", "code", "said"), [("SIGINT", 130, "stopped\n"), ("SIGTERM", 143, "")])
+def test_a_signal_waits_until_the_second_process_can_answer_it(sent, code, said):
+    call = f"continue_in(Path(sys.executable), ['-c', {STARTING!r}], dict(os.environ), is_guarded=True)"
+    command = f"import os, sys; from pathlib import Path; from mvgen.launch.process import continue_in; {call}"
+    environment = {**os.environ, "PYTHONPATH": str(paths.PACKAGE_PATH)}
+    run = subprocess.Popen(
+        [sys.executable, "-c", command], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
+    )
+    assert run.stdout is not None and run.stdout.readline() == "starting\n"
+    run.send_signal(getattr(signal, sent))
+    _, errors = run.communicate(timeout=60)
+    assert (run.returncode, errors) == (code, said)
 
 
 def test_a_free_port_is_free():
