@@ -9,7 +9,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -129,3 +129,27 @@ def ddim_denoise(
             callback({"x": x, "i": i, "sigma": sigmas[i], "sigma_hat": sigmas[i], "denoised": denoised})
         x = x + (low - high) * d
     return x
+
+
+class RoundTrip(NamedTuple):
+    """How near inversion and denoising under one condition come back to where they began.
+
+    rms [B]: root mean square error of every row. psnr [B]: in dB, the peak being the range of the row's values.
+    """
+
+    rms: Tensor
+    psnr: Tensor
+
+    def __str__(self) -> str:
+        worst = int(self.rms.argmax())
+        rows = "" if len(self.rms) == 1 else f", the worst of {len(self.rms)}"
+        return f"RMS error {float(self.rms[worst]):.3g}, PSNR {float(self.psnr[worst]):.1f} dB{rows}"
+
+
+def round_trip(x: Tensor, back: Tensor) -> RoundTrip:
+    """The error of `back` against the latents x [B, ...] that were inverted. ValueError where the shapes differ."""
+    if back.shape != x.shape:
+        raise ValueError(f"back: got {tuple(back.shape)}, want the shape of x, {tuple(x.shape)}")
+    rows = x.double().flatten(1)
+    rms = (back.double().flatten(1) - rows).square().mean(1).sqrt()
+    return RoundTrip(rms, 20 * torch.log10((rows.amax(1) - rows.amin(1)) / rms))

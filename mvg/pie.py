@@ -4,7 +4,8 @@ import hashlib
 import math
 from collections.abc import Sequence
 from decimal import ROUND_HALF_UP, Decimal
-from typing import Any, Protocol
+from itertools import pairwise
+from typing import Any, Protocol, TypeVar
 
 import torch
 from torch import Tensor
@@ -13,6 +14,7 @@ from .ddim import VP, Callback, Model, NonFiniteError, Process, ddim_denoise, dd
 from .roi import roi_blend
 
 MODES = ("ddim", "noise")
+S = TypeVar("S")
 
 
 def n_inverted(steps: int, gamma: float) -> int:
@@ -158,6 +160,21 @@ def pie_stage(
     return roi_blend(x, x_0, mask, beta_1, beta_2)
 
 
+def pick_stages(stages: Sequence[S], count: int = 0) -> list[S]:
+    """What each of the N = `count` stages is drawn towards, of a plan's own stages.
+
+    count 0: all of the plan's. A plan of one stage serves all; of a longer one the first `count` are taken.
+    ValueError where the plan has fewer, but not one.
+    """
+    if count < 0:
+        raise ValueError(f"stages: got {count}, want an integer >= 0")
+    if count == 0 or len(stages) >= count:
+        return list(stages[: count or None])
+    if len(stages) != 1:
+        raise ValueError(f"plan: got {len(stages)} stages, want 1 (for all) or at least {count}, one a stage")
+    return [stages[0]] * count
+
+
 def convergence_curve(states: Sequence[Tensor], norm: str = "rms") -> Tensor:
     """[N] float64, entry n - 1 being the "rms" or "mean" over all elements of |x_n - x_(n-1)| (proposition 2).
 
@@ -172,8 +189,21 @@ def convergence_curve(states: Sequence[Tensor], norm: str = "rms") -> Tensor:
     return torch.tensor(values, dtype=torch.float64)
 
 
+def row_curves(states: Sequence[Tensor]) -> Tensor:
+    """[B, N] float64: the RMS change |x_n - x_(n-1)| of every row of x_0 .. x_N, each [B, ...] (proposition 2)."""
+    curves = torch.zeros(len(states[0]), len(states) - 1, dtype=torch.float64)
+    for n, (before, after) in enumerate(pairwise(states)):
+        curves[:, n] = (after.double() - before.double()).flatten(1).square().mean(1).sqrt()
+    return curves
+
+
 def stop_stage(curve: Tensor | Sequence[float], delta: float) -> int | None:
     """The first stage n >= 1 whose change is below delta >= 0, or None where there is none (proposition 2)."""
     if not delta >= 0 or math.isinf(delta):
         raise ValueError(f"delta: got {delta}, want a finite number >= 0")
     return next((n for n, change in enumerate(curve, start=1) if float(change) < delta), None)
+
+
+def stop_stages(curves: Tensor, delta: float) -> list[int | None]:
+    """`stop_stage` of every row of curves [B, N]."""
+    return [stop_stage(curve, delta) for curve in curves]

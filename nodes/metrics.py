@@ -147,10 +147,12 @@ class ProgressionPlot(io.ComfyNode):
     @classmethod
     def execute(cls, conf, title, clip_i=None, curve=None) -> io.NodeOutput:
         scores = parse_scores("conf", conf)
+        change: dict = parse_scores("curve", curve) if curve else {"values": ()}
         plot = progression_plot(
             {scores.get("finding", "conf"): scores["values"]},
-            parse_scores("curve", curve)["values"] if curve else (),
+            change["values"],
             parse_scores("clip_i", clip_i)["values"] if clip_i else (),
+            delta=change.get("delta"),
             title=title,
         )
         return io.NodeOutput(torch.as_tensor(plot)[None])

@@ -13,6 +13,7 @@ import torch
 
 from ..models.embedded import loader
 from .files import find_input
+from .seine import find_checkpoint
 
 # which of the host's model folders a widget of this name picks from
 MODEL_WIDGETS = {
@@ -132,6 +133,9 @@ def models(prompt: dict) -> dict[str, str]:
         if node.get("class_type") == "MVG_LoadEmbedded":
             for path in loader.weight_files(inputs["domain"]).values():
                 found[f"embedded/{path.name}"] = sha256(path)
+        if node.get("class_type") == "MVG_LoadSEINE":
+            path = find_checkpoint(inputs["file"])
+            found[f"mvg/{inputs['file']}"] = sha256(path)
         for name, value in inputs.items():
             if name in MODEL_WIDGETS and isinstance(value, str):
                 path = folder_paths.get_full_path(MODEL_WIDGETS[name], value)

@@ -3,14 +3,13 @@
 from typing import Any
 
 import comfy.model_management
-import comfy.model_sampling
 import comfy.sample
 import comfy.samplers
 import latent_preview
 import torch
 
 from ..mvg import pie, roi
-from ..mvg.ddim import FLOW, VP, Process
+from ..mvg.ddim import Process
 
 SCHEDULERS = ["ddim_uniform", *(name for name in comfy.samplers.SCHEDULER_NAMES if name != "ddim_uniform")]
 
@@ -24,19 +23,30 @@ def schedule(model, scheduler: str, steps: int, k: int) -> torch.Tensor:
 
 
 def process_of(model) -> Process:
-    """How the model's family mixes image and noise."""
-    return FLOW if isinstance(model.get_model_object("model_sampling"), comfy.model_sampling.CONST) else VP
+    """How the model's family mixes image and noise, by the host's own definitions."""
+    family = model.get_model_object("model_sampling")
+
+    def seen(sigma: float) -> float:
+        return float(family.calculate_input(torch.tensor([sigma]), torch.ones(1)))
+
+    def add_noise(x0: torch.Tensor, noise: torch.Tensor, sigma: float) -> torch.Tensor:
+        return family.noise_scaling(torch.tensor([sigma]).to(x0), noise, x0)
+
+    return Process(scale=lambda sigma: seen(sigma) / seen(0.0), add_noise=add_noise)
+
+
+def handed_on(model, state: torch.Tensor, sigma: float) -> torch.Tensor:
+    """A sampler's state at a level as the host's samplers take one with no noise to add; infinite where they cannot."""
+    return model.get_model_object("model_sampling").inverse_noise_scaling(torch.tensor([sigma]).to(state), state)
 
 
 def latent_mask(model, mask: torch.Tensor, samples: torch.Tensor) -> torch.Tensor:
-    """[B or 1, H, W] in pixels, or at latent size already -> [B or 1, 1, h, w]; ValueError where neither fits."""
+    """[B or 1, H, W] in pixels, or at latent size already -> [B or 1, 1, h, w]; ValueError as `roi.check_mask`."""
     ratio = getattr(model.get_model_object("latent_format"), "spacial_downscale_ratio", 8)
     height, width = samples.shape[-2:]
-    if tuple(mask.shape[-2:]) not in ((height, width), (height * ratio, width * ratio)):
-        raise ValueError(
-            f"mask: got {mask.shape[-1]} x {mask.shape[-2]} pixels, want {width * ratio} x {height * ratio}, "
-            f"the size of the image"
-        )
+    if tuple(mask.shape[-2:]) != (height, width):
+        height, width = height * ratio, width * ratio
+    mask = roi.check_mask(mask, torch.empty(len(samples), height, width, 3, device="meta"))
     return roi.latent_mask(mask, samples)
 
 
@@ -46,7 +56,10 @@ def leave(model, inner: torch.Tensor) -> torch.Tensor:
 
 
 class Progress:
-    """One bar (and preview) over several sampler runs of known lengths."""
+    """One bar (and preview) over several sampler runs of known lengths.
+
+    A cancel counts after every model call: the host's bar looks for one only as often as it is drawn.
+    """
 
     def __init__(self, model, total: int):
         self.callback = latent_preview.prepare_callback(model, total) if total else None
@@ -61,6 +74,7 @@ class Progress:
             return None
 
         def callback(step, denoised, x, _):
+            comfy.model_management.throw_exception_if_processing_interrupted()
             show(start + step, denoised, x, self.total)
 
         return callback
@@ -70,16 +84,14 @@ class HostRun:
     """A `mvg.pie.Run` by the host's sampling: latents go in and come out as the network sees them.
 
     The host scales and noises a start for each family in its own way, which is undefined at the top of a flow
-    model's schedule; so the state is handed to the sampler as it is and taken from it as it is. With ``scaled``
-    off the result is the sampler's own state, which the host's samplers go on from.
+    model's schedule; so the state is handed to the sampler as it is and taken from it as it is.
     """
 
-    def __init__(self, model, positive, negative, guidance: float, callback, scaled: bool = True):
+    def __init__(self, model, positive, negative, guidance: float, callback):
         self.model = model
         self.conds = positive, negative
         self.guidance = guidance
         self.callback = callback
-        self.scaled = scaled
         self.process = process_of(model)
 
     def __call__(
@@ -95,7 +107,7 @@ class HostRun:
             else:
                 start = self.process.add_noise(start, noise.to(x), first)
             end = sampler(model, start, sigmas, extra_args, callback, disable, **options)
-            held.append(end * self.process.scale(last) if self.scaled else end)
+            held.append(end * self.process.scale(last))
             return x
 
         positive, negative = self.conds

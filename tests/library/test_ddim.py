@@ -5,7 +5,7 @@ from itertools import pairwise
 import pytest
 import torch
 from closed_form import K, alphas, denoiser, epsilon, gaussian_flow, load, schedule
-from mvgen.mvg.ddim import FLOW, VP, NonFiniteError, ddim_denoise, ddim_invert
+from mvgen.mvg.ddim import FLOW, VP, NonFiniteError, ddim_denoise, ddim_invert, round_trip
 from mvgen.mvg.pie import direct_run
 
 TOLERANCE = {torch.float64: 1e-12, torch.float32: 1e-5}
@@ -180,3 +180,14 @@ def test_bad_arguments_are_named():
         ddim_invert(None, x, torch.tensor([0.0, 1.0]), pairing="middle")
     with pytest.raises(ValueError, match=r"refine.*-1"):
         ddim_invert(None, x, torch.tensor([0.0, 1.0]), refine=-1)
+
+
+def test_the_round_trip_error_is_told_row_by_row():
+    x = torch.tensor([[0.0, 4.0], [1.0, 2.0]])[:, None, None]
+    told = round_trip(x, x + torch.tensor([[0.3, -0.4], [0.0, 0.01]])[:, None, None])
+    assert told.rms.tolist() == pytest.approx([0.125**0.5, 0.01 / 2**0.5])
+    assert told.psnr.tolist() == pytest.approx([21.0721, 43.0103], abs=1e-4)  # 20 log10(range / rms)
+    assert str(told) == "RMS error 0.354, PSNR 21.1 dB, the worst of 2"
+    assert str(round_trip(x[1:], x[1:])) == "RMS error 0, PSNR inf dB"
+    with pytest.raises(ValueError, match="back: got"):
+        round_trip(x, x[:1])

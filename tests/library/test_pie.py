@@ -8,11 +8,14 @@ from mvgen.mvg.pie import (
     convergence_curve,
     direct_run,
     n_inverted,
+    pick_stages,
     pie_noise_denoise,
     pie_stage,
+    row_curves,
     sigmas_for,
     stage_noise,
     stop_stage,
+    stop_stages,
 )
 
 
@@ -176,6 +179,26 @@ def test_convergence_and_stop():
         stop_stage(curve, -1)
     with pytest.raises(ValueError, match="norm"):
         convergence_curve(states, "max")
+
+
+def test_rows_converge_each_on_its_own():
+    first, second = ([0.0, 2.0, 3.0, 3.1], [0.0, 5.0, 5.5, 5.4])
+    states = [torch.tensor([a, b])[:, None].expand(2, 3) for a, b in zip(first, second, strict=True)]
+    curves = row_curves(states)
+    assert curves.tolist() == [pytest.approx([2, 1, 0.1]), pytest.approx([5, 0.5, 0.1])]
+    for row, values in enumerate(zip(*states, strict=True)):
+        assert torch.equal(curves[row], convergence_curve(values)), "as alone"
+    assert [stop_stages(curves, delta) for delta in (0, 0.7, 1.5)] == [[None, None], [3, 2], [2, 2]]
+    assert row_curves(states[:1]).shape == (2, 0) and stop_stages(row_curves(states[:1]), 1) == [None, None]
+
+
+def test_the_stages_that_a_plan_gives():
+    assert pick_stages("abc") == pick_stages("abc", 3) == ["a", "b", "c"]
+    assert pick_stages("abc", 2) == ["a", "b"] and pick_stages("a", 3) == ["a"] * 3
+    assert pick_stages("") == [] and pick_stages("a") == ["a"]
+    for plan, count, said in (("abc", 4, "got 3 stages, want 1"), ("", 1, "got 0 stages"), ("a", -1, "stages: got -1")):
+        with pytest.raises(ValueError, match=said):
+            pick_stages(plan, count)
 
 
 def test_errors_name_what_is_wrong(released):

@@ -1,0 +1,364 @@
+"""The loop over the stages of PIE, as an expansion of the graph that the host caches stage by stage."""
+
+import base64
+import hashlib
+import json
+import zlib
+from typing import Any
+
+import torch
+from comfy_api.latest import io
+from comfy_execution.graph_utils import GraphBuilder
+
+from ..mvg import pie, roi
+from .pie_inputs import (
+    MAX_STAGES,
+    beta_inputs,
+    gamma_input,
+    guidance_input,
+    mode_input,
+    refine_input,
+    scheduler_input,
+    seed_input,
+    steps_input,
+)
+from .types import Plan
+
+
+class FixedMask(io.ComfyNode):
+    """A mask by its content, part of MVG_PIELoop's expansion.
+
+    The host caches a node by where its inputs come from. A mask that is drawn from the plan comes from a node that
+    knows N, so that every stage would be computed again where N alone changes; a mask written out does not.
+    """
+
+    @classmethod
+    def define_schema(cls):
+        return io.Schema(
+            node_id="MVG_FixedMask",
+            display_name="Fixed Mask",
+            category="MVG/progression",
+            description="Holds a mask as text. PIE Loop adds it by itself, so that stages stay cached.",
+            search_aliases=["mask literal"],
+            is_dev_only=True,
+            inputs=[io.String.Input("data", tooltip="Shape and compressed float32 values, as PIE Loop writes them.")],
+            outputs=[io.Mask.Output("mask", tooltip="The mask.")],
+        )
+
+    @classmethod
+    def execute(cls, data) -> io.NodeOutput:
+        shape, _, values = data.partition(" ")
+        raw = bytearray(zlib.decompress(base64.b85decode(values)))
+        return io.NodeOutput(torch.frombuffer(raw, dtype=torch.float32).reshape([int(n) for n in shape.split("x")]))
+
+    @staticmethod
+    def write(mask: torch.Tensor) -> str:
+        values = mask.detach().to("cpu", torch.float32).contiguous().numpy().tobytes()
+        return "x".join(map(str, mask.shape)) + " " + base64.b85encode(zlib.compress(values, 1)).decode()
+
+
+class PIEStates(io.ComfyNode):
+    """Collects what the stages of MVG_PIELoop made; part of that node's expansion.
+
+    Its inputs are lazy: a stage behind the one at which the loop has converged is never asked for, so never computed.
+    """
+
+    @classmethod
+    def define_schema(cls):
+        stages = range(1, MAX_STAGES + 1)
+        return io.Schema(
+            node_id="MVG_PIEStates",
+            display_name="PIE States",
+            category="MVG/progression",
+            description="Puts the stages of a progression behind the input image. PIE Loop adds it by itself.",
+            search_aliases=["collect stages"],
+            is_dev_only=True,
+            inputs=[
+                io.Image.Input("state_0", tooltip="The input pictures, one a patient."),
+                io.Latent.Input("latent_0", tooltip="The input pictures as latents."),
+                io.Float.Input("delta", tooltip="The change below which a patient's stages end; 0 never ends them."),
+                io.String.Input("about", tooltip="The settings in words: a line for all, then one a stage."),
+                io.String.Input("round_trip", optional=True, force_input=True, tooltip="Notes of DDIM Invert."),
+                *(io.Latent.Input(f"latent_{n}", optional=True, lazy=True, tooltip=f"Stage {n}.") for n in stages),
+                *(io.Image.Input(f"state_{n}", optional=True, lazy=True, tooltip=f"Stage {n}.") for n in stages),
+            ],
+            outputs=[
+                io.Image.Output("states", tooltip="A list of N + 1 pictures a patient, the input image first."),
+                io.Latent.Output("latents", tooltip="A list of N + 1 latents a patient."),
+                io.String.Output("curve", tooltip="A list of the changes from stage to stage as JSON, one a patient."),
+                io.String.Output("notes", tooltip="A list of the run in words, one a patient."),
+            ],
+        )
+
+    @classmethod
+    def check_lazy_status(cls, delta, **stages) -> list[str]:
+        latents, count = known_latents(stages)
+        ends = pie.stop_stages(pie.row_curves(latents), delta)
+        last = max(count if end is None else end for end in ends)
+        wanted = [f"latent_{n}" for n in range(len(latents), last + 1)]
+        if wanted:
+            return wanted[:1] if delta > 0 else wanted
+        return [f"state_{n}" for n in range(1, last + 1) if stages[f"state_{n}"] is None]
+
+    @classmethod
+    def execute(cls, delta, about, round_trip=None, **stages) -> io.NodeOutput:
+        latents, _ = known_latents(stages)
+        curves = pie.row_curves(latents)
+        ends = pie.stop_stages(curves, delta)
+        last = [len(latents) - 1 if end is None else end for end in ends]
+        pictures = [stages[f"state_{n}"] for n in range(max(last) + 1)]
+        for n, picture in enumerate(pictures):
+            check_picture(n, picture, pictures[0])
+        columns: tuple[list, ...] = ([], [], [], [])
+        for row, (end, stopped) in enumerate(zip(last, ends, strict=True)):
+            changes = [float(change) for change in curves[row, :end]]
+            curve = {"metric": "change", "values": changes, "delta": delta or None, "stopped": stopped}
+            one = (
+                torch.stack([picture[row] for picture in pictures[: end + 1]]),
+                {"samples": torch.stack([latent[row] for latent in latents[: end + 1]])},
+                json.dumps(curve),
+                describe(about, changes, delta, stopped, round_trip),
+            )
+            for column, value in zip(columns, one, strict=True):
+                column.append(value)
+        return io.NodeOutput(*columns)
+
+
+def known_latents(stages: dict[str, Any]) -> tuple[list[torch.Tensor], int]:
+    """The latents of stages 0, 1, ... up to the first that has not been computed, and N."""
+    count = sum(name.startswith("latent_") for name in stages) - 1
+    latents = []
+    for n in range(count + 1):
+        if (latent := stages[f"latent_{n}"]) is None:
+            break
+        latents.append(latent["samples"])
+    return latents, count
+
+
+def check_picture(stage: int, picture: torch.Tensor, original: torch.Tensor) -> None:
+    if picture.shape != original.shape:
+        raise ValueError(
+            f"image: stage {stage} came back as {picture.shape[2]} x {picture.shape[1]}, want the input's "
+            f"{original.shape[2]} x {original.shape[1]}; give a size that the VAE keeps (a multiple of 8)"
+        )
+    if not torch.isfinite(picture).all():
+        raise ValueError(f"stage {stage}: the VAE returned values that are not finite (NaN)")
+
+
+def describe(about: str, changes: list[float], delta: float, stopped: int | None, round_trip: str | None) -> str:
+    """The notes of one patient."""
+    head, *lines = about.splitlines()
+    lines = [f"{line}, change {change:.4g}" for line, change in zip(lines, changes, strict=False)]
+    if stopped is not None:
+        lines.append(f"ended after stage {stopped}: its change is below delta, {delta:g}")
+    if round_trip is not None:
+        lines.append(f"inversion of the input image: {round_trip}")
+    return "\n".join([head, *lines])
+
+
+class PIELoop(io.ComfyNode):
+    """Stage 1 of MVG: N stages of PIE, each on the latent of the one before, blended against the original."""
+
+    @classmethod
+    def define_schema(cls):
+        return io.Schema(
+            node_id="MVG_PIELoop",
+            display_name="PIE Loop",
+            category="MVG/progression",
+            description="Simulates the N stages of a plan. Stages are cached one by one: changing a late prompt, or "
+            "asking for more stages, computes only what is new, and a cancelled run goes on where it stopped.",
+            search_aliases=["progressive image editing", "disease progression", "simulate", "MVG"],
+            enable_expand=True,
+            hidden=[io.Hidden.unique_id, io.Hidden.dynprompt],
+            inputs=[
+                io.Model.Input("model", raw_link=True, tooltip="Any image model; LoRA and other patches apply."),
+                io.Clip.Input("clip", raw_link=True, tooltip="Encodes the plan's prompts."),
+                io.Vae.Input("vae", raw_link=True, tooltip="Encodes the image once, and decodes every stage for show."),
+                io.Image.Input(
+                    "image",
+                    tooltip="The patient's image, both sides a multiple of 8. A batch of pictures advances together.",
+                ),
+                Plan.Input("plan", tooltip="The prompt of every stage, from Recaption Report."),
+                steps_input(),
+                gamma_input(),
+                guidance_input(),
+                *beta_inputs(),
+                mode_input(),
+                io.Boolean.Input(
+                    "composite",
+                    default=True,
+                    label_on="exact outside ROI",
+                    label_off="as decoded",
+                    tooltip="On: outside the mask the pixels are the input's own, up to beta_1 (bit for bit at 0), and "
+                    "inside it the detail that the VAE loses is put back. Off: every pixel passes through the VAE.",
+                ),
+                refine_input(),
+                scheduler_input(),
+                seed_input(),
+                io.Mask.Input(
+                    "mask",
+                    optional=True,
+                    tooltip="Where the image may change; the image's own size, one for all pictures or one each. "
+                    "Nothing connected: everywhere, and the betas have no effect.",
+                ),
+                io.Int.Input(
+                    "stages",
+                    default=0,
+                    min=0,
+                    max=MAX_STAGES,
+                    optional=True,
+                    tooltip="N. 0: as many as the plan has. A plan of one stage serves any N; a longer one gives its "
+                    "first N.",
+                ),
+                io.Float.Input(
+                    "delta",
+                    default=0.0,
+                    min=0.0,
+                    max=100.0,
+                    step=0.001,
+                    optional=True,
+                    tooltip="Ends the loop once a stage changes the latent by less than this (RMS, as in curve); later "
+                    "stages are not computed. 0: off.",
+                ),
+                io.Boolean.Input(
+                    "round_trip",
+                    default=False,
+                    optional=True,
+                    advanced=True,
+                    tooltip="On: also inverts and denoises the input image with nothing changed and says in notes how "
+                    "near it comes back. Costs as many model calls as one stage.",
+                ),
+            ],
+            outputs=[
+                io.Image.Output(
+                    "states", is_output_list=True, tooltip="N + 1 pictures; the first is exactly the input image."
+                ),
+                io.Latent.Output("latents", is_output_list=True, tooltip="N + 1 latents, for the transition."),
+                io.String.Output(
+                    "curve",
+                    is_output_list=True,
+                    tooltip="How much each stage changed, as JSON; it falls as the loop converges.",
+                ),
+                io.String.Output(
+                    "notes", is_output_list=True, tooltip="The settings and change of every stage in words."
+                ),
+            ],
+        )
+
+    @classmethod
+    def execute(
+        cls,
+        model,
+        clip,
+        vae,
+        image,
+        plan,
+        steps,
+        gamma,
+        guidance,
+        beta_1,
+        beta_2,
+        mode,
+        composite,
+        refine,
+        scheduler,
+        seed,
+        mask=None,
+        stages=0,
+        delta=0.0,
+        round_trip=False,
+    ) -> io.NodeOutput:
+        _, height, width, channels = image.shape
+        if channels != 3:
+            raise ValueError(f"image: got {channels} channels, want 3 (Load Medical Image gives them)")
+        if height % 8 or width % 8:
+            raise ValueError(
+                f"image: got {width} x {height}, want both sides a multiple of 8 (Load Medical Image: size)"
+            )
+        if not torch.isfinite(image).all():
+            raise ValueError("image: got values that are not finite (NaN)")
+        if mask is not None:
+            roi.check_mask(mask, image)
+        wanted = pie.pick_stages(plan.stages, stages)
+        if len(wanted) > MAX_STAGES:
+            raise ValueError(f"plan: got {len(wanted)} stages, want at most {MAX_STAGES}")
+
+        links = cls.hidden.dynprompt.get_node(cls.hidden.unique_id)["inputs"]
+        image_link = links["image"]
+        graph = GraphBuilder()
+        mask_link = None if mask is None else graph.node("MVG_FixedMask", "mask", data=FixedMask.write(mask)).out(0)
+
+        def text(prompt: str) -> list:
+            name = "pie.text." + hashlib.sha256(prompt.encode()).hexdigest()[:12]
+            return graph.node("CLIPTextEncode", name, clip=clip, text=prompt).out(0)
+
+        def target(stage) -> list:
+            if stage.share == 1:
+                return text(stage.prompt)
+            key = hashlib.sha256(f"{stage.source}\0{stage.prompt}\0{stage.share}".encode()).hexdigest()[:12]
+            return graph.node(
+                "ConditioningAverage",
+                f"pie.between.{key}",
+                conditioning_to=text(stage.prompt),
+                conditioning_from=text(stage.source),
+                conditioning_to_strength=stage.share,
+            ).out(0)
+
+        def decode(n: int, latent: list) -> list:
+            return graph.node("VAEDecode", f"pie.decode.{n}", samples=latent, vae=vae).out(0)
+
+        x0 = graph.node("VAEEncode", "pie.encode", pixels=image_link, vae=vae).out(0)
+        exact = composite and mask_link is not None and len(wanted) > 0
+        decoded = decode(0, x0) if exact else None
+        collected = {"state_0": image_link, "latent_0": x0}
+        about = [f"mode {mode}, T = {steps}, {scheduler}, refine {refine}, beta_1 {beta_1:g}, beta_2 {beta_2:g}"]
+        common = {"model": model, "steps": steps, "refine": refine, "scheduler": scheduler}
+        x = x0
+        for n, stage in enumerate(wanted, start=1):
+            strength = gamma if stage.gamma is None else stage.gamma
+            pull = guidance if stage.guidance is None else stage.guidance
+            x = graph.node(
+                "MVG_PIEStep",
+                f"stage.{n}",
+                positive=target(stage),
+                negative=text(plan.unguided(stage)),
+                source=text(stage.source),
+                latent=x,
+                latent_0=x0,
+                gamma=strength,
+                guidance=pull,
+                beta_1=beta_1,
+                beta_2=beta_2,
+                mode=mode,
+                seed=seed if mode == "noise" else 0,
+                stage=n,
+                **common,
+                **({} if mask_link is None else {"mask": mask_link}),
+            ).out(0)
+            picture = decode(n, x)
+            if exact:
+                picture = graph.node(
+                    "MVG_ROIBlend",
+                    f"pie.blend.{n}",
+                    image=picture,
+                    original=image_link,
+                    mask=mask_link,
+                    beta_1=beta_1,
+                    beta_2=1.0,
+                    decoded=decoded,
+                ).out(0)
+            collected |= {f"state_{n}": picture, f"latent_{n}": x}
+            about.append(f"stage {n}: k = {pie.n_inverted(steps, strength)}, guidance {pull:g}")
+        if round_trip and wanted and mode == "ddim":
+            first = wanted[0]
+            collected["round_trip"] = graph.node(
+                "MVG_DDIMInvert",
+                "round_trip",
+                positive=text(first.source),
+                latent=x0,
+                gamma=gamma if first.gamma is None else first.gamma,
+                round_trip=True,
+                **common,
+            ).out(2)
+        out = graph.node("MVG_PIEStates", "states", delta=delta, about="\n".join(about), **collected)
+        return io.NodeOutput(*(out.out(i) for i in range(4)), expand=graph.finalize())
