@@ -37,6 +37,34 @@ def latent_walk(z_a: Tensor, z_b: Tensor, frames: int, mode: str = "slerp") -> T
     return walk
 
 
+def anchored(clip: Tensor, first: Tensor, last: Tensor) -> Tensor:
+    """A decoded clip [K, H, W, C] in [0, 1] whose ends are moved onto the stages, the frames between in proportion.
+
+    A clip's own ends are not the stage images bit for bit: an autoencoder loses grain and fine lines, and a video model
+    is only steered by the frames it is given. Without this a film whose keyframes are exact would jump next to them.
+    """
+    time = torch.linspace(0, 1, len(clip)).to(clip).reshape(-1, 1, 1, 1)
+    return (clip + (1 - time) * (first.to(clip) - clip[0]) + time * (last.to(clip) - clip[-1])).clamp(0, 1)
+
+
+def jumps(film: Tensor) -> Tensor:
+    """[F - 1], the mean absolute change from each frame of a film [F, H, W, C] to the next."""
+    return (film[1:] - film[:-1]).abs().flatten(1).mean(1)
+
+
+def split_film(film: Tensor, clips: int) -> list[Tensor]:
+    """N clips [K, H, W, C] of a film [N * (K - 1) + 1, H, W, C], neighbours sharing their keyframe.
+
+    ValueError: a number of frames that no K >= 2 gives.
+    """
+    inner, rest = divmod(len(film) - 1, clips)
+    if rest or inner < 1:
+        raise ValueError(
+            f"frames: got {len(film)}, want N * (K - 1) + 1 for {clips} transitions: {clips + 1}, {2 * clips + 1}, ..."
+        )
+    return [film[n * inner : (n + 1) * inner + 1] for n in range(clips)]
+
+
 def film_length(stages: int, frames: int) -> int:
     """N * (K - 1) + 1 frames for N transitions of K frames: shared stage frames count once."""
     _check_frames(frames)

@@ -6,10 +6,12 @@ from ..models.embedded.loader import register_folder
 from . import cache
 from .load import LoadEmbedded, LoadMedicalImage, LoadReport
 from .metrics import CLIPI, Conf, DifferenceMap, ProgressionPlot
-from .pie import DDIMInvert, FixedMask, PIELoop, PIEStates, PIEStep, ROIBlend
+from .pie import DDIMInvert, PIEStep, ROIBlend
+from .pie_loop import FixedMask, PIELoop, PIEStates
 from .plan import AnatomicalROI, Recaption
 from .save import SaveTrajectory
-from .transition import LatentWalkTransition
+from .seine import LoadSEINE, SEINETransition
+from .transition import LatentWalkTransition, StagePairs, TransitionBlend
 
 NODES: list[type[io.ComfyNode]] = [
     LoadEmbedded,
@@ -23,6 +25,10 @@ NODES: list[type[io.ComfyNode]] = [
     FixedMask,
     DDIMInvert,
     ROIBlend,
+    LoadSEINE,
+    SEINETransition,
+    TransitionBlend,
+    StagePairs,
     LatentWalkTransition,
     Conf,
     CLIPI,

@@ -8,7 +8,6 @@ With ``--go-on`` a second round starts from the weights of the first.
 """
 
 import re
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -16,7 +15,6 @@ from torch import Tensor
 
 from ..models.embedded import architecture
 from ..models.embedded.loader import expand_token_table
-from ..models.seine.config import Config
 from ..models.seine.unet import UNet3D
 from ..mvg import seine
 from ..mvg.phantom import chest_xray
@@ -89,12 +87,12 @@ def clip_latents(count: int, device: str) -> Tensor:
 def from_image_unet(image: dict[str, Tensor], network: UNet3D) -> dict[str, Tensor]:
     """The network's own weights with those of an SD-1.x UNet (the host's names) wherever the shapes agree.
 
-    Of a level with more residual blocks than the network has, the first and the last ones are taken. The channels of
-    mask and masked video start at zero; so does what attention over time, and attention that the image UNet does not
-    have, add: the network starts out as a denoiser of single pictures.
+    Of a level with more residual blocks than the network has, the first are taken on the way down, the first and the
+    last on the way up. The channels of mask and masked video start at zero; so does what attention over time adds, and
+    attention that the image UNet does not have: the network starts out as a denoiser of single pictures.
     """
-    own = network.state_dict()
-    renamed = {name: image[theirs] for name in own if (theirs := _image_name(name, image)) in image}
+    own, layers = network.state_dict(), network.config.layers_per_block
+    renamed = {name: image[theirs] for name in own if (theirs := _image_name(name, image, layers)) in image}
     out = {}
     for name, tensor in own.items():
         fresh = name not in renamed or renamed[name].shape != tensor.shape
@@ -107,8 +105,8 @@ def from_image_unet(image: dict[str, Tensor], network: UNet3D) -> dict[str, Tens
     return out
 
 
-def _image_name(name: str, image: dict[str, Tensor]) -> str:
-    """The image UNet's name of one of SEINE's parameters, "" where it has none."""
+def _image_name(name: str, image: dict[str, Tensor], layers: int) -> str:
+    """The image UNet's name of a parameter of SEINE's with `layers` residual blocks a level; "" where it has none."""
     head = {"conv_in": "input_blocks.0.0", "conv_norm_out": "out.0", "conv_out": "out.2"}
     head |= {"time_embedding.linear_1": "time_embed.0", "time_embedding.linear_2": "time_embed.2"}
     for ours, theirs in head.items():
@@ -126,7 +124,8 @@ def _image_name(name: str, image: dict[str, Tensor]) -> str:
         if kind == "downsamplers":
             return f"input_blocks.{(level + 1) * (depth + 1)}.0.op.{rest.removeprefix('conv.')}"
         return f"input_blocks.{1 + level * (depth + 1) + i}.{int(kind == 'attentions')}.{_inner(kind, rest)}"
-    block = level * (depth + 1) + (depth if kind == "upsamplers" or i > 0 else 0)
+    place = depth if kind == "upsamplers" else i + depth - layers if i > 0 else 0
+    block = level * (depth + 1) + place
     if kind == "upsamplers":
         part = max((int(n.split(".")[2]) for n in image if n.startswith(f"output_blocks.{block}.")), default=0)
         return f"output_blocks.{block}.{part}.{rest}"
@@ -188,8 +187,7 @@ def main() -> None:
     contexts = text_context([PROMPT, "", *other_captions(64)], options.device)
     abar = alphas_cumprod()
     torch.manual_seed(options.seed)
-    config = Config(**architecture.SEINE)
-    network = UNet3D(config)
+    network = architecture.build_seine()
     if options.go_on:
         network.load_state_dict(diffusion.exported("seine"))
     else:
@@ -198,7 +196,7 @@ def main() -> None:
 
     def loss(generator: torch.Generator, step: int) -> dict:
         rng = np.random.default_rng([options.seed, step])
-        frames = FRAMES if rng.random() < 0.6 else int(rng.integers(6, 9))
+        frames = FRAMES if rng.random() < 0.4 else int(rng.integers(5, 9))
         n = options.batch * FRAMES // frames
         z = torch.stack([piece(clips[i], frames, rng).float() for i in rng.integers(len(clips), size=n)])
         z = z.movedim(1, 2)
@@ -217,8 +215,7 @@ def main() -> None:
 
     trainer.fit(loss)
     trainer.averaged()
-    path: Path = common.WEIGHTS / architecture.FILES["seine"]
-    architecture.save_weights(network.state_dict(), config.values, path)
+    architecture.save_weights(network.state_dict(), architecture.SEINE, common.WEIGHTS / architecture.FILES["seine"])
 
 
 if __name__ == "__main__":

@@ -33,7 +33,14 @@ class Group:
     below: bool = False
 
 
-NOTE = """# Disease progression as a film
+SYNTHETIC = """
+**What is synthetic.** Every picture but the first. It is no prognosis and not for diagnosis.
+
+Each node has a help page: select the node, then press **?** (Node Info).
+"""
+
+NOTES = {
+    "mvg_chest_xray": """# Disease progression as a film
 
 1. **Patient image**: drop a frontal chest X-ray (PNG or JPEG) on the node.
 2. **Clinical report**: choose a text file (.txt). Its words stay in that file: nothing that is saved holds them.
@@ -48,7 +55,43 @@ this shows how the method works. It is no prognosis and not for diagnosis.
 every stage, the difference maps, the plot, scores.json and provenance.json, all marked as synthetic.
 
 Each node has a help page: select the node, then press **?** (Node Info).
+""",
+    "mvg_transition_seine": """# The film by SEINE, at full size
+
+1. **Models**: a Stable Diffusion 1.4 that was fine-tuned on chest X-rays (*models/checkpoints*) and SEINE
+   (*models/mvg/seine*: `seine.pt`, or what `python3 run.py convert seine.pt` makes of it). SEINE takes the text encoder
+   and the autoencoder of Stable Diffusion 1.x, which the checkpoint brings.
+2. **Patient image** and **Clinical report**: files of yours.
+3. Press **Run**. Clips are kept one by one: after an error or a cancel, Run goes on where it stopped.
+
+16 frames a transition, guidance 8, prompt *smooth transition.*, 8 frames a second: 4 transitions are 61 frames, 7.6 s.
+The released sampler is *ddpm* with 250 steps; *ddim* with 50 is much faster.
 """
+    + SYNTHETIC,
+    "mvg_transition_wan": """# The film by Wan, in place of SEINE
+
+1. **Models**: a Stable Diffusion 1.4 that was fine-tuned on chest X-rays, and Wan 2.1's first-last-frame model with its
+   text encoder, autoencoder and image encoder.
+2. **Patient image** and **Clinical report**: files of yours.
+3. Press **Run**. *Ends of every transition* gives two lists; all that is connected behind it runs once a transition.
+   *Film between the stages* joins the clips, keeps the patient's picture outside the outline (eq. 10) and puts the
+   stages in bit for bit.
+
+33 frames a transition, 16 frames a second: 4 transitions are 129 frames, 8 s. Wan wants 4 n + 1 frames and sides that
+are a multiple of 16.
+"""
+    + SYNTHETIC,
+    "mvg_transition_interpolation": """# The film by frame interpolation, in place of SEINE
+
+1. **Model**: a RIFE (4.25 or newer) or FILM checkpoint in *models/frame_interpolation*. The rest comes with MVG.
+2. **Patient image** and **Clinical report**: files of yours.
+3. Press **Run**. *Interpolate* makes 15 steps of every transition, so K = 16 frames with both ends counted; *Film
+   between the stages* keeps the patient's picture outside the outline (eq. 10) and puts the stages in bit for bit.
+
+Interpolation follows motion. A disease that appears in place moves nothing: this is the baseline of a video model.
+"""
+    + SYNTHETIC,
+}
 
 PREVIEWS = {
     "101": {"class_type": "PreviewAny", "inputs": {"source": ["4", 1]}, "_meta": {"title": "Plan in words"}},
@@ -61,13 +104,15 @@ PREVIEWS = {
     "108": {"class_type": "PreviewImage", "inputs": {"images": ["11", 0]}, "_meta": {"title": "Plot of the scores"}},
 }
 
+FRONT = (
+    Group("Input", "#3f789e", ((("note", 360, 520), ("1", 360, 0)), (("2", 300, 400), ("3", 300, 0)))),
+    Group("Plan", "#88a", ((("4", 300, 0), ("101", 300, 330)), (("5", 240, 0), ("102", 240, 160), ("103", 240, 280)))),
+    Group("Progression", "#b58b2a", ((("6", 320, 0), ("104", 320, 330)),)),
+)
+
 LAYOUT = {
     "mvg_chest_xray": (
-        Group("Input", "#3f789e", ((("note", 360, 520), ("1", 360, 0)), (("2", 300, 400), ("3", 300, 0)))),
-        Group(
-            "Plan", "#88a", ((("4", 300, 0), ("101", 300, 330)), (("5", 240, 0), ("102", 240, 160), ("103", 240, 280)))
-        ),
-        Group("Progression", "#b58b2a", ((("6", 320, 0), ("104", 320, 330)),)),
+        *FRONT,
         Group("Film", "#a1309b", ((("7", 640, 0),),)),
         Group(
             "Scores",
@@ -79,7 +124,31 @@ LAYOUT = {
             below=True,
         ),
         Group("Save", "#b06634", ((("12", 400, 620),),)),
-    )
+    ),
+    "mvg_transition_seine": (
+        *FRONT,
+        Group("Film", "#a1309b", ((("7", 340, 0), ("8", 340, 0)),)),
+        Group("Save", "#b06634", ((("9", 340, 0), ("10", 340, 420), ("11", 340, 420)),)),
+    ),
+    "mvg_transition_wan": (
+        *FRONT,
+        Group(
+            "Wan",
+            "#a1309b",
+            (
+                (("7", 300, 0), ("8", 300, 0), ("9", 300, 0), ("10", 300, 0), ("11", 300, 0)),
+                (("12", 300, 0), ("13", 300, 0), ("14", 300, 120), ("15", 300, 120)),
+                (("16", 320, 0), ("17", 320, 0), ("18", 320, 0), ("19", 320, 0)),
+            ),
+        ),
+        Group("Film", "#8a8", ((("20", 300, 0),),)),
+        Group("Save", "#b06634", ((("21", 340, 0), ("22", 340, 420), ("23", 340, 420)),)),
+    ),
+    "mvg_transition_interpolation": (
+        *FRONT,
+        Group("Film", "#a1309b", ((("7", 320, 0), ("8", 320, 0), ("9", 320, 0)),)),
+        Group("Save", "#b06634", ((("10", 340, 0), ("11", 340, 420), ("12", 340, 420)),)),
+    ),
 }
 
 ARRANGE = """
@@ -127,7 +196,9 @@ def build(page: Page, name: str) -> dict:
     api = json.loads((FOLDER / "api" / f"{name}.json").read_text(encoding="utf-8"))
     groups = [vars(group) for group in LAYOUT[name]]
     sizes = {"left": LEFT, "top": TOP, "gap": GAP, "titleHeight": TITLE, "margin": MARGIN}
-    graph = page.run(ARRANGE, api={**api, **PREVIEWS}, groups=groups, text=NOTE, **sizes)
+    shown = {id_ for group in LAYOUT[name] for column in group.columns for id_, *_ in column}
+    previews = {id_: node for id_, node in PREVIEWS.items() if id_ in shown}
+    graph = page.run(ARRANGE, api={**api, **previews}, groups=groups, text=NOTES[name], **sizes)
     return tidy(graph, name)
 
 

@@ -49,6 +49,21 @@ UNET = {
     "use_temporal_resblock": False,
 }
 
+# models/seine/unet.UNet3D, epsilon prediction, SEINE's linear betas; attention at the finest level on the way down
+# too, since only attention over time carries what the given frames show into the frames between
+SEINE: dict = {
+    "in_channels": 2 * LATENT_CHANNELS + 1,
+    "out_channels": LATENT_CHANNELS,
+    "block_out_channels": (64, 128, 128),
+    "layers_per_block": 1,
+    "heads": (2, 4, 4),
+    "down_attention": (True, True, False),
+    "up_attention": (False, True, False),
+    "norm_num_groups": 32,
+    "cross_attention_dim": 96,
+    "rotary_dim": 32,
+}
+
 # transformers.CLIPTextModel / comfy.clip_model.CLIPTextModel
 CLIP_TEXT: dict = {
     "hidden_size": 96,
@@ -97,6 +112,7 @@ CLASSIFIER: dict = {
 FILES = {
     "vae": "vae.safetensors",
     "unet": "unet.safetensors",
+    "seine": "seine.safetensors",
     "clip_text": "clip_text.safetensors",
     "clip_vision": "clip_vision.safetensors",
     "classifier": "classifier.{domain}.safetensors",
@@ -131,6 +147,14 @@ def build_unet(config: dict = UNET):
     from comfy.ldm.modules.diffusionmodules.openaimodel import UNetModel
 
     return UNetModel(**config, operations=TorchOps, dtype=torch.float32)
+
+
+def build_seine(config: dict = SEINE):
+    """SEINE's 3D UNet with trainable layers."""
+    from ..seine.config import Config
+    from ..seine.unet import UNet3D
+
+    return UNet3D(Config(**config))
 
 
 def build_clip_text(config: dict = CLIP_TEXT):
@@ -187,24 +211,3 @@ def save_weights(state: dict, config: dict, path: Path, **metadata: str) -> None
     temporary = path.with_suffix(".tmp")
     save_file(out, temporary, metadata={"config": json.dumps(config), **metadata})
     temporary.replace(path)
-
-
-def random_weights(directory: Path, domain: str = "chest_xray", seed: int = 0) -> None:
-    """Writes every file with seeded random weights: a stand-in for tests of loading, no model of anything."""
-    import torch
-
-    directory = Path(directory)
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        vae, unet = build_vae(), build_unet()
-        for network in (vae, unet):
-            for name, parameter in network.named_parameters():
-                torch.nn.init.normal_(parameter, mean=1.0 if "norm" in name and "weight" in name else 0.0, std=0.03)
-        text = compact_text_embedding(build_clip_text().state_dict(), [49406, 49407, *range(1000)])
-        save_weights(vae.state_dict(), VAE, directory / FILES["vae"])
-        save_weights(unet.state_dict(), UNET, directory / FILES["unet"])
-        save_weights(text, CLIP_TEXT, directory / FILES["clip_text"])
-        save_weights(build_clip_vision().state_dict(), CLIP_VISION, directory / FILES["clip_vision"])
-        classifier = build_classifier().state_dict()
-        for name in ("classifier", "reader"):
-            save_weights(classifier, CLASSIFIER, directory / FILES[name].format(domain=domain))

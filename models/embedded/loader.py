@@ -21,11 +21,14 @@ LOADED = ("unet", "clip_text", "vae", "clip_vision", "classifier")
 
 
 class Embedded(NamedTuple):
+    """transition: None where there are no weights of it."""
+
     model: Any
     clip: Any
     vae: Any
     clip_vision: Any
     classifier: Classifier
+    transition: Any | None
 
 
 def register_folder() -> None:
@@ -35,28 +38,35 @@ def register_folder() -> None:
     folder_paths.add_model_folder_path("mvg", str(Path(folder_paths.models_dir) / "mvg"))
 
 
-def find_weights(part: str, domain: str = "chest_xray") -> Path:
-    """Path of one network's file; ValueError with the places searched where there is none."""
+def look_for_weights(part: str, domain: str = "chest_xray") -> Path | None:
+    """Path of one network's file, None where there is none."""
     import folder_paths
 
     name = FILES[part].format(domain=domain)
     folders = []
     if "mvg" in folder_paths.folder_names_and_paths:
         folders = [Path(folder) / "embedded" for folder in folder_paths.get_folder_paths("mvg")]
-    for folder in [*folders, BUNDLED]:
-        if (folder / name).is_file():
-            return folder / name
-    raise ValueError(
-        f"embedded weights: {name} is missing. Put it into models/mvg/embedded, or restore it in "
-        f"models/embedded/weights of this extension (git checkout or a fresh clone brings it back)."
-    )
+    return next((folder / name for folder in [*folders, BUNDLED] if (folder / name).is_file()), None)
+
+
+def find_weights(part: str, domain: str = "chest_xray") -> Path:
+    """Path of one network's file; ValueError with the places searched where there is none."""
+    path = look_for_weights(part, domain)
+    if path is None:
+        raise ValueError(
+            f"embedded weights: {FILES[part].format(domain=domain)} is missing. Put it into models/mvg/embedded, or "
+            f"restore it in models/embedded/weights of this extension (git checkout or a fresh clone brings it back)."
+        )
+    return path
 
 
 def weight_files(domain: str) -> dict[str, Path]:
-    """The files ``load`` reads for a domain, by network."""
+    """The files ``load`` reads for a domain, by network; "seine" only where it is there."""
     if domain not in DOMAINS:
         raise ValueError(f"domain: got {domain!r}, want one of {', '.join(DOMAINS)}")
-    return {part: find_weights(part, domain) for part in LOADED}
+    files = {part: find_weights(part, domain) for part in LOADED}
+    seine = look_for_weights("seine", domain)
+    return files if seine is None else {**files, "seine": seine}
 
 
 def load(domain: str) -> Embedded:
@@ -68,6 +78,7 @@ def load(domain: str) -> Embedded:
         load_vae(files["vae"]),
         load_clip_vision(files["clip_vision"]),
         load_densenet(files["classifier"]),
+        load_transition(files["seine"], files["vae"]) if "seine" in files else None,
     )
 
 
@@ -76,13 +87,27 @@ def _complete(path: Path, missing: list[str]) -> None:
         raise ValueError(f"{path.name}: got no tensor {missing[0]!r} ({len(missing)} missing), want what config names")
 
 
+def _latent_format(channels: int, metadata: dict[str, str], dimensions: int = 2):
+    """The latents of the embedded VAE: pictures, or clips where there are 3 dimensions."""
+    import comfy.latent_formats
+
+    class Latent(comfy.latent_formats.LatentFormat):
+        latent_channels = channels
+        latent_dimensions = dimensions
+        scale_factor = 1.0
+        spacial_downscale_ratio = DOWNSCALE
+        latent_rgb_factors = json.loads(metadata.get("latent_rgb_factors", "null"))
+        latent_rgb_factors_bias = json.loads(metadata.get("latent_rgb_factors_bias", "null"))
+
+    return Latent
+
+
 def load_model(path: Path, vae_path: Path | None = None):
     """A native MODEL: the host's SD-1.x UNet, epsilon prediction, SD's scaled-linear betas.
 
     ``vae_path``: where the metadata keys latent_rgb_factors (and _bias) for the live preview are, if anywhere.
     It runs in fp32: it is small, and inversion is exact only as far as the arithmetic is.
     """
-    import comfy.latent_formats
     import comfy.model_base
     import comfy.model_management
     import comfy.model_patcher
@@ -91,13 +116,7 @@ def load_model(path: Path, vae_path: Path | None = None):
     state, config, metadata = read_weights(path)
     if vae_path is not None:
         metadata = {**read_weights(vae_path)[2], **metadata}
-
-    class Latent(comfy.latent_formats.LatentFormat):
-        latent_channels = config["in_channels"]
-        scale_factor = 1.0
-        spacial_downscale_ratio = DOWNSCALE
-        latent_rgb_factors = json.loads(metadata.get("latent_rgb_factors", "null"))
-        latent_rgb_factors_bias = json.loads(metadata.get("latent_rgb_factors_bias", "null"))
+    Latent = _latent_format(config["in_channels"], metadata)
 
     class EmbeddedSD15(comfy.supported_models.SD15):
         unet_config: dict = {}  # noqa: RUF012 - the host's class attributes
@@ -116,6 +135,17 @@ def load_model(path: Path, vae_path: Path | None = None):
     return comfy.model_patcher.ModelPatcher(
         model, load_device=comfy.model_management.get_torch_device(), offload_device=offload
     )
+
+
+def load_transition(path: Path, vae_path: Path):
+    """A native MODEL: SEINE's network on the embedded VAE's latents, in fp32 as the UNet is. See `load_model`."""
+    from ..seine import native
+    from ..seine.checkpoint import read_checkpoint
+
+    state, config = read_checkpoint(path)
+    latent = _latent_format(config.out_channels, read_weights(vae_path)[2], dimensions=3)
+    state = {name: tensor.float() for name, tensor in state.items()}
+    return native.wrap(state, config, latent_format=latent, dtype=torch.float32, checked=True)
 
 
 def expand_token_table(state: dict[str, torch.Tensor], vocabulary: int) -> dict[str, torch.Tensor]:

@@ -2,7 +2,7 @@
 
 import pytest
 from mvgen.tests.host.hosting import EXTENSION
-from mvgen.tests.host.templates import ONLY_ON_THE_PAGE, TEMPLATES, load
+from mvgen.tests.host.templates import MODEL_LOADERS, ONLY_ON_THE_PAGE, TEMPLATES, load
 
 EXTENSIONS_ENTRY = f"[...document.querySelectorAll('nav span')].find((e) => e.textContent.trim() === '{EXTENSION}')"
 MISSING = """
@@ -26,8 +26,11 @@ return [taken, node.onDragOver({ dataTransfer: transfer })]
 
 
 def open_template(page, name):
-    page.run("await app.loadGraphData(graph, true, true, name)", graph=load(f"{name}.json"), name=name)
-    assert page.run(MISSING) == [[], 0]
+    graph = load(f"{name}.json")
+    page.run("await app.loadGraphData(graph, true, true, name)", graph=graph, name=name)
+    wanting = {node["type"] for node in graph["nodes"]} & MODEL_LOADERS
+    missing, overlays = page.run(MISSING)
+    assert set(missing) == wanting and overlays == bool(wanting)
 
 
 def widget(page, node_type, name, value=None):

@@ -12,12 +12,14 @@ import time
 import urllib.error
 import urllib.request
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from mvgen.models.embedded import architecture
 from PIL import Image
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -34,6 +36,8 @@ class Run:
     executed: list[str] = field(default_factory=list)  # ids of the nodes that ran, in order
     cached: set[str] = field(default_factory=set)
     outputs: dict[str, dict] = field(default_factory=dict)
+    progress: list[tuple[str, int, int]] = field(default_factory=list)  # node, value, of how many
+    interrupted: bool = False
     error: dict | None = None
 
     def stages_run(self) -> list[int]:
@@ -57,10 +61,19 @@ class Server:
         assert error.value.code == 400
         return json.load(error.value)
 
-    def run(self, prompt: dict, timeout: float = 120) -> Run:
-        return asyncio.run(asyncio.wait_for(self._run(prompt), timeout))
+    def post(self, path: str) -> None:
+        urllib.request.urlopen(urllib.request.Request(f"http://{self.address}{path}", method="POST"), timeout=30)
 
-    async def _run(self, prompt: dict) -> Run:
+    def run(
+        self,
+        prompt: dict,
+        timeout: float = 120,
+        watch: Callable[[str, dict], None] = lambda kind, data: None,
+    ) -> Run:
+        """``watch`` is called with every message of the run as it comes."""
+        return asyncio.run(asyncio.wait_for(self._run(prompt, watch), timeout))
+
+    async def _run(self, prompt: dict, watch: Callable[[str, dict], None]) -> Run:
         import aiohttp
 
         client = uuid.uuid4().hex
@@ -85,13 +98,19 @@ class Server:
                     run.executed.append(data["node"])
                 elif event["type"] == "execution_cached":
                     run.cached.update(data["nodes"])
-                elif event["type"] == "executed":
+                elif event["type"] == "progress":
+                    run.progress.append((data["node"], data["value"], data["max"]))
+                elif event["type"] == "executed" and data["output"] is not None:  # None of a part that was cached
                     run.outputs[data["node"]] = data["output"]
                 elif event["type"] == "execution_error":
                     run.error = data
                     return run
+                elif event["type"] == "execution_interrupted":
+                    run.interrupted = True
+                    return run
                 elif event["type"] == "execution_success":
                     return run
+                watch(event["type"], data)
         raise AssertionError("the server closed the websocket")
 
 
@@ -114,20 +133,19 @@ def prepare(base: Path) -> None:
     for folder in ("custom_nodes", "input", "output", "models/mvg/embedded"):
         (base / folder).mkdir(parents=True)
     link(base / "custom_nodes" / EXTENSION, ROOT)
-    weights = ROOT / "models" / "embedded" / "weights"
-    parts = ("vae", "unet", "clip_text", "clip_vision", "classifier.chest_xray")
-    if not all((weights / f"{part}.safetensors").is_file() for part in parts):
-        code = (
-            "import sys, pathlib; sys.argv = sys.argv[:1]; import comfy.options; "
-            "from comfy.cli_args import args; args.cpu = True; "
-            f"from {EXTENSION}.models.embedded.architecture import random_weights; "
-            f"random_weights(pathlib.Path({str(base / 'models' / 'mvg' / 'embedded')!r}))"
-        )
-        path = os.pathsep.join([str(HOST), str(base / "custom_nodes")])
-        subprocess.run([sys.executable, "-c", code], check=True, env={**os.environ, "PYTHONPATH": path})
+    shutil.copy(Path(__file__).with_name("plan_node.py"), base / "custom_nodes" / "plan_node.py")
+    random_seine(base / "models" / "mvg" / "embedded")
     draw_inputs(base / "input")
     for sample in (ROOT / "samples").glob("chest_xray.*"):
         shutil.copy(sample, base / "input" / f"mvg_{sample.name}")
+
+
+def random_seine(folder: Path) -> None:
+    """The embedded SEINE with random weights, as trained ones are not bundled yet: it runs, and shows nothing."""
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        network = architecture.build_seine()
+    architecture.save_weights(network.state_dict(), architecture.SEINE, folder / architecture.FILES["seine"])
 
 
 def draw_inputs(folder: Path) -> None:

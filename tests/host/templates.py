@@ -5,6 +5,11 @@ import json
 from mvgen.tests.host.hosting import ROOT
 
 TEMPLATES = sorted(file.stem for file in (ROOT / "workflows").glob("*.json"))
+# Loaders of models that do not come with the extension: the page marks them until the user has put a file there.
+MODEL_LOADERS = {
+    *("CheckpointLoaderSimple", "UNETLoader", "CLIPLoader", "VAELoader", "CLIPVisionLoader"),
+    *("FrameInterpolationModelLoader", "MVG_LoadSEINE"),
+}
 ONLY_ON_THE_PAGE = {"PreviewImage", "PreviewAny", "MaskPreview", "MarkdownNote"}
 
 

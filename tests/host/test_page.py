@@ -22,7 +22,7 @@ def to_api(page: dict, definitions: dict) -> dict:
         definition = definitions[node["type"]]
         options = {}
         for kind in ("required", "optional"):
-            options |= {name: spec[1] for name, spec in definition["input"].get(kind, {}).items()}
+            options |= {name: spec[1] for name, spec in definition["input"].get(kind, {}).items() if len(spec) > 1}
         values = iter(node.get("widgets_values", []))
         inputs = {}
         for slot in node["inputs"]:

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from mvgen.mvg.transition import film_length, join_clips, latent_walk
+from mvgen.mvg.transition import anchored, film_length, join_clips, jumps, latent_walk, split_film
 
 
 @pytest.mark.parametrize("mode", ["slerp", "linear"])
@@ -67,3 +67,34 @@ def test_errors_are_named():
     ):
         with pytest.raises(ValueError, match=message):
             call()
+
+
+def test_an_anchored_clip_meets_its_ends_and_keeps_what_bends_between():
+    ramp = torch.linspace(0.2, 0.6, 5).reshape(-1, 1, 1, 1).expand(5, 2, 2, 1)
+    bend = torch.tensor([0.0, 0.1, 0.0, -0.1, 0.0]).reshape(-1, 1, 1, 1)
+    first, last = torch.full((2, 2, 1), 0.3), torch.full((2, 2, 1), 0.5)
+    out = anchored(ramp + bend, first, last)
+    want = torch.linspace(0.3, 0.5, 5).reshape(-1, 1, 1, 1) + bend
+    assert torch.allclose(out, want.expand_as(out), atol=1e-6)
+    assert float(anchored(ramp + 0.5, first + 0.6, last + 0.5).max()) == 1.0
+
+
+def test_jumps_of_a_film_by_hand():
+    film = torch.tensor([0.0, 0.1, 0.1, 0.5]).reshape(4, 1, 1, 1).expand(4, 3, 2, 1)
+    assert jumps(film).tolist() == pytest.approx([0.1, 0.0, 0.4])
+
+
+@pytest.mark.parametrize(("n", "k"), [(1, 2), (1, 5), (3, 2), (4, 5)])
+def test_a_split_film_joins_again(n, k):
+    film = torch.rand(n * (k - 1) + 1, 2, 2, 3, generator=torch.Generator().manual_seed(5))
+    clips = split_film(film, n)
+    assert [len(clip) for clip in clips] == [k] * n
+    assert torch.equal(join_clips(clips, film[:: k - 1]), film)
+
+
+def test_a_film_of_another_length_is_refused():
+    for frames, clips in ((7, 4), (1, 1), (3, 3)):
+        with pytest.raises(
+            ValueError, match=rf"frames: got {frames}, want N \* \(K - 1\) \+ 1 for {clips} transitions"
+        ):
+            split_film(torch.zeros(frames, 2, 2, 3), clips)

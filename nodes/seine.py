@@ -1,0 +1,321 @@
+"""SEINE in the graph: its checkpoint as a MODEL, and the transitions between the stages of a trajectory."""
+
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path, PurePath
+from typing import NamedTuple
+
+import comfy.model_management
+import folder_paths
+import latent_preview
+import torch
+from comfy_api.latest import io
+
+from ..models.seine import native
+from ..mvg import seine
+from . import transition
+from .clip_store import STORE
+
+FOLDER = "seine"
+SUFFIXES = (".safetensors", ".pt", ".pth", ".ckpt", ".bin")
+WEIGHTS = {"default": None, "fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
+PROMPT = "smooth transition."
+MULTIPLE = 8
+
+
+def checkpoints() -> list[str]:
+    """The files of models/mvg/seine (and of extra_model_paths), as the host names them."""
+    names = folder_paths.get_filename_list("mvg")
+    return [n for n in names if PurePath(n).parts[0] == FOLDER and PurePath(n).suffix.lower() in SUFFIXES]
+
+
+def find_checkpoint(name: str) -> Path:
+    """ValueError where the name is not one of `checkpoints`."""
+    known = checkpoints()
+    if name not in known:
+        here = ", ".join(known) or "which holds none; convert seine.pt with run.py convert, or put it there as it is"
+        raise ValueError(f"file: got {name!r}, want a checkpoint of models/mvg/{FOLDER}: {here}")
+    return Path(folder_paths.get_full_path_or_raise("mvg", name))
+
+
+class LoadSEINE(io.ComfyNode):
+    """SEINE (Chen et al., ICLR 2024) as a MODEL of the host."""
+
+    @classmethod
+    def define_schema(cls):
+        return io.Schema(
+            node_id="MVG_LoadSEINE",
+            display_name="Load SEINE",
+            category="MVG/load",
+            description="Loads the released SEINE checkpoint, seine.pt or the safetensors that run.py convert makes of "
+            "it. It goes with the CLIP and VAE of Stable Diffusion 1.x (Load Checkpoint).",
+            search_aliases=["video diffusion", "transition model", "Vchitect", "LaVie"],
+            inputs=[
+                io.Combo.Input(
+                    "file",
+                    options=checkpoints(),
+                    tooltip="A file of ComfyUI/models/mvg/seine. A pickle (.pt) is read as tensors alone; code in it "
+                    "is refused, never run.",
+                ),
+                io.Combo.Input(
+                    "weights",
+                    options=list(WEIGHTS),
+                    advanced=True,
+                    tooltip="Type of the weights in memory. default: what ComfyUI picks for the device.",
+                ),
+            ],
+            outputs=[io.Model.Output("model", tooltip="For SEINE Transition. LoRA and other patches apply.")],
+        )
+
+    @classmethod
+    def validate_inputs(cls, file: str) -> bool | str:
+        try:
+            find_checkpoint(file)
+        except ValueError as error:
+            return str(error)
+        return True
+
+    @classmethod
+    def fingerprint_inputs(cls, file: str, weights: str) -> str:
+        return f"{file} {find_checkpoint(file).stat().st_mtime_ns} {weights}"
+
+    @classmethod
+    def execute(cls, file: str, weights: str) -> io.NodeOutput:
+        return io.NodeOutput(native.load(find_checkpoint(file), WEIGHTS[weights]))
+
+
+class SEINETransition(io.ComfyNode):
+    """Stage 2 of MVG: the frames between the stages, from a video diffusion model (eq. 9 and 10)."""
+
+    @classmethod
+    def define_schema(cls):
+        return io.Schema(
+            node_id="MVG_SEINETransition",
+            display_name="SEINE Transition",
+            category="MVG/transition",
+            description="Fills the time between stages with a video diffusion model that is shown the first and the "
+            "last frame of each clip. Stage pictures stay as they are, bit for bit. Clips are kept one by one: after "
+            "a cancel, an error or a changed stage, only what is missing is made.",
+            search_aliases=["SEINE", "video", "transition", "in-between frames", "first last frame", "disease video"],
+            inputs=[
+                transition.states_input(),
+                io.Model.Input(
+                    "model", tooltip="SEINE: from Load SEINE, or the transition output of Load Embedded Models."
+                ),
+                io.Clip.Input("clip", tooltip="The text encoder of its kind: Stable Diffusion 1.x's for the release."),
+                io.Vae.Input("vae", tooltip="The autoencoder of its kind: Stable Diffusion 1.x's for the release."),
+                io.String.Input(
+                    "positive",
+                    default=PROMPT,
+                    dynamic_prompts=True,
+                    tooltip="What the clips show. 'smooth transition.' is what SEINE was made for.",
+                ),
+                io.String.Input("negative", default="", tooltip="What to steer away from; empty is SEINE's own."),
+                io.Int.Input(
+                    "frames",
+                    default=16,
+                    min=3,
+                    max=256,
+                    tooltip="K, frames from one stage to the next, both counted: N * (K - 1) + 1 in all. SEINE was "
+                    "trained on 16; with other numbers expect worse motion.",
+                ),
+                io.Float.Input(
+                    "guidance",
+                    default=8.0,
+                    min=0.0,
+                    max=100.0,
+                    step=0.1,
+                    tooltip="Classifier-free guidance scale. 8 is SEINE's; 1 halves the time.",
+                ),
+                io.Int.Input(
+                    "steps",
+                    default=50,
+                    min=1,
+                    max=1000,
+                    tooltip="Denoising steps. SEINE's own is 250 with ddpm; ddim does with fewer.",
+                ),
+                io.Combo.Input(
+                    "method",
+                    options=list(native.METHODS),
+                    tooltip="ddim: deterministic, few steps. ddpm: ancestral, as SEINE was released.",
+                ),
+                transition.blend_input(),
+                io.Int.Input(
+                    "seed",
+                    default=0,
+                    min=0,
+                    max=2**64 - 1,
+                    control_after_generate=True,
+                    tooltip="Where the noise starts. The same seed gives the same video.",
+                ),
+                transition.anchor_input(),
+                transition.mask_input(),
+            ],
+            outputs=[io.Image.Output("frames", tooltip="The film; frame n * (K - 1) is stage n.")],
+        )
+
+    @classmethod
+    def execute(
+        cls,
+        states,
+        model,
+        clip,
+        vae,
+        positive,
+        negative,
+        frames,
+        guidance,
+        steps,
+        method,
+        blend,
+        seed,
+        anchor,
+        mask=None,
+    ) -> io.NodeOutput:
+        transition.check_states(states, mask)
+        if len(states) < 2:
+            return io.NodeOutput(states)
+        check_size(states)
+        if not isinstance(model.model, native.SEINE):
+            raise ValueError(f"model: got {type(model.model).__name__}, want SEINE's (Load SEINE)")
+        latents = encode(vae, states, model)
+        grey = encode(vae, torch.full_like(states[:1], seine.GREY), model)
+        video, given = seine.clip_conditioning(latents, grey, frames)
+        text = [clip.encode_from_tokens_scheduled(clip.tokenize(words)) for words in (positive, negative)]
+        made = Clips(model, text, video, given, Settings(steps, guidance, method, seed)).make()
+        pictures = (decode(vae, clip_latent, n) for n, clip_latent in enumerate(made, start=1))
+        return io.NodeOutput(transition.film(list(pictures), states, mask, blend, anchor))
+
+
+def check_size(states: torch.Tensor) -> None:
+    height, width = states.shape[1:3]
+    if height % MULTIPLE or width % MULTIPLE:
+        raise ValueError(
+            f"states: got {width} x {height}, want both sides a multiple of {MULTIPLE} (Load Medical Image: size)"
+        )
+
+
+def encode(vae, images: torch.Tensor, model) -> torch.Tensor:
+    """Latents [B, C, h, w] in the number of channels that the model has."""
+    latents = vae.encode(images)
+    want = model.model.latent_format.latent_channels
+    if latents.ndim != 4 or latents.shape[1] != want:
+        raise ValueError(f"vae: makes latents {list(latents.shape[1:])}, want {want} channels, as the model has")
+    return latents
+
+
+def decode(vae, clip: torch.Tensor, number: int) -> torch.Tensor:
+    """[K, H, W, C] from a clip [C, K, h, w]."""
+    try:
+        return vae.decode(seine.pictures(clip[None]))
+    except Exception as error:
+        if not out_of_memory(error):
+            raise
+        raise memory_error(number, "decoding it") from error
+
+
+class Settings(NamedTuple):
+    steps: int
+    guidance: float
+    method: str
+    seed: int
+
+
+class Clips:
+    """The clips of one trajectory: as many at once as fit, each kept as soon as it is done.
+
+    text: the positive and the negative CONDITIONING. video, mask: from `mvg.seine.clip_conditioning`.
+    """
+
+    def __init__(self, model, text: list, video: torch.Tensor, mask: torch.Tensor, settings: Settings):
+        self.model, self.text, self.video, self.mask, self.settings = model, text, video, mask, settings
+
+    def key(self, n: int) -> str:
+        """Of everything a clip depends on beside the model."""
+        digest = hashlib.sha256(repr((n, self.settings, tuple(self.video.shape[1:]))).encode())
+        for tensor in (self.video[n], *(cond for kind in self.text for cond, _ in kind)):
+            digest.update(tensor.detach().float().cpu().contiguous().numpy().tobytes())
+        return digest.hexdigest()
+
+    def make(self) -> list[torch.Tensor]:
+        """Latents [C, K, h, w] of every clip, as a VAE decodes them. ValueError: out of memory, naming the clip."""
+        kept = STORE.of(self.model)
+        keys = [self.key(n) for n in range(len(self.video))]
+        made = {n: clip for n, key in enumerate(keys) if (clip := kept.get(key)) is not None}
+        todo = [n for n in range(len(keys)) if n not in made]
+        for group, clips in self.groups(todo):
+            for n, clip in zip(group, clips, strict=True):
+                made[n] = clip
+                kept.put(keys[n], clip)
+        return [made[n] for n in range(len(keys))]
+
+    def groups(self, waiting: list[int]) -> Iterator[tuple[list[int], torch.Tensor]]:
+        """Batches of finished clips with their numbers. One that does not fit after all is halved."""
+        if not waiting:
+            return
+        most = native.clips_at_once(self.model, tuple(self.video.shape[1:]), len(waiting))
+        show = Progress(self.model, len(waiting) * self.settings.steps)
+        while waiting:
+            group = waiting[:most]
+            clips = None
+            try:
+                clips = self.sample(group, show.of(len(group)))
+            except Exception as error:
+                if not out_of_memory(error):
+                    raise
+                if len(group) == 1:
+                    raise memory_error(group[0] + 1, "making it") from error
+            if clips is None:  # only now has the error let go of what it held
+                comfy.model_management.soft_empty_cache()
+                most = len(group) // 2
+                continue
+            show.done += len(group) * self.settings.steps
+            yield group, clips
+            waiting = waiting[len(group) :]
+
+    def sample(self, group: list[int], callback) -> torch.Tensor:
+        positive, negative = self.text
+        return native.sample(
+            self.model,
+            positive,
+            negative,
+            self.video[group],
+            self.mask[group],
+            steps=self.settings.steps,
+            draw=seine.ClipNoise(self.settings.seed, group),
+            guidance=self.settings.guidance,
+            method=self.settings.method,
+            callback=callback,
+        )
+
+
+class Progress:
+    """One bar and preview over all clips. A cancel counts after every model call."""
+
+    def __init__(self, model, total: int):
+        self.show = latent_preview.prepare_callback(model, total)
+        self.total, self.done = total, 0
+
+    def of(self, clips: int):
+        """The callback of a batch of clips."""
+
+        def callback(step, denoised, x, _):
+            comfy.model_management.throw_exception_if_processing_interrupted()
+            self.show(self.done + (step + 1) * clips - 1, denoised, x, self.total)
+
+        return callback
+
+
+def out_of_memory(error: Exception) -> bool:
+    """Also of the processor's memory, which torch tells in words alone."""
+    if isinstance(error, (comfy.model_management.OOM_EXCEPTION, MemoryError)):
+        return True
+    words = ("allocate memory", "not enough memory", "out of memory")
+    return isinstance(error, RuntimeError) and any(phrase in str(error) for phrase in words)
+
+
+def memory_error(number: int, doing: str) -> ValueError:
+    return ValueError(
+        f"clip {number}: out of memory while {doing}. Want smaller states, fewer frames or fp16 weights; the clips "
+        f"before it are kept"
+    )
