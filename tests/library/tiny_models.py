@@ -105,6 +105,8 @@ def build(name: str, seed: int = 0) -> comfy.model_patcher.ModelPatcher:
         scale = 0.1 if parameter.ndim < 2 else 0.7 / parameter[0].numel() ** 0.5
         mean = 1.0 if parameter.ndim < 2 and key.endswith("weight") else 0.0
         parameter.data = mean + scale * torch.randn(parameter.shape, generator=generator)
+    for buffer in model.diffusion_model.buffers():  # SD 3's positions: the host leaves them for a checkpoint to fill
+        buffer.copy_(0.1 * torch.randn(buffer.shape, generator=generator))
     return comfy.model_patcher.ModelPatcher(model, torch.device("cpu"), torch.device("cpu"))
 
 
