@@ -368,7 +368,13 @@ def test_a_signal_waits_until_the_second_process_can_answer_it(sent, code, said)
     command = f"import os, sys; from pathlib import Path; from mvgen.launch.process import continue_in; {call}"
     environment = {**os.environ, "PYTHONPATH": str(paths.PACKAGE_PATH)}
     run = subprocess.Popen(
-        [sys.executable, "-c", command], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
+        [sys.executable, "-c", command],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment,
+        # a shell starts its background jobs with SIGINT ignored, and a child keeps that
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     assert run.stdout is not None and run.stdout.readline() == "starting\n"
     run.send_signal(getattr(signal, sent))
