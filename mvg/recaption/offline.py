@@ -77,11 +77,12 @@ def recaption(
     """The plan of a report's finding getting worse over ``stages`` stages.
 
     mode "terminal" (the paper): every stage has the prompt of the terminal state. "ladder": the words worsen stage by
-    stage from what the report says, each stage going from the words of the one before (its source) to its own; where N
-    is not the number of words on the way, a stage goes a share of the way between two. finding: what progresses; None
-    takes the most definite and most severe finding of the report among ``known``, by default those of the domain.
-    terminal: mild, moderate or severe. The severity of stage n of N rises evenly from the middle of the band of the
-    report's word, or from 0 where it has none, to that of the terminal word, or to its upper end where both are one.
+    stage from what the report says, each stage going from the words of the one before (its source; "no finding" for the
+    first) to its own; where N is not the number of words on the way, a stage goes a share of the way between two.
+    finding: what progresses; None takes the most definite and most severe finding of the report among ``known``, by
+    default those of the domain. terminal: mild, moderate or severe. The severity of stage n of N rises evenly from the
+    middle of the band of the report's word, or from 0 where it has none, to that of the terminal word, or to its upper
+    end where both are one.
     A report that says that all is normal gives a plan of "no finding". One that says nothing of the image, or names
     only findings that are not known, is a ValueError where ``strict``, and "no finding" with a note otherwise.
     Raises ValueError naming the argument: domain, report, known, stages, mode, terminal, finding.
@@ -150,6 +151,8 @@ def recaption(
     for before, severity in pairwise(severities):
         if mode == "ladder":
             low, high, share = _rungs(before, severity)
+            if not plan:  # the image may show less than the report says: from nothing it arrives either way
+                low, high, share = "", _nearest(severity), 1.0
             plan.append(Stage(prompt(high), chosen.finding, severity, region, source=prompt(low), share=share))
         else:
             plan.append(Stage(prompt(terminal), chosen.finding, severity, region))
@@ -240,10 +243,14 @@ def _rungs(before: float, after: float) -> tuple[str, str, float]:
     leads from severity ``before`` to ``after``; nearly all of it is all. "" is the word of no finding.
     """
     scale = {"": 0.0, **GRADES}
-    low, high = (min(scale, key=lambda word: abs(scale[word] - severity)) for severity in (before, after))
+    low, high = _nearest(before) if before else "", _nearest(after)
     if low == high:
         order = list(scale)
         i = min(order.index(low), len(order) - 2)
         low, high = order[i], order[i + 1]
     share = (after - before) / (scale[high] - scale[low])
     return low, high, round(share, 6) if share < NEARLY_ALL else 1.0
+
+
+def _nearest(severity: float) -> str:
+    return min(GRADES, key=lambda word: abs(GRADES[word] - severity))
