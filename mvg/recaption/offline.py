@@ -147,7 +147,7 @@ def recaption(
         said = phrase(chosen.finding, GRADES[word], side, fine=True) if word else NO_FINDING
         return f"{words.prefix}, {said}"
 
-    plan = []
+    plan: list[Stage] = []
     for before, severity in pairwise(severities):
         if mode == "ladder":
             low, high, share = _rungs(before, severity)
