@@ -73,11 +73,21 @@ def set_up() -> None:
     run_logged(pip, "installing uv", NETWORK_ADVICE, environment, lambda line: False)
     print(f"set-up 3/3: packages of requirements/lock.txt (about {DISK_GB - 2} GB on disk)", flush=True)
     uv: list[str | Path] = [PYTHON, "-m", "uv", "pip", "install", "--python", PYTHON, "--require-hashes", "-r", LOCK]
-    run_logged(
-        uv, "installing the packages", NETWORK_ADVICE, environment, lambda line: line.lstrip().startswith(_SHOWN)
-    )
+    install_packages(uv, environment)
     write_stamp()
     print(f"set-up done in {time.monotonic() - started:.0f} s", flush=True)
+
+
+def install_packages(uv: list[str | Path], environment: dict[str, str]) -> None:
+    """Run uv; where a network inspects TLS with a certificate of its own, again with this system's certificates."""
+    arguments = "installing the packages", NETWORK_ADVICE, environment, lambda line: line.lstrip().startswith(_SHOWN)
+    try:
+        run_logged(uv, *arguments)
+    except LaunchError as error:
+        if "certificate" not in str(error):
+            raise
+        print("  once more, with the certificates of this system", flush=True)
+        run_logged([*uv, "--system-certs"], *arguments)
 
 
 def create_venv(environment: dict[str, str]) -> None:
