@@ -65,7 +65,7 @@ Each node has a help page: select the node, then press **?** (Node Info).
 3. Press **Run**. Clips are kept one by one: after an error or a cancel, Run goes on where it stopped.
 
 16 frames a transition, guidance 8, prompt *smooth transition.*, 8 frames a second: 4 transitions are 61 frames, 7.6 s.
-The released sampler is *ddpm* with 250 steps; *ddim* with 50 is much faster.
+The released sampler is *ddpm* with 250 steps; *ddim* does with fewer.
 """
     + SYNTHETIC,
     "mvg_transition_wan": """# The film by Wan, in place of SEINE
