@@ -10,11 +10,40 @@ import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from .lexicon import (
+    ASIDE,
+    BOTH,
+    CHANGE_WORD,
+    DOUBT,
+    DOUBT_AFTER,
+    EARLIER,
+    GRADES,
+    HEADER,
+    HYPOTHESIS,
+    LATEST,
+    LEFT,
+    LIST_END,
+    MAX_SENTENCE,
+    NEGATION,
+    NEGATION_AFTER,
+    PAST,
+    PSEUDO,
+    RIGHT,
+    SENTENCE,
+    SEVERITIES,
+    STABLE,
+    STILL,
+    SUMMARY,
+    TERMINATOR,
+    TOGETHER,
+    TRENDS,
+    UNCHANGED,
+    VERB,
+    ZONES,
+)
 from .vocabulary import Vocabulary
 
 PRESENT, POSSIBLE, ABSENT, HISTORY = "present", "possible", "absent", "history"
-SEVERITIES = ("mild", "moderate", "severe")
-WORSENING, IMPROVING, STABLE = "worsening", "improving", "stable"
 
 
 @dataclass(frozen=True)
@@ -35,251 +64,6 @@ class Mention:
     implied: bool = False
 
 
-def _words(*patterns: str) -> re.Pattern[str]:
-    return re.compile(r"\b(?:" + "|".join(patterns) + r")\b")
-
-
-_HEADER_NAME = (
-    r"(?:clinical |past |brief |medical )*(?:history|indications?|information|presentation|details|question)|"
-    r"reason for (?:exam\w*|study)|comparisons?|technique|exam(?:ination)?|procedure|view[s]?|recommendations?|"
-    r"findings?|impressions?|conclusions?|results?|report|summary|interpretation|assessment|opinion"
-)
-_HEADER = re.compile(
-    rf"(?:^|(?<=[.;:\s*#]))(?P<name>{_HEADER_NAME})\s*:|^[ #*]*(?P<line>{_HEADER_NAME})[ *]*$",
-    re.IGNORECASE | re.MULTILINE,
-)
-MAX_SENTENCE = 600
-_ASIDE = re.compile(
-    r"histor|indication|information|presentation|details|question|reason|comparison|technique|procedure|view|recommend"
-)
-_SUMMARY = re.compile(r"impression|conclusion|summary|opinion|assessment")
-_SENTENCE = re.compile(r"(?<=[.!?])\s+(?=\S)|;\s*|\n\s*(?=[A-Z\d*•-])|\n\s*\n")
-
-_TERMINATOR = _words(
-    "but",
-    "however",
-    "although",
-    "though",
-    "except(?: for)?",
-    "apart from",
-    "aside from",
-    "other than",
-    "yet",
-    "whereas",
-    "while",
-    "nevertheless",
-    "despite",
-    "secondary to",
-    "which",
-    "in retrospect",
-)
-_PSEUDO = _words(
-    r"no (?:\w+ ){0,2}(?:change|increase|decrease|improvement|regression|resolution|progression)s?(?: in| of)?",
-    "no longer",
-    "not only",
-    r"no (?:sign|evidence) of (?:regression|resolution|improvement|change)",
-    "not (?:significantly |definitely )?changed",
-    r"without (?:\w+ )?(?:change|improvement|regression|resolution)s?(?: in| of)?",
-    "no doubt",
-    "not necessarily",
-)
-_NEGATION = _words(
-    "no",
-    "not",
-    "nor",
-    "neither",
-    "none",
-    "without",
-    "w/o",
-    "free (?:of|from)",
-    "clear of",
-    "negative for",
-    "absence of",
-    "absent",
-    "denie[sd]",
-    "denying",
-    "lack of",
-    "lacks?",
-    "never",
-    "ruled out for",
-    "rules out",
-    "exclud(?:es|ing)",
-    r"(?:interval |complete |full )?resolution of",
-    "resolved",
-    "cleared",
-    "fails? to (?:show|reveal|demonstrate)",
-)
-_NEGATION_AFTER = re.compile(
-    r"^(?:,? now|,? since)?\s*(?:[^.,;]{0,60}?\b(?:is|are|was|were|has|have|had|been|be|now)\s+)?(?:\w+ly\s+)?"
-    r"(?:(?:not|no longer)\s+"
-    r"(?:\w+ly\s+)?(?:seen|present|identified|visible|visuali[sz]ed|evident|demonstrated|detected|noted|apparent"
-    r"|appreciated|found|observed|shown)(?! (?:previously|before|earlier))"
-    r"|ruled out|excluded|absent|resolved|cleared|disappeared|gone|unlikely)\b|^\s*:\s*(?:none|no|absent|negative)\b"
-)
-_DOUBT = _words(
-    "possibl[ey]",
-    "suspected",
-    "suspicious for",
-    "suspicion of",
-    "questionable",
-    "question of",
-    "query",
-    "concern(?:ing)? for",
-    "(?:can ?not|can't|could not|does not|not) (?:entirely |completely |fully |definitely )?"
-    "(?:be )?(?:exclude|rule out)d?",
-    "(?:may|might|could) (?:also )?(?:represent|reflect|be|indicate|suggest)",
-    "differential(?: considerations?| diagnos[ei]s)?",
-    "equivocal",
-    "versus",
-    "vs",
-)
-_DOUBT_AFTER = re.compile(
-    r"^[^.;]{0,60}?\b(?:(?:can ?not|can't|could not|not) (?:be )?(?:entirely |completely |fully |definitely )?(?:be )?"
-    r"(?:excluded|ruled out)"
-    r"|(?:is|are|was|were|be) (?:also )?(?:possible|suspected|questionable|considered))\b"
-    r"|^ ?\?|^,? if (?:any|present)\b"
-)
-_HYPOTHESIS = re.compile(
-    r"\b(?:(?:to )?(?:rule out|r/o|exclude|evaluate for|assess for|look for|check for|screen for)"
-    r"|evaluation (?:of|for)|in case of|risk of|if)"
-    r"\s+(?:\S+\s+){0,4}$"
-)
-_WORDS_ON = (
-    r"\s+(?!exam|stud|film|radiograph|x-?ray|image|chest)(?:(?!(?:has|have|is|are|now|shows?)\b)[^\s,]+\s+){0,4}$"
-)
-_PAST = re.compile(rf"\b(?:history of|h/o|hx of|remote|former){_WORDS_ON}")
-_EARLIER = re.compile(
-    rf"\b(?:previous(?:ly)?(?: treated| known)?|prior|past|old|status post|s/p|after treatment of){_WORDS_ON}"
-)
-_LATEST = re.compile(r"\b(?:now|which (?:is|are))\s+(?P<how>.{0,30})")
-_STILL = re.compile(r"\b(?:remains?|still|again|now)\b")
-
-_GRADES = (
-    (
-        "mild",
-        _words(
-            "minimal(?:ly)?",
-            "trace",
-            "tiny",
-            "small",
-            "mild(?:ly)?",
-            "slight(?:ly)?",
-            "minor",
-            "subtle",
-            "faint(?:ly)?",
-            "early",
-            "borderline",
-            "discrete",
-            "low[- ]grade",
-            "upper limits? of normal",
-            "top[- ]normal",
-        ),
-    ),
-    ("moderate", _words("moderate(?:ly)?", "medium(?:[- ]sized)?")),
-    (
-        "severe",
-        _words(
-            "large",
-            "marked(?:ly)?",
-            "severe(?:ly)?",
-            "massive(?:ly)?",
-            "extensive(?:ly)?",
-            "diffuse(?:ly)?",
-            "gross(?:ly)?",
-            "huge",
-            "wide ?spread",
-            "considerabl[ey]",
-            "panlobar",
-            "complete",
-            "dense",
-            "big",
-            "significant(?:ly)?",
-            "substantial(?:ly)?",
-        ),
-    ),
-)
-_CHANGE_WORD = re.compile(
-    r"\s+(?:\w+\s+)?(?:improve\w*|regress\w*|increase\w*|decrease\w*|change\w*|resol\w+|progress\w*|recover\w*"
-    r"|worsen\w*|aeration)"
-)
-_OTHER_ORGAN = r"(?! (?:heart|ventric|atri|internal|subclav|arm|shoulder|chest tube))"
-_CHEST_WORD = r"(?=[- ](?:sided|lung|pleural|upper|mid|lower|bas|hemithorax)|\s*$)"  # or the finding itself
-_LEFT = _words(rf"left(?:[- ]sided)?{_OTHER_ORGAN}", rf"lt?{_CHEST_WORD}", "lul", "lll", "lingular?")
-_RIGHT = _words(rf"right(?:[- ]sided)?{_OTHER_ORGAN}", rf"rt?{_CHEST_WORD}", "rul", "rml", "rll")
-_BOTH = _words(
-    "bilat(?:eral(?:ly)?)?",
-    "both",
-    "biapical",
-    "bibasal",
-    "bibasilar",
-    "bi[- ]?basilar",
-    "either side",
-    "all lung",
-    "throughout the lungs",
-    "diffuse lungs?",
-    "multilobar",
-    "panlobar",
-)
-_ZONES = (
-    ("upper", _words("upper", "apical", "apex", "apices", "biapical", "rul", "lul")),
-    ("middle", _words("mid(?:dle)?(?:[- ]?zones?)?", "lingular?", "rml", "perihilar")),
-    ("lower", _words("lower", "basal", "basilar", "bases?", "bibasal", "bibasilar", "retrocardiac", "rll", "lll")),
-)
-_TRENDS = (
-    (
-        WORSENING,
-        _words(
-            "wors\\w+",
-            "progress(?:ive|ed|ing|ion)",
-            "increas(?:ed|ing|e)",
-            "enlarging",
-            "deteriorat\\w+",
-            "new",
-            "developed",
-            "spread(?:ing)?",
-        ),
-    ),
-    (
-        IMPROVING,
-        _words(
-            "improv\\w+",
-            "decreas(?:ed|ing|e)",
-            "regress\\w+",
-            "resolving",
-            "declin\\w+",
-            "smaller",
-            "reced\\w+",
-            "clearing",
-        ),
-    ),
-    (STABLE, _words("stable", "stability", "unchanged", "no (?:\\w+ )?change", "persist\\w*")),
-)
-_UNCHANGED = re.compile(
-    r"\b(?:no|not|without)(?: \w+)? (?:change|increase|decrease|improve|regress|progress|worsen|resol)\w*|\bunchanged\b"
-)
-_VERB = _words(
-    "is",
-    "are",
-    "was",
-    "were",
-    "has",
-    "have",
-    "there",
-    "shows?",
-    "remains?",
-    "appears?",
-    "persists?",
-    "noted",
-    "seen",
-    "demonstrates?",
-    "with",
-)
-_LIST_END = _words("or", "nor", "and/or")
-_TOGETHER = re.compile(
-    r"\s*(?:and|with|and/or|/|,)\s*|.*\b(?:associated|adjacent|accompanying|underlying|ipsilateral)\b.*"
-)
-
-
 def normalise(report: str) -> str:
     """The report as plain text: compatible characters unified, dashes and quotes plain, spaces single; lines kept."""
     text = unicodedata.normalize("NFKC", report)
@@ -290,7 +74,7 @@ def normalise(report: str) -> str:
 def sections(text: str) -> Iterator[tuple[str, str]]:
     """(name, text) of every headed section in order, the text before the first header under the name ""."""
     start, name = 0, ""
-    for match in _HEADER.finditer(text):
+    for match in HEADER.finditer(text):
         if body := text[start : match.start()].strip():
             yield name, body
         start, name = match.end(), (match["name"] or match["line"]).lower()
@@ -303,23 +87,23 @@ def sentences(text: str) -> list[str]:
 
     What runs on for more than MAX_SENTENCE characters is cut between words, as reading takes the square of its length.
     """
-    parts = (" ".join(part.lower().split()) for part in _SENTENCE.split(text) if part and part.strip())
+    parts = (" ".join(part.lower().split()) for part in SENTENCE.split(text) if part and part.strip())
     return [piece for part in parts for piece in textwrap.wrap(part, MAX_SENTENCE, break_on_hyphens=False)]
 
 
 def is_aside(section: str) -> bool:
     """Whether a section tells why the image was made or what else was done, not what it shows."""
-    return bool(_ASIDE.search(section))
+    return bool(ASIDE.search(section))
 
 
 def is_summary(section: str) -> bool:
-    return bool(_SUMMARY.search(section))
+    return bool(SUMMARY.search(section))
 
 
 def read_sentence(sentence: str, words: Vocabulary, section: str = "", index: int = 0) -> list[Mention]:
     """Every finding that a sentence (lower case, one line) names or denies, in order."""
     spans = _spans(sentence, words)
-    breaks = [m.end() for m in _TERMINATOR.finditer(sentence)]
+    breaks = [m.end() for m in TERMINATOR.finditer(sentence)]
     breaks = [b for b in breaks if not any(s < b <= e for s, e, _, _ in spans)]
     out = []
     for i, (start, end, finding, denied) in enumerate(spans):
@@ -336,10 +120,10 @@ def read_sentence(sentence: str, words: Vocabulary, section: str = "", index: in
         before, after = sentence[previous:start], _without_next(sentence[end:following], following < stop)
         next_start = spans[i + 1][0] if i + 1 < len(spans) else len(sentence)
         tail = _without_next(sentence[end : min(next_start, stop)], next_start < stop)
-        latest = _LATEST.search(sentence[end:next_start])
+        latest = LATEST.search(sentence[end:next_start])
         sides = _near(before, own, after, _sides, first=previous == clause)
         zones = _near(before, own, after, _zones, first=previous == clause)
-        if not sides and out and out[-1].status == PRESENT and _TOGETHER.fullmatch(before):
+        if not sides and out and out[-1].status == PRESENT and TOGETHER.fullmatch(before):
             sides = {out[-1].side} - {""}
         out.append(
             Mention(
@@ -370,20 +154,20 @@ def _spans(sentence: str, words: Vocabulary) -> list[tuple[int, int, str, bool]]
 
 def _status(sentence: str, clause: int, start: int, end: int, stop: int, spans) -> str:
     before, own, after = sentence[clause:start], sentence[start:end], sentence[end:stop]
-    if _DOUBT_AFTER.search(after):
+    if DOUBT_AFTER.search(after):
         return POSSIBLE
-    if re.search(r"\bnot?\b", own) or _NEGATION_AFTER.search(after):
+    if re.search(r"\bnot?\b", own) or NEGATION_AFTER.search(after):
         return ABSENT
-    hidden = _PSEUDO.sub(lambda m: "~" * len(m[0]), _DOUBT.sub(lambda m: "~" * len(m[0]), before))
-    triggers = list(_NEGATION.finditer(hidden))
+    hidden = PSEUDO.sub(lambda m: "~" * len(m[0]), DOUBT.sub(lambda m: "~" * len(m[0]), before))
+    triggers = list(NEGATION.finditer(hidden))
     if triggers and _in_scope(hidden[triggers[-1].end() :], own, after):
         return ABSENT
-    if _HYPOTHESIS.search(before) or _PAST.search(before):
+    if HYPOTHESIS.search(before) or PAST.search(before):
         return HISTORY
-    if _EARLIER.search(before) and not (_trend(after) or _STILL.search(after)):
+    if EARLIER.search(before) and not (_trend(after) or STILL.search(after)):
         return HISTORY
     if (
-        _DOUBT.search(before)
+        DOUBT.search(before)
         or before.rstrip().endswith("?")
         or re.search(r"\b(?:borderline|top[- ]normal|upper limit)", own)
     ):
@@ -398,14 +182,14 @@ def _in_scope(between: str, own: str, after: str) -> bool:
         return not re.search(r"\b(?:is|are|was|were|has|have|there)\b", between) or bool(
             re.match(r"\s*(?:is|are|was|were|there)\b", between)
         )
-    if _VERB.search(own):
+    if VERB.search(own):
         return False
-    listed = bool(_LIST_END.search(re.split(r"\b(?:is|are|was|there)\b", " ".join(pieces[-1:]) + after)[0]))
+    listed = bool(LIST_END.search(re.split(r"\b(?:is|are|was|there)\b", " ".join(pieces[-1:]) + after)[0]))
     for piece in pieces[1:]:
-        if _VERB.search(piece):
+        if VERB.search(piece):
             return False
     last = re.split(r"\band\b", pieces[-1])[-1].strip()
-    starts = any(p.match(last) for _, p in (*_GRADES, *_TRENDS)) or any(p.match(last) for p in (_LEFT, _RIGHT, _BOTH))
+    starts = any(p.match(last) for _, p in (*GRADES, *TRENDS)) or any(p.match(last) for p in (LEFT, RIGHT, BOTH))
     return listed or not starts
 
 
@@ -429,11 +213,11 @@ def _without_next(after: str, cut: bool) -> str:
 
 
 def _sides(text: str) -> set[str]:
-    return {name for name, p in (("left", _LEFT), ("right", _RIGHT), ("bilateral", _BOTH)) if p.search(text)}
+    return {name for name, p in (("left", LEFT), ("right", RIGHT), ("bilateral", BOTH)) if p.search(text)}
 
 
 def _zones(text: str) -> set[str]:
-    return {name for name, p in _ZONES if p.search(text)}
+    return {name for name, p in ZONES if p.search(text)}
 
 
 def _one_side(sides: set[str]) -> str:
@@ -455,9 +239,9 @@ def _near(before: str, own: str, after: str, read, *, first: bool) -> set[str]:
 
 
 def _trend(clause: str) -> str:
-    if _UNCHANGED.search(clause):
+    if UNCHANGED.search(clause):
         return STABLE
-    return next((name for name, p in _TRENDS if p.search(clause)), "")
+    return next((name for name, p in TRENDS if p.search(clause)), "")
 
 
 def _grade(before: str, own: str, after: str, latest: str) -> str:
@@ -466,8 +250,8 @@ def _grade(before: str, own: str, after: str, latest: str) -> str:
     late = " ".join(re.split(r",? (?:and|with|in|at|of)\b", after)[0].split()[:5])
     for text in (own, latest, near, late):
         rest = f" {own}" if text is near else ""
-        grades = [(n, m) for n, p in _GRADES for m in p.finditer(text)]
-        found = [n for n, m in grades if text is own or not _CHANGE_WORD.match(text[m.end() :] + rest)]
+        grades = [(n, m) for n, p in GRADES for m in p.finditer(text)]
+        found = [n for n, m in grades if text is own or not CHANGE_WORD.match(text[m.end() :] + rest)]
         if found:
             return max(found, key=SEVERITIES.index)
     return ""

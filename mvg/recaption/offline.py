@@ -9,11 +9,8 @@ from ..plan import NO_FINDING, Plan, Stage
 from .language import (
     ABSENT,
     HISTORY,
-    IMPROVING,
     POSSIBLE,
     PRESENT,
-    SEVERITIES,
-    STABLE,
     Mention,
     is_aside,
     is_summary,
@@ -22,6 +19,7 @@ from .language import (
     sections,
     sentences,
 )
+from .lexicon import IMPROVING, SEVERITIES, STABLE
 from .vocabulary import Vocabulary, vocabulary
 
 MODES = ("terminal", "ladder")

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from ..phantom import captions
+from .lexicon import any_of
 
 
 @dataclass(frozen=True)
@@ -28,10 +29,6 @@ class Vocabulary:
     clear: re.Pattern[str]
     known: tuple[str, ...]
     sided: tuple[str, ...]
-
-
-def _any(*patterns: str) -> re.Pattern[str]:
-    return re.compile(r"\b(?:" + "|".join(patterns) + r")\b")
 
 
 _HEART = r"(?:cardio[- ]?(?:mediastinal|pericardial)|cardiac|heart|mediastinal)(?: ?(?:and|/) ?mediastin\w+)?"
@@ -67,7 +64,7 @@ CHEST_XRAY = Vocabulary(
     sided=captions.SIDED,
     present=MappingProxyType(
         {
-            "cardiomegaly": _any(
+            "cardiomegaly": any_of(
                 r"cardiomegal\w+",
                 r"megalocardia",
                 r"(?:enlarged|enlarging|large|big|dilated|prominent|globular) "
@@ -86,7 +83,7 @@ CHEST_XRAY = Vocabulary(
                 r"(?:cardiothoracic ratio|ctr) (?:is |of )?(?:(?:about|approximately|greater than|more than|over|>) ?)?"
                 r"(?:0?\.[5-9]\d*|[5-9]\d ?%)",
             ),
-            "edema": _any(
+            "edema": any_of(
                 r"(?<!ankle )(?<!pedal )(?<!leg )(?<!limb )(?<!peripheral )(?<!cerebral )(?<!brain )(?<!tissue )"
                 r"(?<!extremity )(?<!subcutaneous )(?<!facial )o?edema(?:tous)?",
                 r"(?:pulmonary|vascular|pulmonary (?:venous|vascular)|venous|perihilar|hilar|central) "
@@ -102,7 +99,7 @@ CHEST_XRAY = Vocabulary(
                 r"kerley(?:[- ]b)?(?: lines?)?",
                 *_HEART_FAILURE,
             ),
-            "pleural effusion": _any(
+            "pleural effusion": any_of(
                 r"(?<!pericardial )(?<!joint )(?<!knee )(?:pleural )?effusions?",
                 r"pleural (?:fluid|liquid|collections?)",
                 r"fluid (?:with)?in the (?:left |right )?pleural (?:space|cavity)",
@@ -115,7 +112,7 @@ CHEST_XRAY = Vocabulary(
                 r"(?:blunted|effaced|obliterated|obscured)",
                 r"blunted (?:left |right |both )?costo[- ]?phrenic angles?",
             ),
-            "consolidation": _any(
+            "consolidation": any_of(
                 rf"(?:{_AIR} )?consolidat(?:ions?|ed|ive)(?: (?:opacit(?:y|ies)|changes?))?",
                 r"(?:broncho[- ]?)?pneumoni(?:as?|c)",
                 r"pneumonitis",
@@ -132,37 +129,37 @@ CHEST_XRAY = Vocabulary(
                 r"ards",
                 r"acute respiratory distress syndrome",
             ),
-            "atelectasis": _any(
+            "atelectasis": any_of(
                 r"atelecta(?:sis|ses|tic)(?: (?:changes?|bands?))?",
                 r"(?:lung|lobar|lobe) collapse",
                 r"collapse of the (?:\w+ ){0,3}(?:lung|lobe)",
             ),
-            "pneumothorax": _any(r"(?<!hydro)pneumothora(?:x|ces|xes)", r"ptx"),
+            "pneumothorax": any_of(r"(?<!hydro)pneumothora(?:x|ces|xes)", r"ptx"),
         }
     ),
     normal=MappingProxyType(
         {
-            "cardiomegaly": _any(
+            "cardiomegaly": any_of(
                 rf"{_HEART_WORDS}:?(?:(?: and| ,|,) (?:[a-z]+ ){{0,3}}"
                 rf"(?:contours?|silhouette|vascularity|vasculature|mediastinum))?(?: {_IS})?"
                 rf"(?: \w+ly)? (?:within (?:the )?normal|normal|unremarkable|not enlarged|not dilated)",
                 rf"normal {_HEART_WORDS}",
             ),
-            "edema": _any(
+            "edema": any_of(
                 rf"pulmonary (?:vascularity|vasculature)(?: {_IS})?(?: \w+ly)? (?:within normal|normal|unremarkable)",
                 r"normal pulmonary (?:vascularity|vasculature)",
             ),
-            "pleural effusion": _any(
+            "pleural effusion": any_of(
                 rf"(?:costo[- ]?phrenic angles?|pleural spaces?|pleura)(?: {_IS})? (?:clear|sharp|normal|preserved)"
             ),
-            "consolidation": _any(
+            "consolidation": any_of(
                 rf"(?:both |the )?lungs?(?: fields?)?:?(?: {_IS})?"
                 r"(?:(?: \w+)? \w*(?:expanded|inflated|aerated) (?:and|but))?(?: \w+ly)? clear",
                 r"clear lungs?",
             ),
         }
     ),
-    diagnoses=MappingProxyType({"edema": _any(*_HEART_FAILURE)}),
+    diagnoses=MappingProxyType({"edema": any_of(*_HEART_FAILURE)}),
     regions=MappingProxyType(
         {
             "cardiomegaly": "heart",
@@ -171,7 +168,7 @@ CHEST_XRAY = Vocabulary(
             "consolidation": "{side} lung",
         }
     ),
-    clear=_any(
+    clear=any_of(
         r"no (?:\w+ ){0,3}(?:acute|active|significant|relevant|abnormal)\w*(?: \w+){0,3}",
         r"^(?:normal|unremarkable|within normal limits)(?: (?:study|exam(?:ination)?))?(?=[.!]?$)",
         r"no abnormalit(?:y|ies)",
