@@ -7,7 +7,8 @@ from . import cache
 from .load import LoadEmbedded, LoadMedicalImage, LoadReport
 from .metrics import CLIPI, Conf, DifferenceMap, ProgressionPlot
 from .pie import DDIMInvert, PIEStep, ROIBlend
-from .pie_loop import FixedMask, PIELoop, PIEStates
+from .pie_loop import FixedMask, PIELoop
+from .pie_states import PIEStates
 from .plan import AnatomicalROI, Recaption
 from .save import SaveTrajectory
 from .seine import LoadSEINE, SEINETransition
