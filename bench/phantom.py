@@ -108,8 +108,6 @@ def trajectories(
         stages = [plan.stages[n] for plan in plans]
         cond, source = (embedded.text([getattr(stage, name) for stage in stages]) for name in ("prompt", "source"))
         negative = embedded.text([plan.unguided(stage) for plan, stage in zip(plans, stages, strict=True)])
-        share = torch.tensor([stage.share for stage in stages]).to(cond)[:, None, None]
-        cond = source + share * (cond - source)
         x = pie.pie_stage(
             x,
             x_0,

@@ -37,7 +37,6 @@ class Stage:
 
     source: what the image shows before the stage, for its inversion; "" says nothing of it.
     gamma in [0, 1], guidance in [0, 100]: this stage's own strength; None takes that of the run.
-    share in [0, 1]: how far the stage goes from source to prompt: so much of the way between their conditionings.
     Raises PlanError (a ValueError) naming the field.
     """
 
@@ -48,7 +47,6 @@ class Stage:
     source: str = ""
     gamma: float | None = None
     guidance: float | None = None
-    share: float = 1.0
 
     def __post_init__(self) -> None:
         _text("prompt", self.prompt)
@@ -60,7 +58,6 @@ class Stage:
             _number("gamma", self.gamma, 1)
         if self.guidance is not None:
             _number("guidance", self.guidance, MAX_GUIDANCE)
-        _number("share", self.share, 1)
 
 
 @dataclass(frozen=True)

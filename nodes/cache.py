@@ -65,7 +65,7 @@ def stage_caches() -> list[StageCache]:
     """One for stages, one for the other parts of PIE Loop's expansion."""
     return [
         StageCache(256 * MEGABYTE, classes=("MVG_PIEStep", "MVG_DDIMInvert")),
-        StageCache(512 * MEGABYTE, ids=r"\.pie\.(encode|decode\.\d+|blend\.\d+|(text|between)\.\w+)$"),
+        StageCache(512 * MEGABYTE, ids=r"\.pie\.(encode|decode\.\d+|blend\.\d+|text\.\w+)$"),
     ]
 
 

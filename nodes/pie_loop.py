@@ -191,18 +191,6 @@ class PIELoop(io.ComfyNode):
             name = "pie.text." + hashlib.sha256(prompt.encode()).hexdigest()[:12]
             return graph.node("CLIPTextEncode", name, clip=clip, text=prompt).out(0)
 
-        def target(stage) -> list:
-            if stage.share == 1:
-                return text(stage.prompt)
-            key = hashlib.sha256(f"{stage.source}\0{stage.prompt}\0{stage.share}".encode()).hexdigest()[:12]
-            return graph.node(
-                "ConditioningAverage",
-                f"pie.between.{key}",
-                conditioning_to=text(stage.prompt),
-                conditioning_from=text(stage.source),
-                conditioning_to_strength=stage.share,
-            ).out(0)
-
         def decode(n: int, latent: list) -> list:
             return graph.node("VAEDecode", f"pie.decode.{n}", samples=latent, vae=vae).out(0)
 
@@ -219,7 +207,7 @@ class PIELoop(io.ComfyNode):
             x = graph.node(
                 "MVG_PIEStep",
                 f"stage.{n}",
-                positive=target(stage),
+                positive=text(stage.prompt),
                 negative=text(plan.unguided(stage)),
                 source=text(stage.source),
                 latent=x,

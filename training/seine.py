@@ -22,7 +22,7 @@ from ..mvg.phantom.captions import FINDINGS
 from . import common, diffusion, text
 
 PROMPT = "smooth transition."
-CLIPS, CHUNK, FRAMES = 1200, 50, 16
+CLIPS, CHUNK, FRAMES = 600, 50, 16
 FRAMES_A_STEP = 32
 DECISIVE = (40, 560)
 """Time steps where noise and picture are of one order; half of the draws are from here, the others from all 1000."""

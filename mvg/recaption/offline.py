@@ -1,8 +1,8 @@
 """The offline engine: rules that turn a report into a progression plan (section 4.1 without a language model)."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 
 from ..phantom.captions import GRADES, SEVERITY_BANDS, band_centre, phrase
 from ..plan import NO_FINDING, Plan, Stage
@@ -23,7 +23,6 @@ from .lexicon import IMPROVING, SEVERITIES, STABLE
 from .vocabulary import Vocabulary, vocabulary
 
 MODES = ("terminal", "ladder")
-NEARLY_ALL = 0.9
 MAX_STAGES = 1000
 MAX_REPORT = 100_000
 
@@ -75,8 +74,8 @@ def recaption(
     """The plan of a report's finding getting worse over ``stages`` stages.
 
     mode "terminal" (the paper): every stage has the prompt of the terminal state. "ladder": the words worsen stage by
-    stage from what the report says, each stage going from the words of the one before (its source; "no finding" for the
-    first) to its own; where N is not the number of words on the way, a stage goes a share of the way between two.
+    stage from what the report says, each stage going from the word before (its source; "no finding" for the first) to
+    its own; where N is more than the words on the way, a step is taken more than once.
     finding: what progresses; None takes the most definite and most severe finding of the report among ``known``, by
     default those of the domain. terminal: mild, moderate or severe. The severity of stage n of N rises evenly from the
     middle of the band of the report's word, or from 0 where it has none, to that of the terminal word, or to its upper
@@ -138,23 +137,21 @@ def recaption(
     first = min(band_centre(chosen.severity), last) if chosen.severity else 0.0
     if first == last:  # already there: on to the far end of the band
         last = SEVERITY_BANDS[terminal][1]
-    severities = [first + (last - first) * n / stages for n in range(stages + 1)] if stages else []
+    severities = [first + (last - first) * n / stages for n in range(1, stages + 1)]
     region = _region(words, chosen, side)
 
     def prompt(word: str) -> str:
         said = phrase(chosen.finding, GRADES[word], side, fine=True) if word else NO_FINDING
         return f"{words.prefix}, {said}"
 
-    plan: list[Stage] = []
-    for before, severity in pairwise(severities):
-        if mode == "ladder":
-            low, high, share = _rungs(before, severity)
-            if not plan:  # the image may show less than the report says: from nothing it arrives either way
-                low, high, share = "", _nearest(severity), 1.0
-            plan.append(Stage(prompt(high), chosen.finding, severity, region, source=prompt(low), share=share))
-        else:
-            plan.append(Stage(prompt(terminal), chosen.finding, severity, region))
-    return Plan(domain, chosen.finding, side, tuple(plan), notes=tuple(notes))
+    steps = [("", prompt(terminal))] * stages
+    if mode == "ladder":
+        steps = [(prompt(source), prompt(word)) for source, word in _steps(first, terminal, stages)]
+    plan = tuple(
+        Stage(drawn, chosen.finding, severity, region, source=shown)
+        for severity, (shown, drawn) in zip(severities, steps, strict=True)
+    )
+    return Plan(domain, chosen.finding, side, plan, notes=tuple(notes))
 
 
 def _checked(report: str) -> str:
@@ -236,19 +233,15 @@ def _region(words: Vocabulary, observation: Observation, side: str) -> str:
     return place
 
 
-def _rungs(before: float, after: float) -> tuple[str, str, float]:
-    """(word of the state before, word of the state after, share): the share of the way between the two words that
-    leads from severity ``before`` to ``after``; nearly all of it is all. "" is the word of no finding.
+def _steps(first: float, terminal: str, stages: int) -> list[tuple[str, str]]:
+    """(word of the source, word of the stage) of every stage, over the words worse than severity ``first`` up to
+    ``terminal``, or the terminal one alone. "" is the word of no finding.
     """
-    scale = {"": 0.0, **GRADES}
-    low, high = _nearest(before) if before else "", _nearest(after)
-    if low == high:
-        order = list(scale)
-        i = min(order.index(low), len(order) - 2)
-        low, high = order[i], order[i + 1]
-    share = (after - before) / (scale[high] - scale[low])
-    return low, high, round(share, 6) if share < NEARLY_ALL else 1.0
-
-
-def _nearest(severity: float) -> str:
-    return min(GRADES, key=lambda word: abs(GRADES[word] - severity))
+    ladder = [word for word, severity in GRADES.items() if first < severity <= GRADES[terminal]] or [terminal]
+    reached = [math.ceil(n * len(ladder) / stages) - 1 for n in range(1, stages + 1)]
+    steps: list[tuple[str, str]] = []
+    for word in (ladder[i] for i in reached):
+        before, at = steps[-1] if steps else ("", "")
+        # the image may show less than the report says: from no finding it arrives either way
+        steps.append((before if at == word else at, word))
+    return steps

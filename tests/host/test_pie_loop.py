@@ -109,8 +109,6 @@ def test_settings_of_one_stage_touch_it_and_the_later_ones(run, loop):
     done = run(plan(3, gamma=0.0))
     assert curves(done)[0]["values"][1] == 0, "no step, no mask, no change"
     assert run(plan(3, source="chest x-ray, no finding")).stages_run() == [2, 3]
-    done = run(plan(3, source="chest x-ray, no finding", share=0.5))
-    assert done.stages_run() == [2, 3] and any(".pie.between." in node for node in done.executed)
 
 
 def test_seed_mode_and_refine(run, loop):

@@ -28,7 +28,7 @@ def as_dict(plan):
         edema(0, 0.25, 0.25, 1, negative="no finding", notes=("one thing.", 'another: größer, 2 × 2 "quoted"')),
         Plan("chest_xray", "pleural effusion", "left", stages(0.1, 0.9, finding="pleural effusion")),
         Plan("chest_xray", NO_FINDING, "", stages(0, 0, finding=NO_FINDING)),
-        edema(stages=[Stage("worse", "edema", 0.5, "lungs", source="before", gamma=0.3, guidance=7.5, share=0.5)]),
+        edema(stages=[Stage("worse", "edema", 0.5, "lungs", source="before", gamma=0.3, guidance=7.5)]),
     ],
 )
 def test_json_gives_the_plan_back(plan):
@@ -100,7 +100,6 @@ def test_a_list_of_stages_becomes_a_tuple_and_nothing_can_be_changed():
         ({"gamma": True}, "gamma: got True"),
         ({"guidance": -1}, r"guidance: got -1, want a number in \[0, 100\]"),
         ({"guidance": float("nan")}, "guidance: got nan"),
-        ({"share": -0.1}, r"share: got -0\.1, want a number in \[0, 1\]"),
     ],
 )
 def test_a_stage_refuses_by_name(members, message):
