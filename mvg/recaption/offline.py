@@ -237,6 +237,7 @@ def _steps(first: float, terminal: str, stages: int) -> list[tuple[str, str]]:
     """(word of the source, word of the stage) of every stage, over the words worse than severity ``first`` up to
     ``terminal``, or the terminal one alone. "" is the word of no finding.
     """
+    first = max(first, GRADES["minimal"])  # hardly shows: that stage is better spent on the last word
     ladder = [word for word, severity in GRADES.items() if first < severity <= GRADES[terminal]] or [terminal]
     reached = [math.ceil(n * len(ladder) / stages) - 1 for n in range(1, stages + 1)]
     steps: list[tuple[str, str]] = []

@@ -230,8 +230,9 @@ def test_ladder_mode():
         return [(a.replace(" edema", ""), b.replace(" edema", "")) for a, b in text]
 
     words = list(captions.GRADES)
-    assert steps("Edema.") == list(itertools.pairwise(["no finding", *words]))
-    assert steps("Edema.", 3) == [("no finding", "mild"), ("mild", "moderate"), ("moderate", "severe")]
+    whole = list(itertools.pairwise(["no finding", *words[1:]]))
+    assert steps("Edema.") == [*whole, whole[-1]]
+    assert steps("Edema.", 3) == [("no finding", words[2]), (words[2], words[4]), (words[4], "severe")]
     assert steps("Moderate edema.", 2) == [("no finding", words[4]), (words[4], "severe")]
     assert steps("Moderate edema.", 4) == [("no finding", words[4])] * 2 + [(words[4], "severe")] * 2
     assert steps("Severe edema.", 2) == [("no finding", "severe")] * 2
