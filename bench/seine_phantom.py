@@ -76,12 +76,14 @@ class Films:
     @torch.inference_mode()
     def make(self, ends: torch.Tensor, regions: torch.Tensor) -> dict[str, torch.Tensor]:
         """Method -> [n, 16, H, W, 3] from the ends [n, 2, H, W, 3] and regions [n, H, W]."""
+        from ..models.seine import native
         from ..nodes import seine as node
 
         vae, clip = self.networks.vae, self.networks.clip
         latents = vae.encode(ends.flatten(0, 1)).unflatten(0, (-1, 2))
         grey = vae.encode(torch.full_like(ends[0, :1], seine.GREY))
-        shown = [seine.clip_conditioning(pair, grey, FRAMES) for pair in latents]
+        between = native.between(self.networks.transition)
+        shown = [seine.clip_conditioning(pair, grey, FRAMES, between) for pair in latents]
         video, mask = (torch.cat(parts) for parts in zip(*shown, strict=True))
         text = [clip.encode_from_tokens_scheduled(clip.tokenize(words)) for words in (node.PROMPT, "")]
         made = node.Clips(self.networks.transition, text, video, mask, node.Settings(*self.settings)).make()

@@ -17,6 +17,8 @@ from .ddim import Callback, Model, noise_levels, slope
 GREY = 0.5
 """A pixel of a frame that is not given, in [0, 1]."""
 
+BETWEEN = ("grey", "walk")
+
 Draw = Callable[[Sequence[int]], Tensor]
 """Standard normal noise of a shape, another at every call."""
 
@@ -106,20 +108,27 @@ def masked_video(first: Tensor, last: Tensor, frames: int) -> Tensor:
     return video
 
 
-def clip_conditioning(stages: Tensor, grey: Tensor, frames: int) -> tuple[Tensor, Tensor]:
+def clip_conditioning(stages: Tensor, grey: Tensor, frames: int, between: str = "grey") -> tuple[Tensor, Tensor]:
     """(masked videos [N, C, K, h, w], masks [N, 1, K, h, w]) of the N transitions between N + 1 stage latents (eq. 9).
 
     stages: [N + 1, C, h, w]. grey: [1, C, h, w], the latent of a mid-grey picture (of `masked_video`'s inner frames),
-    which is not zero. Mask: 1 to be generated, 0 given. The latents go through as they are. ValueError: fewer than two
-    stages, K < 3, a grey of another size.
+    which is not zero. Mask: 1 to be generated, 0 given. The latents go through as they are.
+    between "walk": in place of grey the straight way from stage to stage, for a network that was trained so (a small
+    one learns to copy from its own frame long before it learns to look another up over time).
+    ValueError: fewer than two stages, K < 3, a grey of another size, an unknown between.
     """
     if stages.ndim != 4 or len(stages) < 2:
         raise ValueError(f"stages: got {tuple(stages.shape)}, want [N + 1, C, h, w], two stages at least")
+    if between not in BETWEEN:
+        raise ValueError(f"between: got {between!r}, want one of {', '.join(BETWEEN)}")
     if grey.shape != stages[:1].shape:
         raise ValueError(f"grey: got {tuple(grey.shape)}, want {tuple(stages[:1].shape)}")
     mask = frame_mask(frames)
     clips, height, width = len(stages) - 1, *stages.shape[2:]
     video = grey.to(stages)[:, :, None].repeat(clips, 1, len(mask), 1, 1)
+    if between == "walk":
+        time = torch.linspace(0, 1, len(mask)).to(stages)[:, None, None]
+        video = torch.lerp(stages[:-1, :, None], stages[1:, :, None], time)
     video[:, :, 0], video[:, :, -1] = stages[:-1], stages[1:]
     return video, mask.to(stages)[None, None, :, None, None].expand(clips, 1, len(mask), height, width)
 

@@ -180,7 +180,7 @@ class SEINETransition(io.ComfyNode):
             raise ValueError(f"model: got {type(model.model).__name__}, want SEINE's (Load SEINE)")
         latents = encode(vae, states, model)
         grey = encode(vae, torch.full_like(states[:1], seine.GREY), model)
-        video, given = seine.clip_conditioning(latents, grey, frames)
+        video, given = seine.clip_conditioning(latents, grey, frames, native.between(model))
         text = [clip.encode_from_tokens_scheduled(clip.tokenize(words)) for words in (positive, negative)]
         made = Clips(model, text, video, given, Settings(steps, guidance, method, seed)).make()
         pictures = (decode(vae, clip_latent, n) for n, clip_latent in enumerate(made, start=1))

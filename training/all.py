@@ -21,6 +21,7 @@ PARTS = (
     ("classifier", "reader", "--steps", "1500"),
     ("clip",),
     ("seine",),
+    ("seine", "--go-on", "--steps", "3400", "--seed", "1"),
 )
 
 

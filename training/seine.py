@@ -1,10 +1,11 @@
 """Trains the embedded SEINE: clips of phantoms whose disease moves evenly from one state to another.
 
-The network is SEINE's own class at a small size, on latents of the embedded VAE; the first and last frame are given
-as the released model has them (mask and masked video, mid-grey between), the loss is on the noise under SEINE's own
-betas. Where shapes agree it starts from the embedded image UNet. The text is the same for every clip, so other
-captions, none and a little noise stand in for it at times: the network then leans on it less than on the frames.
-With ``--go-on`` a second round starts from the weights of the first.
+The network is SEINE's own class at a small size, on latents of the embedded VAE. The first and last frame are given as
+the released model has them, by mask and masked video; between them that shows mid-grey in the first round, as with the
+release, and the straight way from one to the other in the second. The loss is on the noise under SEINE's own betas.
+Where shapes agree it starts from the embedded image UNet. The text is the same for every clip, so other captions, none
+and a little noise stand in for it at times: the network then leans on it less than on the frames.
+With ``--go-on`` the second round starts from the weights of the first.
 """
 
 import re
@@ -25,7 +26,8 @@ PROMPT = "smooth transition."
 CLIPS, CHUNK, FRAMES = 600, 50, 16
 FRAMES_A_STEP = 32
 DECISIVE = (40, 560)
-"""Time steps where noise and picture are of one order; half of the draws are from here, the others from all 1000."""
+DECISIVE_SHARE = 0.7
+"""Time steps where noise and picture are of one order; this share of the draws is from here, the others from all."""
 FIRST_PATIENT = 100_000
 """Patients of the training stream that the images of training/dataset.py do not show."""
 
@@ -185,9 +187,9 @@ def main() -> None:
     with torch.no_grad():
         grey = encode(diffusion.load_vae("cpu"), np.full((1, chest_xray.SIZE, chest_xray.SIZE), seine.GREY))
     contexts = text_context([PROMPT, "", *other_captions(64)], options.device)
-    abar = alphas_cumprod()
+    abar, config = alphas_cumprod(), architecture.SEINE | {"between": "walk" if options.go_on else "grey"}
     torch.manual_seed(options.seed)
-    network = architecture.build_seine()
+    network = architecture.build_seine(config)
     if options.go_on:
         network.load_state_dict(diffusion.exported("seine"))
     else:
@@ -200,12 +202,14 @@ def main() -> None:
         n = options.batch * FRAMES // frames
         z = torch.stack([piece(clips[i], frames, rng).float() for i in rng.integers(len(clips), size=n)])
         z = z.movedim(1, 2)
-        ends = [seine.clip_conditioning(clip[:, [0, -1]].movedim(1, 0), grey, frames) for clip in z]
+        ends = [seine.clip_conditioning(clip[:, [0, -1]].movedim(1, 0), grey, frames, config["between"]) for clip in z]
         video, mask = (torch.cat(parts) for parts in zip(*ends, strict=True))
         said = [0 if u < 0.6 else 1 if u < 0.75 else int(rng.integers(2, len(contexts))) for u in rng.random(n)]
         context = contexts[said]
         context = context + 0.1 * context.std() * torch.randn(context.shape, generator=generator).to(context)
-        t = torch.from_numpy(np.where(rng.random(n) < 0.5, rng.integers(*DECISIVE, n), rng.integers(len(abar), size=n)))
+        t = torch.from_numpy(
+            np.where(rng.random(n) < DECISIVE_SHARE, rng.integers(*DECISIVE, n), rng.integers(len(abar), size=n))
+        )
         a = abar[t].reshape(-1, 1, 1, 1, 1)
         noise = torch.randn(z.shape, generator=generator)
         noisy = a.sqrt() * z + (1 - a).sqrt() * noise
@@ -215,7 +219,7 @@ def main() -> None:
 
     trainer.fit(loss)
     trainer.averaged()
-    architecture.save_weights(network.state_dict(), architecture.SEINE, common.WEIGHTS / architecture.FILES["seine"])
+    architecture.save_weights(network.state_dict(), config, common.WEIGHTS / architecture.FILES["seine"])
 
 
 if __name__ == "__main__":

@@ -62,6 +62,7 @@ SEINE: dict = {
     "norm_num_groups": 32,
     "cross_attention_dim": 96,
     "rotary_dim": 32,
+    "between": "walk",
 }
 
 # transformers.CLIPTextModel / comfy.clip_model.CLIPTextModel

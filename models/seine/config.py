@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from ...mvg.seine import BETWEEN
+
 ATTENTION = {"CrossAttnDownBlock3D": True, "DownBlock3D": False, "CrossAttnUpBlock3D": True, "UpBlock3D": False}
 
 FIXED = {
@@ -27,8 +29,10 @@ class Config:
     """A UNet3D. The defaults are the released network.
 
     block_out_channels: width a level. layers_per_block: residual blocks a level on the way down (one more on the way
-    up). heads, cross_attention and its mirror on the way up: one entry a level, from the finest. ValueError where the
-    numbers do not fit together.
+    up). heads, cross_attention and its mirror on the way up: one entry a level, from the finest. between: what the
+    network was taught to see, in the masked video, of frames that are not given: a "grey" picture (the release) or a
+    latent "walk" from one given frame to the next, see `mvg.seine.clip_conditioning`. ValueError where the numbers do
+    not fit together.
     """
 
     in_channels: int = 9
@@ -42,9 +46,12 @@ class Config:
     norm_eps: float = 1e-5
     cross_attention_dim: int = 768
     rotary_dim: int = 32
+    between: str = "grey"
 
     def __post_init__(self) -> None:
         levels = len(self.block_out_channels)
+        if self.between not in BETWEEN:
+            raise ValueError(f"between: got {self.between!r}, want one of {', '.join(BETWEEN)}")
         for name in ("heads", "down_attention", "up_attention"):
             if len(getattr(self, name)) != levels:
                 raise ValueError(f"{name}: got {len(getattr(self, name))} entries, want {levels}, one a level")

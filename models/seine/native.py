@@ -87,6 +87,11 @@ def load(path: Path, dtype: torch.dtype | None = None):
     return wrap(state, config, dtype=dtype, checked=True)
 
 
+def between(model) -> str:
+    """What the network of a MODEL from here wants to see between given frames, of `mvg.seine.BETWEEN`."""
+    return model.model.diffusion_model.config.between
+
+
 def wrap(
     state: dict[str, Tensor],
     config: Config,

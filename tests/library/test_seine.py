@@ -101,6 +101,9 @@ def test_conditioning_puts_the_stages_at_the_ends(facts):
     assert torch.equal(video[:, :, 1:-1], grey[:, :, None].expand(2, 4, 5, 5, 6))
     assert mask[1, 0, :, 2, 3].tolist() == [0, 1, 1, 1, 1, 1, 0]
     assert torch.equal(pictures(video)[7:], video[1].movedim(1, 0)) and torch.equal(stages, before)
+    walk, same = clip_conditioning(stages, grey, 7, "walk")
+    assert torch.equal(walk[:, :, [0, -1]], video[:, :, [0, -1]]) and torch.equal(same, mask)
+    torch.testing.assert_close(walk[1, :, 2], stages[1] + (stages[2] - stages[1]) / 3)
 
 
 def test_masked_video_is_grey_between_its_ends():
@@ -119,6 +122,7 @@ def test_errors_are_named():
         (lambda: clip_conditioning(stages[:1], stages[:1], 16), r"stages: got \(1, 4, 5, 6\), want \[N \+ 1"),
         (lambda: clip_conditioning(stages, stages, 16), r"grey: got \(2, 4, 5, 6\), want \(1, 4, 5, 6\)"),
         (lambda: clip_conditioning(stages, stages[:1], 2), "frames: got 2"),
+        (lambda: clip_conditioning(stages, stages[:1], 16, "black"), "between: got 'black', want one of grey, walk"),
         (lambda: masked_video(stages[0], stages[0, :2], 4), "last: got"),
     ):
         with pytest.raises(ValueError, match=message):
