@@ -71,7 +71,9 @@ class Films:
         loader.find_weights("seine")  # ValueError where it has not been trained
         self.networks = loader.load("chest_xray")
         self.reader = load_densenet(loader.find_weights("reader"))
-        self.settings = settings  # of nodes.seine.Settings
+        from ..nodes import seine as node
+
+        self.settings = node.Settings(*settings)
 
     @torch.inference_mode()
     def make(self, ends: torch.Tensor, regions: torch.Tensor) -> dict[str, torch.Tensor]:
@@ -86,23 +88,23 @@ class Films:
         shown = [seine.clip_conditioning(pair, grey, FRAMES, between) for pair in latents]
         video, mask = (torch.cat(parts) for parts in zip(*shown, strict=True))
         text = [clip.encode_from_tokens_scheduled(clip.tokenize(words)) for words in (node.PROMPT, "")]
-        made = node.Clips(self.networks.transition, text, video, mask, node.Settings(*self.settings)).make()
+        made = node.Clips(self.networks.transition, text, video, mask, self.settings).make()
         walks = [transition.latent_walk(first, last, FRAMES) for first, last in latents]
         raw = torch.stack([vae.decode(seine.pictures(c[None])) for c in made]).float()
         walked = torch.stack([vae.decode(walk) for walk in walks]).float()
         time_ = torch.linspace(0, 1, FRAMES).reshape(-1, 1, 1, 1)
         fade = ends[:, 0, None] * (1 - time_) + ends[:, 1, None] * time_
 
-        def film(clips: torch.Tensor, anchor: bool, masked: bool) -> torch.Tensor:
+        def film(clips: torch.Tensor, anchor: bool, masked: bool, inner: int = 0) -> torch.Tensor:
             out = []
             for clip, (first, last), region in zip(clips, ends, regions, strict=True):
-                clip = transition.anchored(clip, first, last) if anchor else clip
+                clip = transition.anchored(clip, first, last, inner) if anchor else clip
                 out.append(roi.clip_blend(clip, first, last, region if masked else None, "crossfade"))
             return torch.stack(out)
 
         return {
-            "SEINE": film(raw, anchor=True, masked=True),
-            "SEINE everywhere": film(raw, anchor=True, masked=False),
+            "SEINE": film(raw, anchor=True, masked=True, inner=self.settings.inner),
+            "SEINE everywhere": film(raw, anchor=True, masked=False, inner=self.settings.inner),
             "SEINE, not anchored": film(raw, anchor=False, masked=False),
             "cross-fade": fade,
             "latent walk": film(walked, anchor=True, masked=True),
@@ -184,9 +186,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="run.py bench seine_phantom", description=__doc__)
     parser.add_argument("--patients", type=int, default=10, help="of each: 4 findings x 2 sizes of step")
     parser.add_argument("--first-seed", type=int, default=0)
-    parser.add_argument("--steps", type=int, default=20)
+    parser.add_argument("--steps", type=int, default=6)
     parser.add_argument("--guidance", type=float, default=1.0)
     parser.add_argument("--method", choices=("ddim", "ddpm"), default="ddim")
+    parser.add_argument("--denoise", type=float, default=0.6)
+    parser.add_argument("--noise", choices=("own", "shared"), default="shared")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--out", type=Path, help="JSON with every row; a picture goes beside it as PNG")
@@ -194,7 +198,7 @@ def main() -> None:
     if options.patients < 1 or options.first_seed < 0 or options.batch < 1:
         parser.error("--patients and --batch want integers >= 1, --first-seed one >= 0")
     use_host()
-    films = Films(options.steps, options.guidance, options.method, options.seed)
+    films = Films(options.steps, options.guidance, options.method, options.seed, options.denoise, options.noise)
     began = time.time()
     todo = cases(options.patients, options.first_seed)
     rows = run(films, todo, options.batch)

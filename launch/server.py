@@ -51,6 +51,7 @@ class Server:
     def command(self) -> list[str]:
         arguments = [str(PYTHON), str(self.host.path / "main.py"), "--listen", self.address, "--port", str(self.port)]
         arguments += ["--disable-auto-launch", "--disable-api-nodes", "--base-directory", str(BASE)]
+        arguments += ["--preview-method", "latent2rgb"]
         arguments += ["--database-url", "sqlite:///:memory:"]
         return [*arguments, "--cpu"] if device_name() == "cpu" else arguments
 

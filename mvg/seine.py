@@ -35,9 +35,18 @@ def respaced_timesteps(steps: int, total: int = 1000) -> list[int]:
     return timesteps
 
 
-def schedule(levels: Tensor, steps: int) -> Tensor:
-    """The steps + 1 levels of a run, descending to 0. levels: the model's sigmas by time step."""
-    chosen = [levels[t] for t in reversed(respaced_timesteps(steps, len(levels)))]
+def schedule(levels: Tensor, steps: int, denoise: float = 1.0) -> Tensor:
+    """The steps + 1 levels of a run, descending to 0. levels: the model's sigmas by time step.
+
+    denoise in (0, 1]: below 1 the last `steps` of a longer run, steps / denoise, as the host's samplers have it.
+    ValueError: steps or denoise out of range, together over the number of levels.
+    """
+    if not 0 < denoise <= 1:
+        raise ValueError(f"denoise: got {denoise}, want a number in (0, 1]")
+    whole = round(steps / denoise)
+    if denoise < 1 and whole > len(levels):
+        raise ValueError(f"steps: got {steps} at denoise {denoise}, want at most {int(len(levels) * denoise)}")
+    chosen = [levels[t] for t in reversed(respaced_timesteps(whole, len(levels))[: int(steps)])]
     return torch.stack([*chosen, torch.zeros_like(levels[0])])
 
 
@@ -74,18 +83,23 @@ def ddpm_denoise(
 class ClipNoise:
     """The draws of some clips of a film, on the CPU. A clip's depend on the seed and its number alone.
 
-    So a clip comes out the same whether it is made by itself or in a batch.
+    So a clip comes out the same whether it is made by itself or in a batch. shared: one noise for all frames of a clip,
+    in place of one for each; what it does to a picture, it then does to all (Ge et al. 2023 mix both).
     """
 
-    def __init__(self, seed: int, clips: Sequence[int]):
+    def __init__(self, seed: int, clips: Sequence[int], shared: bool = False):
+        self.shared = shared
         keys = [hashlib.blake2b(f"{seed}/{clip}".encode(), digest_size=8).digest() for clip in clips]
         self.generators = [torch.Generator().manual_seed(int.from_bytes(key, "big") >> 1) for key in keys]
 
     def __call__(self, shape: Sequence[int]) -> Tensor:
-        """[N, ...], N being the number of clips."""
+        """[N, C, K, h, w], N being the number of clips."""
         if shape[0] != len(self.generators):
             raise ValueError(f"clips: got a batch of {shape[0]}, want {len(self.generators)}")
-        return torch.stack([torch.randn(tuple(shape[1:]), generator=g) for g in self.generators])
+        channels, frames, *size = shape[1:]
+        drawn = (channels, 1 if self.shared else frames, *size)
+        noise = torch.stack([torch.randn(drawn, generator=g) for g in self.generators])
+        return noise.repeat(1, 1, frames, 1, 1) if self.shared else noise
 
 
 def frame_mask(frames: int, first: int = 1, last: int = 1) -> Tensor:
@@ -126,11 +140,18 @@ def clip_conditioning(stages: Tensor, grey: Tensor, frames: int, between: str = 
     mask = frame_mask(frames)
     clips, height, width = len(stages) - 1, *stages.shape[2:]
     video = grey.to(stages)[:, :, None].repeat(clips, 1, len(mask), 1, 1)
-    if between == "walk":
-        time = torch.linspace(0, 1, len(mask)).to(stages)[:, None, None]
-        video = torch.lerp(stages[:-1, :, None], stages[1:, :, None], time)
     video[:, :, 0], video[:, :, -1] = stages[:-1], stages[1:]
+    if between == "walk":
+        video = straight_way(video)
     return video, mask.to(stages)[None, None, :, None, None].expand(clips, 1, len(mask), height, width)
+
+
+def straight_way(clips: Tensor) -> Tensor:
+    """Clips [N, C, K, h, w] that go evenly from the first frame of each to its last."""
+    time = torch.linspace(0, 1, clips.shape[2]).to(clips)[:, None, None]
+    way = torch.lerp(clips[:, :, :1], clips[:, :, -1:], time)
+    way[:, :, -1] = clips[:, :, -1]  # bit for bit
+    return way
 
 
 def pictures(clips: Tensor) -> Tensor:

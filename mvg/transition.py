@@ -37,14 +37,33 @@ def latent_walk(z_a: Tensor, z_b: Tensor, frames: int, mode: str = "slerp") -> T
     return walk
 
 
-def anchored(clip: Tensor, first: Tensor, last: Tensor) -> Tensor:
+def anchored(clip: Tensor, first: Tensor, last: Tensor, inner: int = 0) -> Tensor:
     """A decoded clip [K, H, W, C] in [0, 1] whose ends are moved onto the stages, the frames between in proportion.
 
     A clip's own ends are not the stage images bit for bit: an autoencoder loses grain and fine lines, and a video model
     is only steered by the frames it is given. Without this a film whose keyframes are exact would jump next to them.
+    inner: 0 takes the clip's own ends. A number takes the straight lines through so many frames next to each end,
+    prolonged to it, which removes what is wrong in all inner frames alike, as it is where they came of one noise; the
+    ends are then the stages themselves. A clip of fewer than four frames has no such line, and its own ends are taken.
     """
+    first, last = first.to(clip), last.to(clip)
+    start, end = clip[0], clip[-1]
+    inner = min(inner, len(clip) - 2)
+    if inner >= 2:
+        start, end = _prolonged(clip[1 : inner + 1]), _prolonged(clip[-inner - 1 : -1].flip(0))
     time = torch.linspace(0, 1, len(clip)).to(clip).reshape(-1, 1, 1, 1)
-    return (clip + (1 - time) * (first.to(clip) - clip[0]) + time * (last.to(clip) - clip[-1])).clamp(0, 1)
+    out = (clip + (1 - time) * (first - start) + time * (last - end)).clamp(0, 1)
+    if inner >= 2:
+        out[0], out[-1] = first, last
+    return out
+
+
+def _prolonged(frames: Tensor) -> Tensor:
+    """The frame before the first of `frames` [m, ...], on the straight line of least squares through them."""
+    place = torch.arange(1, len(frames) + 1).to(frames)
+    off = place - place.mean()
+    weights = 1 / len(frames) - place.mean() * off / off.square().sum()
+    return torch.tensordot(weights, frames, dims=1)
 
 
 def jumps(film: Tensor) -> Tensor:

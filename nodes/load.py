@@ -1,16 +1,10 @@
 """What a run starts from: the embedded networks, a medical image and a report."""
 
 from comfy_api.latest import io
-from comfy_execution.graph_utils import ExecutionBlocker
 
 from ..models.embedded import loader
 from . import files
 from .types import Classifier
-
-NO_TRANSITION = (
-    "Load Embedded Models, transition: the embedded SEINE has no weights yet. Connect Load SEINE, use Latent Walk "
-    "Transition, or make them (python3 run.py train seine)."
-)
 
 
 class LoadEmbedded(io.ComfyNode):
@@ -36,11 +30,7 @@ class LoadEmbedded(io.ComfyNode):
                 io.Vae.Output("vae", tooltip="Autoencoder between pixels and the model's 8-channel latents."),
                 io.ClipVision.Output("clip_vision", display_name="clip vision", tooltip="Image encoder, for CLIP-I."),
                 Classifier.Output("classifier", tooltip="Reads findings from an image, for the score Conf."),
-                io.Model.Output(
-                    "transition",
-                    tooltip="SEINE at a small size, for SEINE Transition. Its weights are not bundled yet: "
-                    "run.py train seine makes them.",
-                ),
+                io.Model.Output("transition", tooltip="SEINE at a small size, for SEINE Transition."),
             ],
         )
 
@@ -50,9 +40,7 @@ class LoadEmbedded(io.ComfyNode):
 
     @classmethod
     def execute(cls, domain: str) -> io.NodeOutput:
-        networks = loader.load(domain)
-        transition = networks.transition or ExecutionBlocker(NO_TRANSITION)
-        return io.NodeOutput(*networks._replace(transition=transition))
+        return io.NodeOutput(*loader.load(domain))
 
 
 class LoadMedicalImage(io.ComfyNode):

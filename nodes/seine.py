@@ -20,6 +20,8 @@ FOLDER = "seine"
 SUFFIXES = (".safetensors", ".pt", ".pth", ".ckpt", ".bin")
 WEIGHTS = {"default": None, "fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 PROMPT = "smooth transition."
+NOISES = ("own", SHARED := "shared")
+INNER = 3
 MULTIPLE = 8
 
 
@@ -139,6 +141,21 @@ class SEINETransition(io.ComfyNode):
                     options=list(native.METHODS),
                     tooltip="ddim: deterministic, few steps. ddpm: ancestral, as SEINE was released.",
                 ),
+                io.Float.Input(
+                    "denoise",
+                    default=1.0,
+                    min=0.01,
+                    max=1.0,
+                    step=0.01,
+                    tooltip="1: clips start from noise, as SEINE's own. Less: from the straight way between the stages "
+                    "with that share of the noise on it; steadier, with less motion of its own.",
+                ),
+                io.Combo.Input(
+                    "noise",
+                    options=list(NOISES),
+                    tooltip="own: every frame has its own noise, as SEINE was made. shared: one for all frames of a "
+                    "clip, which flickers less; best with denoise well below 1.",
+                ),
                 transition.blend_input(),
                 io.Int.Input(
                     "seed",
@@ -167,6 +184,8 @@ class SEINETransition(io.ComfyNode):
         guidance,
         steps,
         method,
+        denoise,
+        noise,
         blend,
         seed,
         anchor,
@@ -182,9 +201,10 @@ class SEINETransition(io.ComfyNode):
         grey = encode(vae, torch.full_like(states[:1], seine.GREY), model)
         video, given = seine.clip_conditioning(latents, grey, frames, native.between(model))
         text = [clip.encode_from_tokens_scheduled(clip.tokenize(words)) for words in (positive, negative)]
-        made = Clips(model, text, video, given, Settings(steps, guidance, method, seed)).make()
+        settings = Settings(steps, guidance, method, seed, denoise, noise)
+        made = Clips(model, text, video, given, settings).make()
         pictures = (decode(vae, clip_latent, n) for n, clip_latent in enumerate(made, start=1))
-        return io.NodeOutput(transition.film(list(pictures), states, mask, blend, anchor))
+        return io.NodeOutput(transition.film(list(pictures), states, mask, blend, anchor, settings.inner))
 
 
 def check_size(states: torch.Tensor) -> None:
@@ -219,6 +239,17 @@ class Settings(NamedTuple):
     guidance: float
     method: str
     seed: int
+    denoise: float = 1.0
+    noise: str = NOISES[0]
+
+    @property
+    def shared(self) -> bool:
+        return self.noise == SHARED
+
+    @property
+    def inner(self) -> int:
+        """How the clips are anchored, see `mvg.transition.anchored`."""
+        return INNER if self.shared else 0
 
 
 class Clips:
@@ -282,9 +313,10 @@ class Clips:
             self.video[group],
             self.mask[group],
             steps=self.settings.steps,
-            draw=seine.ClipNoise(self.settings.seed, group),
+            draw=seine.ClipNoise(self.settings.seed, group, self.settings.shared),
             guidance=self.settings.guidance,
             method=self.settings.method,
+            denoise=self.settings.denoise,
             callback=callback,
         )
 

@@ -51,8 +51,13 @@ def check_states(states: torch.Tensor, mask: torch.Tensor | None) -> None:
         raise ValueError(f"states: stage {bad[0]} has values that are not finite (NaN)")
 
 
-def film(clips: list[torch.Tensor], states: torch.Tensor, mask, blend: str, anchor: bool) -> torch.Tensor:
-    """The clips between the stages, blended by eq. 10 and joined; ValueError names a clip that does not fit."""
+def film(
+    clips: list[torch.Tensor], states: torch.Tensor, mask, blend: str, anchor: bool, inner: int = 0
+) -> torch.Tensor:
+    """The clips between the stages, blended by eq. 10 and joined; ValueError names a clip that does not fit.
+
+    inner: see `mvg.transition.anchored`.
+    """
     done = []
     for n, clip in enumerate(clips, start=1):
         if clip.shape[1:] != states.shape[1:]:
@@ -64,7 +69,7 @@ def film(clips: list[torch.Tensor], states: torch.Tensor, mask, blend: str, anch
             raise ValueError(f"frames: clip {n} has values that are not finite (NaN)")
         first, last = states[n - 1], states[n]
         if anchor:
-            clip = transition.anchored(clip, first, last)
+            clip = transition.anchored(clip, first, last, inner)
         done.append(roi.clip_blend(clip, first, last, mask, blend))
     return transition.join_clips(done, states)
 

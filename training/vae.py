@@ -5,6 +5,8 @@ phantom world survive the round trip as well as they can. On export the latents 
 into the 1 x 1 quant convolutions.
 """
 
+import json
+
 import torch
 import torch.nn.functional as F
 
@@ -67,12 +69,28 @@ def normalised(state: dict[str, torch.Tensor], mean: torch.Tensor, std: torch.Te
     return state
 
 
+def preview_factors(z: torch.Tensor, images: torch.Tensor) -> dict[str, str]:
+    """Metadata for the host's live preview: the linear map from latents [n, C, h, w] to colour, by least squares.
+
+    images: [n, 1, H, W] in [0, 1]; the map gives [-1, 1], as the host's Latent2RGBPreviewer wants it.
+    """
+    small = F.interpolate(images, size=z.shape[2:], mode="area").flatten() * 2 - 1
+    latents = z.movedim(1, -1).flatten(0, 2)
+    latents = torch.cat([latents, torch.ones_like(latents[:, :1])], dim=1)
+    *factors, bias = torch.linalg.lstsq(latents.double(), small[:, None].double()).solution.flatten().tolist()
+    return {
+        "latent_rgb_factors": json.dumps([[round(f, 4)] * 3 for f in factors]),
+        "latent_rgb_factors_bias": json.dumps([round(bias, 4)] * 3),
+    }
+
+
 def export(vae, images: torch.Tensor) -> None:
     with torch.no_grad():
         z = torch.cat([vae.encode(batch.repeat(1, 3, 1, 1) * 2 - 1) for batch in images.split(32)])
     mean, std = z.mean(dim=(0, 2, 3)), z.std(dim=(0, 2, 3))
     state = normalised(vae.state_dict(), mean, std)
-    architecture.save_weights(state, architecture.VAE, common.WEIGHTS / architecture.FILES["vae"])
+    preview = preview_factors((z - mean[:, None, None]) / std[:, None, None], images)
+    architecture.save_weights(state, architecture.VAE, common.WEIGHTS / architecture.FILES["vae"], **preview)
 
 
 def main() -> None:

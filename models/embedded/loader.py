@@ -17,18 +17,16 @@ from .architecture import DOWNSCALE, FILES, LATENT_CHANNELS
 
 BUNDLED = Path(__file__).parent / "weights"
 DOMAINS = ("chest_xray",)
-LOADED = ("unet", "clip_text", "vae", "clip_vision", "classifier")
+LOADED = ("unet", "clip_text", "vae", "clip_vision", "classifier", "seine")
 
 
 class Embedded(NamedTuple):
-    """transition: None where there are no weights of it."""
-
     model: Any
     clip: Any
     vae: Any
     clip_vision: Any
     classifier: Classifier
-    transition: Any | None
+    transition: Any
 
 
 def register_folder() -> None:
@@ -38,35 +36,28 @@ def register_folder() -> None:
     folder_paths.add_model_folder_path("mvg", str(Path(folder_paths.models_dir) / "mvg"))
 
 
-def look_for_weights(part: str, domain: str = "chest_xray") -> Path | None:
-    """Path of one network's file, None where there is none."""
+def find_weights(part: str, domain: str = "chest_xray") -> Path:
+    """Path of one network's file; ValueError with the places searched where there is none."""
     import folder_paths
 
     name = FILES[part].format(domain=domain)
     folders = []
     if "mvg" in folder_paths.folder_names_and_paths:
         folders = [Path(folder) / "embedded" for folder in folder_paths.get_folder_paths("mvg")]
-    return next((folder / name for folder in [*folders, BUNDLED] if (folder / name).is_file()), None)
-
-
-def find_weights(part: str, domain: str = "chest_xray") -> Path:
-    """Path of one network's file; ValueError with the places searched where there is none."""
-    path = look_for_weights(part, domain)
+    path = next((folder / name for folder in [*folders, BUNDLED] if (folder / name).is_file()), None)
     if path is None:
         raise ValueError(
-            f"embedded weights: {FILES[part].format(domain=domain)} is missing. Put it into models/mvg/embedded, or "
-            f"restore it in models/embedded/weights of this extension (git checkout or a fresh clone brings it back)."
+            f"embedded weights: {name} is missing. Put it into models/mvg/embedded, or restore it in "
+            f"models/embedded/weights of this extension (git checkout or a fresh clone brings it back)."
         )
     return path
 
 
 def weight_files(domain: str) -> dict[str, Path]:
-    """The files ``load`` reads for a domain, by network; "seine" only where it is there."""
+    """The files ``load`` reads for a domain, by network."""
     if domain not in DOMAINS:
         raise ValueError(f"domain: got {domain!r}, want one of {', '.join(DOMAINS)}")
-    files = {part: find_weights(part, domain) for part in LOADED}
-    seine = look_for_weights("seine", domain)
-    return files if seine is None else {**files, "seine": seine}
+    return {part: find_weights(part, domain) for part in LOADED}
 
 
 def load(domain: str) -> Embedded:
@@ -78,7 +69,7 @@ def load(domain: str) -> Embedded:
         load_vae(files["vae"]),
         load_clip_vision(files["clip_vision"]),
         load_densenet(files["classifier"]),
-        load_transition(files["seine"], files["vae"]) if "seine" in files else None,
+        load_transition(files["seine"], files["vae"]),
     )
 
 

@@ -138,9 +138,9 @@ def with_frames(conditioning: list, video: Tensor, mask: Tensor) -> list:
     return [[text, {**options, VIDEO: video, MASK: mask}] for text, options in conditioning]
 
 
-def sigmas(model: Any, steps: int) -> Tensor:
-    """SEINE's own steps as SIGMAS: steps + 1 levels, descending to 0."""
-    return seine.schedule(model.get_model_object("model_sampling").sigmas, steps)
+def sigmas(model: Any, steps: int, denoise: float = 1.0) -> Tensor:
+    """SEINE's own steps as SIGMAS: steps + 1 levels, descending to 0; see `mvg.seine.schedule`."""
+    return seine.schedule(model.get_model_object("model_sampling").sigmas, steps, denoise)
 
 
 def clips_at_once(model: Any, clip: tuple[int, ...], clips: int) -> int:
@@ -173,23 +173,26 @@ def sample(
     draw: seine.Draw,
     guidance: float = 8.0,
     method: str = "ddim",
+    denoise: float = 1.0,
     callback: Callable | None = None,
 ) -> Tensor:
     """Latents [N, C, K, h, w], as a VAE decodes them, of the clips whose ends are given (eq. 9).
 
     positive, negative: CONDITIONING of text. video, mask: from `mvg.seine.clip_conditioning`. draw: the noise, first of
-    the start, then of each DDPM step (`mvg.seine.ClipNoise`). method: see `sampler`. callback: the host's
+    the start, then of each DDPM step (`mvg.seine.ClipNoise`). method: see `sampler`. denoise: 1 starts from noise, less
+    from the straight way between the ends with noise on it (SDEdit, Meng et al. 2022). callback: the host's
     (step, denoised, x, steps). NonFiniteError names the step.
     """
+    start = seine.straight_way(video) if denoise < 1 else torch.zeros_like(video)
     return comfy.sample.sample_custom(
         model,
         draw(video.shape),
         guidance,
         sampler(method, draw),
-        sigmas(model, steps),
+        sigmas(model, steps, denoise),
         with_frames(positive, video, mask),
         with_frames(negative, video, mask),
-        torch.zeros_like(video),
+        start,
         callback=callback,
         disable_pbar=True,
         seed=0,

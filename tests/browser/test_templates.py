@@ -92,7 +92,7 @@ def test_run_ends_well_and_shows_the_film(server, page, tmp_path):
     open_template(page, "mvg_chest_xray")
     widget(page, "MVG_Recaption", "stages", 2)
     widget(page, "MVG_PIELoop", "steps", 4)
-    widget(page, "MVG_LatentWalkTransition", "frames", 3)
+    widget(page, "MVG_SEINETransition", "frames", 3)
     kind, detail = page.run(RUN, timeout=240)
     assert kind == "execution_success", detail
     assert (server.base / "output" / "mvg" / "chest_xray" / "video.mp4").is_file()

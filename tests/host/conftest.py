@@ -20,14 +20,14 @@ def definitions(server: Server) -> dict:
 
 @pytest.fixture
 def workflow() -> dict:
-    """The API workflow at a size for tests: 2 stages of 2 + 2 steps, 3 frames a transition."""
+    """The API workflow at a size for tests: 2 stages of 2 + 2 steps, 3 frames a transition in 2 steps."""
     graph = json.loads((ROOT / "workflows" / "api" / "mvg_chest_xray.json").read_text(encoding="utf-8"))
     by_class = {node["class_type"]: node["inputs"] for node in graph.values()}
     by_class["MVG_LoadMedicalImage"]["image"] = "film.png"
     by_class["MVG_LoadReport"]["report"] = "report.txt"
     by_class["MVG_Recaption"]["stages"] = 2
     by_class["MVG_PIELoop"].update(steps=4, gamma=0.5, guidance=3.0, refine=0)
-    by_class["MVG_LatentWalkTransition"].update(frames=3)
+    by_class["MVG_SEINETransition"].update(frames=3, steps=2)
     by_class["MVG_SaveTrajectory"]["folder_prefix"] = f"test/{uuid.uuid4().hex[:8]}"
     return graph
 

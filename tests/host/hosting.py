@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import io
 import json
 import os
 import shutil
@@ -18,8 +19,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
-from mvgen.models.embedded import architecture
 from PIL import Image
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -37,6 +36,7 @@ class Run:
     cached: set[str] = field(default_factory=set)
     outputs: dict[str, dict] = field(default_factory=dict)
     progress: list[tuple[str, int, int]] = field(default_factory=list)  # node, value, of how many
+    previews: list[Image.Image] = field(default_factory=list)  # of what is being computed
     interrupted: bool = False
     error: dict | None = None
 
@@ -88,6 +88,8 @@ class Server:
                 assert answer.status == 200, json.dumps(body, indent=1)
             run = Run(body["prompt_id"])
             async for message in ws:
+                if message.type is aiohttp.WSMsgType.BINARY:  # event, format, picture (protocol.py of the host)
+                    run.previews.append(Image.open(io.BytesIO(message.data[8:])))
                 if message.type is not aiohttp.WSMsgType.TEXT:
                     continue
                 event = json.loads(message.data)
@@ -134,18 +136,9 @@ def prepare(base: Path) -> None:
         (base / folder).mkdir(parents=True)
     link(base / "custom_nodes" / EXTENSION, ROOT)
     shutil.copy(Path(__file__).with_name("plan_node.py"), base / "custom_nodes" / "plan_node.py")
-    random_seine(base / "models" / "mvg" / "embedded")
     draw_inputs(base / "input")
     for sample in (ROOT / "samples").glob("chest_xray.*"):
         shutil.copy(sample, base / "input" / f"mvg_{sample.name}")
-
-
-def random_seine(folder: Path) -> None:
-    """The embedded SEINE with random weights, as trained ones are not bundled yet: it runs, and shows nothing."""
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        network = architecture.build_seine()
-    architecture.save_weights(network.state_dict(), architecture.SEINE, folder / architecture.FILES["seine"])
 
 
 def draw_inputs(folder: Path) -> None:
@@ -177,7 +170,7 @@ def running(base: Path) -> Iterator[Server]:
     command = [
         *(sys.executable, str(HOST / "main.py"), "--cpu", "--listen", "127.0.0.1", "--port", str(port)),
         *("--disable-auto-launch", "--base-directory", str(base), "--database-url", "sqlite:///:memory:"),
-        "--disable-api-nodes",
+        *("--disable-api-nodes", "--preview-method", "latent2rgb"),
     ]
     with open(log, "wb") as output:
         # one thread: these networks are small, and OpenMP's threads crawl where another job has a core

@@ -138,12 +138,16 @@ def test_a_cancelled_run_goes_on_where_it_stopped(server, run, loop):
     assert len(resumed.outputs["save"]["images"]) == 6
 
 
-def test_progress_reaches_the_last_step_of_every_stage(run, loop):
+def test_progress_and_preview_reach_the_last_step_of_every_stage(server, run, loop):
     loop.update(guidance=2.4, steps=8)
     done = run()
     for n in (1, 2, 3):
         told = [(value, steps) for node, value, steps in done.progress if node.endswith(f".stage.{n}")]
         assert told[0] == (1, 8) and told[-1] == (8, 8) and told == sorted(told)
+    assert done.previews, "what is being computed is shown"
+    film = np.asarray(Image.open(server.base / "input" / "film.png").convert("L").resize((16, 16)), dtype=float)
+    shown = np.asarray(done.previews[-1].convert("L").resize((16, 16)), dtype=float)
+    assert np.corrcoef(film.flatten(), shown.flatten())[0, 1] > 0.5
 
 
 def test_a_small_change_ends_the_loop(run, loop):

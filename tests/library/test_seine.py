@@ -39,6 +39,10 @@ def test_steps_are_the_recorded(facts):
         assert respaced_timesteps(int(steps)) == want
     for t, alpha in facts["schedule_1000"]["alphas_cumprod_at"].items():
         assert float(linear_alphas()[int(t)]) == pytest.approx(alpha, rel=1e-12)
+    part = schedule(levels(), 2, 0.25)
+    assert torch.equal(part, schedule(levels(), 8)[-3:])
+    with pytest.raises(ValueError, match=r"denoise: got 0, want a number in \(0, 1\]"):
+        schedule(levels(), 8, 0)
     sigmas = schedule(levels(), 8)
     assert sigmas.tolist() == [*levels()[facts["ddim"]["timesteps_fed_to_the_network"]].tolist(), 0.0]
     for steps in (0, 2.5, 1001):
@@ -80,6 +84,9 @@ def test_noise_of_a_clip_does_not_depend_on_its_batch():
     both, second = ClipNoise(5, [0, 1]), ClipNoise(5, [1])
     for _ in range(3):
         assert torch.equal(both((2, 4, 3, 2, 2))[1:], second((1, 4, 3, 2, 2)))
+    shared = ClipNoise(5, [0, 1], shared=True)((2, 4, 6, 3, 2))
+    assert shared.shape == (2, 4, 6, 3, 2) and float((shared - shared[:, :, :1]).abs().max()) == 0
+    assert not torch.equal(shared[0], shared[1])
     draws = [ClipNoise(seed, [clip])((1, 4, 64, 64)) for seed, clip in ((0, 0), (0, 1), (1, 0))]
     for a, b in pairwise([*draws, draws[0]]):
         assert abs(float((a * b).mean())) < 0.05 and float(a.std()) == pytest.approx(1, abs=0.03)

@@ -63,7 +63,7 @@ def states():
 def run(model, states, parts, **options):
     options = {
         **{"positive": "smooth transition.", "negative": "", "frames": 5, "guidance": 1.0, "steps": 2},
-        **{"method": "ddim", "blend": "crossfade", "seed": 0, "anchor": True},
+        **{"method": "ddim", "denoise": 1.0, "noise": "own", "blend": "crossfade", "seed": 0, "anchor": True},
         **options,
     }
     with torch.inference_mode():
@@ -85,6 +85,28 @@ def test_the_seed_decides_the_film(model, states, parts, base):
     film = run(model, states, parts)
     assert torch.equal(run(base.clone(), states, parts), film)
     assert float((run(model, states, parts, seed=1) - film).abs().max()) > 1e-3
+
+
+def test_a_film_may_start_from_the_way_between_the_stages(model, states, parts):
+    film = run(model, states, parts)
+    near = run(model, states, parts, denoise=0.05)
+    straight = torch.stack([torch.lerp(states[n // 4], states[min(n // 4 + 1, 3)], n % 4 / 4) for n in range(13)])
+    errors = [float((frames - straight).abs().mean()) for frames in (near, film)]
+    assert errors[0] < errors[1] and torch.equal(near[::4], states)
+    with pytest.raises(ValueError, match=r"steps: got 60 at denoise 0\.05, want at most 50"):
+        run(model, states, parts, denoise=0.05, steps=60)
+
+
+@pytest.mark.parametrize("method", native.METHODS)
+def test_one_noise_for_all_frames_flickers_less(model, states, parts, method):
+    pair = states[:1].repeat(2, 1, 1, 1)
+
+    def flicker(noise: str) -> float:
+        film = run(model, pair, parts, frames=9, noise=noise, denoise=0.3, method=method)
+        assert torch.equal(film[[0, -1]], pair)
+        return float((film[2:-1] - film[1:-2]).abs().mean())
+
+    assert flicker("shared") < 0.5 * flicker("own")
 
 
 def test_a_single_transition_and_none(model, states, parts):

@@ -79,6 +79,16 @@ def test_an_anchored_clip_meets_its_ends_and_keeps_what_bends_between():
     assert float(anchored(ramp + 0.5, first + 0.6, last + 0.5).max()) == 1.0
 
 
+def test_anchored_by_inner_frames_removes_what_they_have_in_common():
+    ramp = torch.linspace(0.2, 0.6, 7).reshape(-1, 1, 1, 1).expand(7, 2, 2, 1)
+    clip = ramp.clone()
+    clip[1:-1] += 0.1 * torch.rand(2, 2, 1, generator=torch.Generator().manual_seed(1))
+    for inner in (2, 3, 5, 9):
+        assert torch.allclose(anchored(clip, ramp[0], ramp[-1], inner), ramp, atol=1e-6)
+    assert torch.equal(anchored(clip, ramp[2], ramp[4], 3)[[0, -1]], ramp[[2, 4]])
+    assert torch.equal(anchored(clip[:3], ramp[0], ramp[2], 3), anchored(clip[:3], ramp[0], ramp[2]))
+
+
 def test_jumps_of_a_film_by_hand():
     film = torch.tensor([0.0, 0.1, 0.1, 0.5]).reshape(4, 1, 1, 1).expand(4, 3, 2, 1)
     assert jumps(film).tolist() == pytest.approx([0.1, 0.0, 0.4])
