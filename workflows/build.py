@@ -107,13 +107,14 @@ PREVIEWS = {
 FRONT = (
     Group("Input", "#3f789e", ((("note", 360, 520), ("1", 360, 0)), (("2", 300, 400), ("3", 300, 0)))),
     Group("Plan", "#88a", ((("4", 300, 0), ("101", 300, 330)), (("5", 240, 0), ("102", 240, 160), ("103", 240, 280)))),
-    Group("Progression", "#b58b2a", ((("6", 320, 0), ("104", 320, 330)),)),
+    Group("Progression", "#b58b2a", ((("6", 320, 700), ("104", 320, 330)),)),
 )
 
+# a node with a live preview is given the height for it
 LAYOUT = {
     "mvg_chest_xray": (
         *FRONT,
-        Group("Film", "#a1309b", ((("7", 640, 0),),)),
+        Group("Film", "#a1309b", ((("7", 640, 630),),)),
         Group(
             "Scores",
             "#8a8",
@@ -127,7 +128,7 @@ LAYOUT = {
     ),
     "mvg_transition_seine": (
         *FRONT,
-        Group("Film", "#a1309b", ((("7", 340, 0), ("8", 340, 0)),)),
+        Group("Film", "#a1309b", ((("7", 340, 0), ("8", 340, 630)),)),
         Group("Save", "#b06634", ((("9", 340, 0), ("10", 340, 420), ("11", 340, 420)),)),
     ),
     "mvg_transition_wan": (
