@@ -11,7 +11,7 @@ from .paths import BASE, OUTPUT, SAMPLES, WEIGHTS, WORKFLOWS
 from .setup import check_disk
 
 DOMAIN = "chest_xray"
-SHARED_WEIGHTS = ("vae", "unet", "clip_text", "clip_vision")
+SHARED_WEIGHTS = ("vae", "unet", "seine", "clip_text", "clip_vision")
 MAX_STAGES = 99
 MAX_SEED = 2**64 - 1
 MAX_REPORT_BYTES = 1_000_000

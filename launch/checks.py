@@ -3,6 +3,7 @@
 import subprocess
 import sys
 
+from .browser import provide_browser
 from .host import module_environment, prepare
 from .paths import PACKAGE, PACKAGE_PATH, PYTHON, ROOT
 
@@ -12,6 +13,7 @@ NO_TESTS_SELECTED = 5
 
 def test(pytest_arguments: list[str]) -> int:
     environment = module_environment(prepare())
+    provide_browser()
     typed = [part for name in TYPED for part in ("-p", f"{PACKAGE}.{name}")]
     steps = [
         ("lint", ["ruff", "check", "."]),

@@ -7,6 +7,7 @@ import subprocess
 from dataclasses import dataclass
 
 from .arguments import DOMAIN, domains, weight_files
+from .browser import find_browser
 from .device import device_name
 from .errors import LaunchError
 from .host import find_host
@@ -14,7 +15,6 @@ from .paths import PYTHON, ROOT
 from .process import clean_environment
 from .setup import DISK_GB, LOCK, is_ready
 
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome", "msedge")
 TORCH_PROBE = """
 import json, torch
 cuda = torch.cuda.is_available()
@@ -92,7 +92,7 @@ def workflows() -> Row:
 
 
 def browser() -> Row:
-    found = next((path for name in BROWSERS if (path := shutil.which(name))), None)
+    found = find_browser()
     return Row(
         "browser", "ok" if found else "optional", found or "none found: only `serve` and the browser tests need one"
     )

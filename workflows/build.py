@@ -11,8 +11,9 @@ import uuid
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..launch.browser import find_browser
 from ..tests.browser.comfy import open_comfy
-from ..tests.browser.devtools import Page, find_browser
+from ..tests.browser.devtools import Page
 from ..tests.host.hosting import running
 
 FOLDER = Path(__file__).parent

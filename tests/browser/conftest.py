@@ -1,8 +1,8 @@
 """A real server and a real Chromium on its page, once for all tests of this folder."""
 
 import pytest
+from mvgen.launch.browser import find_browser
 from mvgen.tests.browser.comfy import open_comfy
-from mvgen.tests.browser.devtools import find_browser
 from mvgen.tests.host.hosting import running
 
 

@@ -4,7 +4,6 @@ import asyncio
 import base64
 import contextlib
 import json
-import shutil
 import subprocess
 import tempfile
 import time
@@ -14,7 +13,6 @@ from typing import Any
 
 import aiohttp
 
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome", "msedge")
 OPTIONS = (
     *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-dev-shm-usage"),
     *("--no-first-run", "--no-default-browser-check", "--disable-background-networking"),
@@ -26,10 +24,6 @@ START_SECONDS = 120
 
 class PageError(Exception):
     """A script of the page threw, or the page did not get ready in time."""
-
-
-def find_browser() -> str | None:
-    return next((path for name in BROWSERS if (path := shutil.which(name))), None)
 
 
 class Page:
