@@ -18,13 +18,14 @@ import numpy as np
 import torch
 from scipy.stats import spearmanr
 
-from ..models.headless import ROOT, use_host
+from ..models.headless import use_host
 from ..mvg import pie, roi
 from ..mvg.metrics.clip_i import clip_i_per_stage
 from ..mvg.metrics.conf import conf
 from ..mvg.phantom import chest_xray
 from ..mvg.phantom.captions import SIDED, band_centre
 from ..mvg.recaption.offline import recaption
+from .workflow import bundled_inputs
 
 FINDINGS = ("cardiomegaly", "edema", "pleural effusion")
 SETTINGS = ("steps", "gamma", "guidance", "beta_1", "beta_2", "mode", "refine", "scheduler", "seed", "composite")
@@ -39,9 +40,8 @@ BARS = {
 
 
 def workflow_settings() -> dict:
-    """The inputs of PIE Loop, and the mode of the plan, in the bundled workflow: what a user's first run does."""
-    graph = json.loads((ROOT / "workflows" / "api" / "mvg_chest_xray.json").read_text())
-    inputs = {node["class_type"]: node["inputs"] for node in graph.values()}
+    """The inputs of PIE Loop, and the mode of the plan, in the bundled workflow."""
+    inputs = bundled_inputs()
     return inputs["MVG_PIELoop"] | {"plan": inputs["MVG_Recaption"]["mode"]}
 
 

@@ -25,10 +25,12 @@ from ..mvg import roi, seine, transition
 from ..mvg.metrics.conf import conf
 from ..mvg.phantom import chest_xray
 from ..mvg.phantom.captions import FINDINGS
+from .workflow import bundled_inputs
 
 FRAMES = 16
 STEPS = {"small": (0.15, 0.15), "large": (0.4, 0.8)}
 METHODS = ("SEINE", "SEINE everywhere", "SEINE, not anchored", "cross-fade", "latent walk", "truth")
+SETTINGS = {"steps": int, "guidance": float, "method": str, "denoise": float, "noise": str, "seed": int}
 STEP_BACK = 0.01
 JUMP = 1.5
 
@@ -64,16 +66,15 @@ def region_of(case: dict) -> torch.Tensor:
 class Films:
     """Clips between two given pictures, by every method."""
 
-    def __init__(self, *settings: Any):
+    def __init__(self, settings: dict[str, Any]):
+        """settings: of `nodes.seine.Settings`, by name."""
         from ..models.densenet import load_densenet
         from ..models.embedded import loader
-
-        loader.find_weights("seine")  # ValueError where it has not been trained
-        self.networks = loader.load("chest_xray")
-        self.reader = load_densenet(loader.find_weights("reader"))
         from ..nodes import seine as node
 
-        self.settings = node.Settings(*settings)
+        self.networks = loader.load("chest_xray")
+        self.reader = load_densenet(loader.find_weights("reader"))
+        self.settings = node.Settings(**settings)
 
     @torch.inference_mode()
     def make(self, ends: torch.Tensor, regions: torch.Tensor) -> dict[str, torch.Tensor]:
@@ -186,19 +187,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="run.py bench seine_phantom", description=__doc__)
     parser.add_argument("--patients", type=int, default=10, help="of each: 4 findings x 2 sizes of step")
     parser.add_argument("--first-seed", type=int, default=0)
-    parser.add_argument("--steps", type=int, default=6)
-    parser.add_argument("--guidance", type=float, default=1.0)
-    parser.add_argument("--method", choices=("ddim", "ddpm"), default="ddim")
-    parser.add_argument("--denoise", type=float, default=0.6)
-    parser.add_argument("--noise", choices=("own", "shared"), default="shared")
-    parser.add_argument("--seed", type=int, default=0)
+    for name, kind in SETTINGS.items():
+        parser.add_argument(f"--{name}", type=kind, help="in place of the bundled workflow's value")
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--out", type=Path, help="JSON with every row; a picture goes beside it as PNG")
     options = parser.parse_args()
     if options.patients < 1 or options.first_seed < 0 or options.batch < 1:
         parser.error("--patients and --batch want integers >= 1, --first-seed one >= 0")
     use_host()
-    films = Films(options.steps, options.guidance, options.method, options.seed, options.denoise, options.noise)
+    bundled = bundled_inputs()["MVG_SEINETransition"]
+    given = {name: vars(options)[name] for name in SETTINGS if vars(options)[name] is not None}
+    settings = {name: bundled[name] for name in SETTINGS} | given
+    print(json.dumps(settings), flush=True)
+    films = Films(settings)
     began = time.time()
     todo = cases(options.patients, options.first_seed)
     rows = run(films, todo, options.batch)
@@ -216,7 +217,9 @@ def main() -> None:
         print(f"{'pass' if passed else 'FAIL'}  {name:60} {value:.4f}  {bar}")
     if options.out:
         options.out.parent.mkdir(parents=True, exist_ok=True)
-        options.out.write_text(json.dumps({"settings": {**vars(options), "out": None}, "rows": rows}, indent=1))
+        options.out.write_text(
+            json.dumps({"settings": {**vars(options), **settings, "out": None}, "rows": rows}, indent=1)
+        )
         save_pictures(films, todo[1], options.out.with_suffix(".png"))
         print(f"written: {options.out} and {options.out.with_suffix('.png')}")
 

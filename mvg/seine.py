@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from .ddim import Callback, Model, noise_levels, slope
+from .transition import latent_walk
 
 GREY = 0.5
 """A pixel of a frame that is not given, in [0, 1]."""
@@ -147,11 +148,9 @@ def clip_conditioning(stages: Tensor, grey: Tensor, frames: int, between: str = 
 
 
 def straight_way(clips: Tensor) -> Tensor:
-    """Clips [N, C, K, h, w] that go evenly from the first frame of each to its last."""
-    time = torch.linspace(0, 1, clips.shape[2]).to(clips)[:, None, None]
-    way = torch.lerp(clips[:, :, :1], clips[:, :, -1:], time)
-    way[:, :, -1] = clips[:, :, -1]  # bit for bit
-    return way
+    """Clips [N, C, K, h, w] that go evenly from the first frame of each to its last, both as they are."""
+    walks = [latent_walk(clip[:, 0], clip[:, -1], clip.shape[1], "linear") for clip in clips]
+    return torch.stack(walks).movedim(1, 2)
 
 
 def pictures(clips: Tensor) -> Tensor:

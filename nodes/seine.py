@@ -2,8 +2,8 @@
 
 import hashlib
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path, PurePath
-from typing import NamedTuple
 
 import comfy.model_management
 import folder_paths
@@ -20,8 +20,9 @@ FOLDER = "seine"
 SUFFIXES = (".safetensors", ".pt", ".pth", ".ckpt", ".bin")
 WEIGHTS = {"default": None, "fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 PROMPT = "smooth transition."
-NOISES = ("own", SHARED := "shared")
-INNER = 3
+NOISES = ("own", "shared")
+FITTED_FRAMES = 3
+"""Frames next to a stage by which a clip of shared noise is anchored, see `mvg.transition.anchored`."""
 MULTIPLE = 8
 
 
@@ -234,22 +235,29 @@ def decode(vae, clip: torch.Tensor, number: int) -> torch.Tensor:
         raise memory_error(number, "decoding it") from error
 
 
-class Settings(NamedTuple):
+@dataclass(frozen=True)
+class Settings:
+    """What the sampling of clips depends on beside model, text and frames: the node's inputs of these names."""
+
     steps: int
     guidance: float
     method: str
     seed: int
     denoise: float = 1.0
-    noise: str = NOISES[0]
+    noise: str = "own"
+
+    def __post_init__(self) -> None:
+        if self.noise not in NOISES:
+            raise ValueError(f"noise: got {self.noise!r}, want one of {', '.join(NOISES)}")
 
     @property
     def shared(self) -> bool:
-        return self.noise == SHARED
+        return self.noise == "shared"
 
     @property
     def inner(self) -> int:
-        """How the clips are anchored, see `mvg.transition.anchored`."""
-        return INNER if self.shared else 0
+        """What `mvg.transition.anchored` is told."""
+        return FITTED_FRAMES if self.shared else 0
 
 
 class Clips:
