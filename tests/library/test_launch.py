@@ -15,9 +15,10 @@ import zlib
 from pathlib import Path
 
 import pytest
-from mvgen.launch import alone, arguments, doctor, host, paths, server, setup
+from mvgen.launch import alone, arguments, browser, doctor, host, paths, server, setup
 from mvgen.launch.demo import client, graph, images, result, timing
 from mvgen.launch.errors import LaunchError, UsageError
+from mvgen.models.embedded import loader
 from PIL import Image
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -95,6 +96,27 @@ def test_a_report_without_text_is_refused(tmp_path, content, named):
     report.write_bytes(content)
     with pytest.raises(UsageError, match=named):
         arguments.check_report(report)
+
+
+def test_the_launcher_and_the_extension_want_the_same_weights():
+    wanted = {loader.FILES[part].format(domain="chest_xray") for part in loader.LOADED}
+    assert {file.name for file in arguments.weight_files("chest_xray")} == wanted
+
+
+def test_only_ci_is_given_a_browser(tmp_path, monkeypatch):
+    calls = tmp_path / "calls"
+    tool = tmp_path / "apt-get"
+    tool.write_text(f'#!/bin/sh\necho "$@" >> {calls}\n')
+    tool.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/bin")
+    monkeypatch.setattr(browser, "find_browser", lambda: None)
+    monkeypatch.setattr(os, "geteuid", lambda: 0, raising=False)
+    monkeypatch.delenv("CI", raising=False)
+    browser.provide_browser()
+    assert not calls.exists()
+    monkeypatch.setenv("CI", "true")
+    browser.provide_browser()
+    assert calls.read_text().splitlines() == ["update -qq", "install -y -qq chromium"]
 
 
 def test_missing_weights_are_named(tmp_path, monkeypatch):

@@ -95,6 +95,8 @@ def test_a_film_may_start_from_the_way_between_the_stages(model, states, parts):
     assert errors[0] < errors[1] and torch.equal(near[::4], states)
     with pytest.raises(ValueError, match=r"steps: got 60 at denoise 0\.05, want at most 50"):
         run(model, states, parts, denoise=0.05, steps=60)
+    with pytest.raises(ValueError, match="noise: got 'none', want one of own, shared"):
+        run(model, states, parts, noise="none")
 
 
 @pytest.mark.parametrize("method", native.METHODS)
