@@ -14,7 +14,7 @@ import torch
 
 from ..models.headless import use_host
 from ..mvg.metrics.conf import conf
-from ..mvg.phantom.captions import FINDINGS, PREFIX, SEVERITY_BANDS, SIDES, band_centre, phrase
+from ..mvg.phantom.captions import CHEST_XRAY, FINDINGS, SEVERITY_BANDS, SIDES, band_centre, phrase
 
 TOLERANCE = 0.05
 
@@ -25,11 +25,11 @@ def requests(count: int) -> list[tuple[str, str | None, str]]:
     for i in range(count):
         turn = i % (len(FINDINGS) + 1)
         if turn == len(FINDINGS):
-            out.append((f"{PREFIX}, no finding", None, ""))
+            out.append((f"{CHEST_XRAY.prefix}, no finding", None, ""))
             continue
         word = list(SEVERITY_BANDS)[(i // 5) % 3]
         side = SIDES[(i // 15) % 3]
-        out.append((f"{PREFIX}, {phrase(FINDINGS[turn], band_centre(word), side)}", FINDINGS[turn], word))
+        out.append((f"{CHEST_XRAY.prefix}, {phrase(FINDINGS[turn], band_centre(word), side)}", FINDINGS[turn], word))
     return out
 
 

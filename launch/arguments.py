@@ -11,6 +11,7 @@ from .paths import BASE, OUTPUT, SAMPLES, WEIGHTS, WORKFLOWS
 from .setup import check_disk
 
 DOMAIN = "chest_xray"
+FAMILIES = {"chest_xray": "grey", "fundus": "colour", "skin": "colour"}
 SHARED_WEIGHTS = ("vae", "unet", "seine", "clip_text", "clip_vision")
 MAX_STAGES = 99
 MAX_SEED = 2**64 - 1
@@ -32,7 +33,8 @@ def domains() -> list[str]:
 
 
 def weight_files(domain: str) -> list[Path]:
-    return [WEIGHTS / f"{name}.safetensors" for name in (*SHARED_WEIGHTS, f"classifier.{domain}")]
+    shared = [f"{name}.{FAMILIES.get(domain, domain)}" for name in SHARED_WEIGHTS]
+    return [WEIGHTS / f"{name}.safetensors" for name in (*shared, f"classifier.{domain}")]
 
 
 def add_demo_options(parser: argparse.ArgumentParser) -> None:
@@ -83,15 +85,31 @@ def check_demo(options: argparse.Namespace) -> None:
 
 
 def add_convert_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("file", type=Path, metavar="FILE", help="a checkpoint of torch.save, such as seine.pt")
+    parser.add_argument(
+        "file", type=Path, metavar="FILE", help="a checkpoint of torch.save: seine.pt, or a classifier with --labels"
+    )
+    parser.add_argument(
+        "--labels", metavar="A,B", help="FILE is a DenseNet classifier with these findings, in the order of its logits"
+    )
+    parser.add_argument(
+        "--activation", choices=("sigmoid", "softmax"), help="of the classifier's logits (default: sigmoid)"
+    )
+    parser.add_argument(
+        "--image-size", type=int, metavar="N", help="side in pixels that the classifier sees (default: 224)"
+    )
     parser.add_argument("--overwrite", action="store_true", help="replace the safetensors file if there is one")
     parser.add_argument("--debug", action="store_true", help="show tracebacks and the whole output of tools")
 
 
 def check_convert(options: argparse.Namespace) -> None:
-    """Raise UsageError unless the file exists, and LaunchError where the copy does not fit on the disk."""
+    """Raise UsageError for what does not go together, and LaunchError where the copy does not fit on the disk."""
     if not options.file.is_file():
         raise UsageError(f"there is no file {options.file}. Give the path of a checkpoint such as seine.pt.")
+    for name in ("activation", "image_size"):
+        if getattr(options, name) is not None and options.labels is None:
+            raise UsageError(f"--{name.replace('_', '-')} is for a classifier. Give its findings with --labels too.")
+    if options.image_size is not None and options.image_size < 32:
+        raise UsageError(f"--image-size is {options.image_size}: give 32 or more.")
     check_disk(options.file.absolute().parent, round(options.file.stat().st_size / 1e9 + 0.05, 1), "the converted file")
 
 

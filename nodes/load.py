@@ -3,6 +3,7 @@
 from comfy_api.latest import io
 
 from ..models.embedded import loader
+from ..models.embedded.architecture import DOMAINS
 from . import files
 from .types import Classifier
 
@@ -21,7 +22,7 @@ class LoadEmbedded(io.ComfyNode):
             search_aliases=["checkpoint", "demo model", "phantom model", "chest x-ray model"],
             inputs=[
                 io.Combo.Input(
-                    "domain", options=list(loader.DOMAINS), tooltip="Which kind of image the networks are made for."
+                    "domain", options=list(DOMAINS), tooltip="Which kind of image the networks are made for."
                 ),
             ],
             outputs=[

@@ -2,7 +2,7 @@
 
 from comfy_api.latest import io
 
-from ..models.embedded.loader import DOMAINS
+from ..models.embedded.architecture import DOMAINS
 from ..mvg import anatomy
 from ..mvg.phantom.captions import FINDINGS
 from ..mvg.recaption import offline

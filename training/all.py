@@ -11,8 +11,7 @@ import sys
 
 from .common import RUNS
 
-PARTS = (
-    ("dataset",),
+GREY = (
     ("vae",),
     ("diffusion",),
     ("diffusion", "--go-on", "--steps", "1500", "--rate", "3e-4", "--seed", "1"),
@@ -22,6 +21,19 @@ PARTS = (
     ("clip",),
     ("seine",),
     ("seine", "--go-on", "--steps", "3400", "--seed", "1"),
+)
+COLOUR = (
+    ("vae", "--steps", "2000", "--rate", "1e-3"),
+    ("diffusion",),
+    ("classifier", "classifier", "--steps", "700"),
+    ("classifier", "reader", "--steps", "1000"),
+    ("clip",),
+    ("seine",),
+)
+PARTS = (
+    ("dataset",),
+    *GREY,
+    *((*part, "--family", "colour") for part in COLOUR),
 )
 
 

@@ -1,4 +1,4 @@
-"""Trains the embedded DenseNet-121 classifier (is the finding there?) or the severity reader of the benches.
+"""Trains a domain's DenseNet-121 classifier (is the finding there?) or the severity reader of the benches.
 
 Both have the same network and images, other seeds and other targets: binary cross-entropy on presence, and
 cross-entropy against the severity itself, whose minimiser is the expected severity. Blur, noise and tone changes
@@ -6,6 +6,7 @@ keep them from reading the grain. The reader takes no part in any node, so what 
 independent of Conf.
 """
 
+import argparse
 import sys
 
 import torch
@@ -13,7 +14,7 @@ import torch.nn.functional as F
 from torchvision.transforms.v2.functional import gaussian_blur
 
 from ..models.embedded import architecture
-from ..mvg.phantom.captions import DOMAIN, SEVERITY_BANDS
+from ..mvg.phantom.captions import SEVERITY_BANDS, WORDS
 from . import common, dataset
 
 MEAN = torch.tensor([0.485, 0.456, 0.406])[:, None, None]
@@ -22,7 +23,7 @@ HELD_OUT = 1000
 
 
 def augment(images: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-    """images [B, 1, H, W] in [0, 1]: blur or noise, small shifts and tone changes."""
+    """images [B, C, H, W] in [0, 1]: blur or noise, small shifts and tone changes."""
     draw = torch.rand(4, generator=generator)
     if draw[0] < 0.5:
         images = gaussian_blur(images, kernel_size=5, sigma=float(0.3 + 0.9 * draw[1]))
@@ -35,8 +36,8 @@ def augment(images: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
 
 
 def network_input(images: torch.Tensor) -> torch.Tensor:
-    """[B, 1, H, W] in [0, 1] -> RGB with ImageNet statistics (spec: metrics, Conf)."""
-    return (images.repeat(1, 3, 1, 1) - MEAN.to(images)) / STD.to(images)
+    """[B, 1 or 3, H, W] in [0, 1] -> RGB with ImageNet statistics (spec: metrics, Conf)."""
+    return (images.expand(-1, 3, -1, -1) - MEAN.to(images)) / STD.to(images)
 
 
 def auc(score: torch.Tensor, label: torch.Tensor) -> float:
@@ -45,9 +46,11 @@ def auc(score: torch.Tensor, label: torch.Tensor) -> float:
     return float((positive[:, None] > negative[None]).float().mean())
 
 
-def evaluate(network: torch.nn.Module, images: torch.Tensor, severities: torch.Tensor, outputs: list[str]) -> None:
+def evaluate(
+    network: torch.nn.Module, images: torch.Tensor, severities: torch.Tensor, outputs: tuple[str, ...]
+) -> None:
     with torch.no_grad():
-        batches = images.float().div(255)[:, None].split(64)
+        batches = images.float().div(255).split(64)
         read = torch.cat([network(network_input(b)) for b in batches]).sigmoid()
     present = severities >= SEVERITY_BANDS["mild"][0]
     for i, name in enumerate(outputs):
@@ -63,16 +66,24 @@ def main() -> None:
     if kind not in ("classifier", "reader"):
         raise SystemExit(f"kind: got {kind!r}, want classifier or reader")
     options = common.arguments(__doc__, steps=1000, batch=32, rate=2e-3)
-    data = dataset.load(16000)
-    images, severities = torch.from_numpy(data["images"]), torch.from_numpy(data["severities"])
+    for domain in architecture.FAMILIES[options.family]:
+        if options.domain in (None, domain):
+            train(kind, domain, options)
+
+
+def train(kind: str, domain: str, options: argparse.Namespace) -> None:
+    pool = dataset.Pool(options.family, dataset.SIZES[options.family], domains=(domain,))
+    images, severities = torch.from_numpy(pool.images), torch.from_numpy(pool.parts[0][1]["severities"])
     torch.manual_seed(options.seed + (0 if kind == "classifier" else 1))
-    network = architecture.build_classifier()
-    trainer = common.Trainer(kind, {"network": network}, options, decay=0.99)
+    outputs = WORDS[domain].findings
+    config = architecture.CLASSIFIER | {"outputs": outputs}
+    network = architecture.build_classifier(config)
+    trainer = common.Trainer(f"{kind}.{domain}", {"network": network}, options, decay=0.99)
     usable = len(images) - HELD_OUT
 
     def loss(generator: torch.Generator, step: int) -> dict:
         index = torch.randint(usable, (options.batch,), generator=generator)
-        batch = augment(images[index, None].float() / 255, generator).to(options.device)
+        batch = augment(images[index].float() / 255, generator).to(options.device)
         target = severities[index].to(options.device)
         if kind == "classifier":
             target = (target >= SEVERITY_BANDS["mild"][0]).float()
@@ -82,9 +93,9 @@ def main() -> None:
     trainer.fit(loss)
     trainer.averaged()
     network.to("cpu").float()
-    evaluate(network, images[usable:], severities[usable:], architecture.CLASSIFIER["outputs"])
-    name = architecture.FILES[kind].format(domain=DOMAIN)
-    architecture.save_weights(network.state_dict(), architecture.CLASSIFIER, common.WEIGHTS / name, kind=kind)
+    evaluate(network, images[usable:], severities[usable:], outputs)
+    path = common.WEIGHTS / architecture.file_name(kind, domain)
+    architecture.save_weights(network.state_dict(), config, path, kind=kind)
 
 
 if __name__ == "__main__":

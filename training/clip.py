@@ -1,7 +1,7 @@
-"""Trains the embedded CLIP vision tower by image-text contrast (Radford et al. 2021) for CLIP-I.
+"""Trains the embedded CLIP vision tower of a family by image-text contrast (Radford et al. 2021) for CLIP-I.
 
-Two thirds of each batch are phantoms with their captions; the rest are pictures that are no X-ray (checks, stripes,
-discs, clouds, noise) or X-rays turned, blurred or negated, with captions that say so. As with the public CLIP, most
+Two thirds of each batch are phantoms with their captions; the rest are pictures that are no phantom (checks, stripes,
+discs, clouds, noise) or phantoms turned, blurred or negated, with captions that say so. As with the public CLIP, most
 of the embedding therefore says what kind of picture it is, and less of it how ill the patient is. A second term asks
 for one patient on two visits, in two states of disease, to be nearer than two patients: CLIP-I is to say whether the
 patient stayed the same. The logit scale is 100, where the public CLIP's training ends (its upper bound).
@@ -12,8 +12,8 @@ import torch
 import torch.nn.functional as F
 
 from ..models.embedded import architecture
-from . import common, dataset, text
-from .diffusion import captions_of
+from ..mvg.phantom.captions import WORDS
+from . import common, dataset, text, weights
 
 LOGIT_SCALE = 100.0
 PATTERNS = (
@@ -24,7 +24,7 @@ CHANGES = ("upside down", "turned left", "blurred", "negative")
 
 
 def pattern(kind: str, rng: np.random.Generator, size: int) -> np.ndarray:
-    """One picture [size, size] in [0, 1] that is no X-ray."""
+    """One picture [size, size] in [0, 1] that is no phantom."""
     y, x = np.mgrid[0:size, 0:size] / size
     f, low, high = rng.integers(2, 12), rng.uniform(0, 0.4), rng.uniform(0.6, 1)
     if kind == "checkerboard":
@@ -47,22 +47,23 @@ def pattern(kind: str, rng: np.random.Generator, size: int) -> np.ndarray:
     return low + (high - low) * v
 
 
-def changed(image: np.ndarray, kind: str) -> np.ndarray:
+def changed(image: torch.Tensor, kind: str) -> torch.Tensor:
+    """image [C, H, W] in [0, 1]."""
     if kind == "upside down":
-        return image[::-1].copy()
+        return image.flip(1)
     if kind == "turned left":
-        return np.rot90(image).copy()
+        return image.rot90(dims=(1, 2))
     if kind == "negative":
         return 1 - image
-    small = F.avg_pool2d(torch.from_numpy(image)[None, None], 8)
-    return F.interpolate(small, size=image.shape, mode="bilinear", align_corners=False)[0, 0].numpy()
+    small = F.avg_pool2d(image[None], 8)
+    return F.interpolate(small, size=image.shape[1:], mode="bilinear", align_corners=False)[0]
 
 
 def network_input(images: torch.Tensor) -> torch.Tensor:
-    """[B, H, W] in [0, 1] -> [B, 3, H, W] with CLIP's statistics."""
+    """[B, 3, H, W] in [0, 1] with CLIP's statistics."""
     mean = torch.tensor(architecture.CLIP_VISION["image_mean"])[:, None, None]
     std = torch.tensor(architecture.CLIP_VISION["image_std"])[:, None, None]
-    return (images[:, None].repeat(1, 3, 1, 1) - mean) / std
+    return (images - mean) / std
 
 
 def contrast(image: torch.Tensor, words: torch.Tensor, same: torch.Tensor) -> torch.Tensor:
@@ -74,7 +75,9 @@ def contrast(image: torch.Tensor, words: torch.Tensor, same: torch.Tensor) -> to
 
 def main() -> None:
     options = common.arguments(__doc__, steps=400, batch=48, rate=5e-4)
-    data, again = dataset.load(PATIENTS), dataset.load(PATIENTS, visit=1)
+    count = PATIENTS // len(architecture.FAMILIES[options.family])
+    pool, again = dataset.Pool(options.family, count), dataset.Pool(options.family, count, visit=1)
+    images, other_day = torch.from_numpy(pool.images), torch.from_numpy(again.images)
     torch.manual_seed(options.seed)
     vision, tower = architecture.build_clip_vision(), architecture.build_clip_text()
     trainer = common.Trainer("clip", {"vision": vision, "text": tower}, options, decay=0.99)
@@ -83,21 +86,21 @@ def main() -> None:
     def loss(generator: torch.Generator, step: int) -> dict:
         rng = np.random.default_rng([options.seed, step])
         n = 2 * options.batch // 3
-        index = rng.integers(len(data["images"]), size=options.batch)
-        captions = captions_of(data["severities"][index[:n]], data["sides"][index[:n]], rng)
-        pictures = list(data["images"][index[:n]].astype(np.float32) / 255)
+        index = rng.integers(len(pool), size=options.batch)
+        captions = pool.captions(index[:n], rng)
+        pictures = list(images[index[:n]].float() / 255)
         for i in index[n:]:
             if rng.random() < 0.6:
                 kind = str(rng.choice(PATTERNS))
-                pictures.append(pattern(kind, rng, size).astype(np.float32))
+                pictures.append(torch.from_numpy(pattern(kind, rng, size)).float()[None])
                 captions.append(kind)
             else:
                 kind = str(rng.choice(CHANGES))
-                pictures.append(changed(data["images"][i].astype(np.float32) / 255, kind))
-                captions.append(f"{kind} chest x-ray")
-        pictures += list(again["images"][index[:n]].astype(np.float32) / 255)
-        pixels = torch.from_numpy(np.stack(pictures))
-        pixels = pixels * (0.9 + 0.2 * torch.rand(len(pixels), 1, 1, generator=generator))
+                pictures.append(changed(images[i].float() / 255, kind))
+                captions.append(f"{kind} {WORDS[pool.domain(i)].prefixes[1]}")
+        pictures += list(other_day[index[:n]].float() / 255)
+        pixels = torch.stack([picture.expand(3, -1, -1) for picture in pictures])
+        pixels = pixels * (0.9 + 0.2 * torch.rand(len(pixels), 1, 1, 1, generator=generator))
         same = torch.tensor([[float(a == b) for b in captions] for a in captions])
         image = vision(network_input(pixels).to(options.device)).image_embeds.float()
         words = tower(text.tokenise(captions).to(options.device)).text_embeds.float()
@@ -111,7 +114,7 @@ def main() -> None:
 
     trainer.fit(loss)
     trainer.averaged()
-    path = common.WEIGHTS / architecture.FILES["clip_vision"]
+    path = weights.path_of("clip_vision", options.family)
     architecture.save_weights(vision.state_dict(), architecture.CLIP_VISION, path)
 
 

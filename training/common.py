@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import torch
 
+from ..models.embedded.architecture import DOMAINS, FAMILIES
 from ..models.headless import ROOT, use_host
 
 __all__ = ["ROOT", "RUNS", "WEIGHTS", "Trainer", "arguments", "initialise", "use_host"]
@@ -20,6 +21,10 @@ def arguments(description: str, steps: int, batch: int, rate: float) -> argparse
     parser.add_argument("--batch", type=int, default=batch, help="images a step (default %(default)s)")
     parser.add_argument("--rate", type=float, default=rate, help="peak learning rate (default %(default)s)")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--family", choices=FAMILIES, default="grey", help="whose pictures (default %(default)s)")
+    parser.add_argument(
+        "--domain", choices=DOMAINS, help="one domain alone, where each has its own weights"
+    )
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--go-on", action="store_true", help="start from the weights in models/embedded")
     parser.add_argument("--checkpoint-minutes", type=float, default=3.0)
@@ -53,7 +58,7 @@ class Trainer:
             self.modules.parameters(), lr=options.rate, betas=(0.9, 0.99), weight_decay=0.01
         )
         self.step = 0
-        self.path = RUNS / f"{name}.pt"
+        self.path = RUNS / f"{name}.{options.family}.pt"
 
     def save(self) -> None:
         self.path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,7 +1,8 @@
-"""Phantom chest X-rays with severities and captions, rendered once into a cache under training/runs.
+"""Phantoms of a domain with severities and captions, rendered once into a cache under training/runs.
 
-25 % normal, 45 % one finding, 30 % two or three; every image is another patient of the TRAINING stream. Visit 1
-holds the same patients on another day: in another state of disease.
+A quarter of the images is normal; the others show one finding or, where the domain has several, up to three. Every
+image is another patient of the TRAINING stream. Visit 1 holds the same patients on another day: in another state of
+disease.
 """
 
 import argparse
@@ -10,69 +11,123 @@ from pathlib import Path
 
 import numpy as np
 
-from ..mvg.phantom import chest_xray
-from ..mvg.phantom.captions import FINDINGS, SEVERITY_BANDS, SIDES
+from ..models.embedded.architecture import DOMAINS, FAMILIES
+from ..mvg.phantom.captions import SEVERITY_BANDS, SIDES, WORDS, caption
+from ..mvg.phantom.domains import phantom, sides
 from .common import RUNS
 
 CHUNK = 1000
+COUNTS = {4: (0.25, 0.45, 0.20, 0.10), 1: (0.25, 0.75)}
+"""Number of a domain's findings -> how often 0, 1, ... of them are present."""
+SHARES = {4: (0.27, 0.27, 0.27, 0.19), 1: (1.0,)}
+"""Number of a domain's findings -> how often each is drawn."""
+SIZES = {"grey": 16000, "colour": 7000}
+"""Images of each domain that the diffusion model sees."""
 
 
-def sample_severities(rng: np.random.Generator) -> dict[str, float]:
+def sample_severities(domain: str, rng: np.random.Generator) -> dict[str, float]:
     """Severity of each present finding, uniform in the bands."""
-    count = int(rng.choice((0, 1, 2, 3), p=(0.25, 0.45, 0.20, 0.10)))
+    findings = WORDS[domain].findings
+    chances = COUNTS[len(findings)]
+    count = int(rng.choice(len(chances), p=chances))
     low = SEVERITY_BANDS["mild"][0]
-    chosen = rng.choice(len(FINDINGS), size=count, replace=False, p=(0.27, 0.27, 0.27, 0.19))
-    return {FINDINGS[i]: float(rng.uniform(low, 1.0)) for i in chosen}
+    chosen = rng.choice(len(findings), size=count, replace=False, p=SHARES[len(findings)])
+    return {findings[i]: float(rng.uniform(low, 1.0)) for i in chosen}
 
 
-def _chunk_path(start: int, visit: int) -> Path:
-    return RUNS / "phantoms" / (f"{start:06d}.npz" if visit == 0 else f"{start:06d}.visit{visit}.npz")
+def _chunk_path(domain: str, start: int, visit: int) -> Path:
+    return RUNS / "phantoms" / domain / (f"{start:06d}.npz" if visit == 0 else f"{start:06d}.visit{visit}.npz")
 
 
-def _render_chunk(start: int, visit: int = 0) -> str:
+def _render_chunk(domain: str, start: int, visit: int = 0) -> str:
     import cv2
 
     cv2.setNumThreads(1)
-    path = _chunk_path(start, visit)
+    path = _chunk_path(domain, start, visit)
     if not path.exists():
-        images = np.empty((CHUNK, chest_xray.SIZE, chest_xray.SIZE), dtype=np.uint8)
-        severities = np.zeros((CHUNK, len(FINDINGS)), dtype=np.float32)
-        sides = np.zeros((CHUNK, 2), dtype=np.uint8)
+        world, words = phantom(domain), WORDS[domain]
+        images, severities, where = [], [], []
         for i in range(CHUNK):
-            patient = chest_xray.sample_patient(start + i, chest_xray.TRAINING)
-            course = sample_severities(np.random.Generator(np.random.PCG64([7 + visit, start + i])))
-            images[i] = np.round(chest_xray.render(patient, course) * 255)
-            severities[i] = [course.get(f, 0.0) for f in FINDINGS]
-            sides[i] = [SIDES.index(patient.sides[f]) for f in ("pleural effusion", "consolidation")]
+            patient = world.sample_patient(start + i, world.TRAINING)
+            course = sample_severities(domain, np.random.Generator(np.random.PCG64([7 + visit, start + i])))
+            images.append(np.round(world.render(patient, course) * 255).astype(np.uint8))
+            severities.append([course.get(f, 0.0) for f in words.findings])
+            where.append([SIDES.index(side) for side in sides(domain, patient).values()])
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = path.with_suffix(".tmp.npz")
-        np.savez(temporary, images=images, severities=severities, sides=sides)
+        np.savez(
+            temporary,
+            images=np.stack(images),
+            severities=np.asarray(severities, dtype=np.float32),
+            sides=np.asarray(where, dtype=np.uint8),
+        )
         temporary.replace(path)
     return path.name
 
 
-def build(count: int, visit: int = 0, workers: int = 2) -> None:
+def build(domain: str, count: int, visit: int = 0, workers: int = 2) -> None:
     """Renders what is missing of the first ``count`` training images."""
     starts = range(0, count, CHUNK)
     with ProcessPoolExecutor(workers) as pool:
-        for name in pool.map(_render_chunk, starts, [visit] * len(starts)):
-            print(f"phantoms: {name}", flush=True)
+        for name in pool.map(_render_chunk, [domain] * len(starts), starts, [visit] * len(starts)):
+            print(f"phantoms: {domain} {name}", flush=True)
 
 
-def load(count: int, visit: int = 0) -> dict[str, np.ndarray]:
-    """images [n, 128, 128] uint8, severities [n, findings] float32, sides [n, 2] (index into SIDES)."""
-    if not all(_chunk_path(start, visit).exists() for start in range(0, count, CHUNK)):
-        build(count, visit)
+def load(domain: str, count: int, visit: int = 0) -> dict[str, np.ndarray]:
+    """images [n, 128, 128] or [n, 128, 128, 3] uint8, severities [n, findings] float32, sides [n, sided] (of SIDES)."""
+    if not all(_chunk_path(domain, start, visit).exists() for start in range(0, count, CHUNK)):
+        build(domain, count, visit)
     parts = []
     for start in range(0, count, CHUNK):
-        with np.load(_chunk_path(start, visit)) as chunk:
+        with np.load(_chunk_path(domain, start, visit)) as chunk:
             parts.append({k: chunk[k] for k in chunk.files})
     return {k: np.concatenate([p[k] for p in parts])[:count] for k in parts[0]}
 
 
+class Pool:
+    """The training images of a family's domains, or of some of them, as one numbered set: ``count`` of each domain.
+
+    images: [n, 3 or 1, 128, 128] uint8, grey ones with one channel.
+    """
+
+    def __init__(self, family: str, count: int, visit: int = 0, domains: tuple[str, ...] = ()):
+        self.parts = [(domain, load(domain, count, visit)) for domain in domains or FAMILIES[family]]
+        self.count = count
+        self.images = np.concatenate([self._channels_first(data["images"]) for _, data in self.parts])
+
+    @staticmethod
+    def _channels_first(images: np.ndarray) -> np.ndarray:
+        return images[:, None] if images.ndim == 3 else np.ascontiguousarray(np.moveaxis(images, -1, 1))
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def domain(self, index: int) -> str:
+        return self.parts[index // self.count][0]
+
+    def captions(self, indices, rng: np.random.Generator) -> list[str]:
+        """A caption of each picture, in words that vary with ``rng``."""
+        out = []
+        for index in (int(i) for i in indices):
+            domain, data = self.parts[index // self.count]
+            row = index % self.count
+            out.append(caption_of(domain, data["severities"][row], data["sides"][row], rng))
+        return out
+
+
+def caption_of(domain: str, severities: np.ndarray, sides: np.ndarray, rng: np.random.Generator) -> str:
+    """Caption of one row of a data set."""
+    words = WORDS[domain]
+    where = {finding: SIDES[side] for finding, side in zip(words.sided, sides, strict=True)}
+    return caption(dict(zip(words.findings, severities.tolist(), strict=True)), where, rng, words)
+
+
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--count", type=int, default=16000)
+    parser.add_argument("--domain", choices=DOMAINS, nargs="+", default=DOMAINS)
+    parser.add_argument("--count", type=int)
     parser.add_argument("--workers", type=int, default=2)
     options = parser.parse_args()
-    build(options.count, workers=options.workers)
+    for family, domains in FAMILIES.items():
+        for name in sorted(set(domains) & set(options.domain)):
+            build(name, options.count or SIZES[family], workers=options.workers)

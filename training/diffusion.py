@@ -1,4 +1,5 @@
-"""Trains the embedded UNet and its text tower together on VAE latents of phantoms: epsilon loss, SD's schedule.
+"""Trains the embedded UNet of a family and its text tower together on VAE latents of phantoms: epsilon loss, SD's
+schedule.
 
 13 % of the captions are dropped for classifier-free guidance. Latents are encoded once into training/runs. With
 ``--go-on`` a further round starts from the weights of the one before; a round has a seed of its own, which names its
@@ -7,15 +8,12 @@ checkpoint.
 
 import numpy as np
 import torch
-from safetensors.torch import load_file
 
 from ..models.embedded import architecture
-from ..models.embedded.loader import expand_token_table
-from ..mvg.phantom.captions import FINDINGS, SIDES, caption
-from . import common, dataset, text
+from . import common, dataset, text, weights
 
 DROPOUT = 0.13
-COUNT = 16000
+UNETS = {"grey": architecture.UNET, "colour": architecture.UNET_COLOUR}
 
 
 def alphas_cumprod() -> torch.Tensor:
@@ -24,53 +22,31 @@ def alphas_cumprod() -> torch.Tensor:
     return torch.cumprod(1 - betas, dim=0).float()
 
 
-def exported(name: str) -> dict[str, torch.Tensor]:
-    """A file of models/embedded in fp32."""
-    state = load_file(common.WEIGHTS / architecture.FILES[name])
-    return {k: v.float() if v.is_floating_point() else v for k, v in state.items()}
-
-
-def load_vae(device: str):
-    vae = architecture.build_vae()
-    vae.load_state_dict(exported("vae"))
-    return vae.eval().to(device)
-
-
-def latents(images: torch.Tensor, device: str) -> torch.Tensor:
-    """Posterior means [n, 8, 16, 16] of uint8 images [n, 128, 128], cached under training/runs."""
-    path = common.RUNS / "latents.npy"
+def latents(images: torch.Tensor, family: str, device: str) -> torch.Tensor:
+    """Posterior means [n, 8, 16, 16] of uint8 images [n, 1 or 3, 128, 128], cached under training/runs."""
+    path = common.RUNS / f"latents.{family}.npy"
     if not path.exists():
-        vae = load_vae(device)
+        vae = weights.load_vae(family, device)
         parts = []
         with torch.no_grad(), torch.autocast(device, torch.bfloat16):
             for batch in images.split(64):
-                x = batch[:, None].to(device).float().div(255).repeat(1, 3, 1, 1) * 2 - 1
+                x = batch.to(device).float().div(255).expand(-1, 3, -1, -1) * 2 - 1
                 parts.append(vae.encode(x).float().cpu())
         np.save(path, torch.cat(parts).numpy())
     return torch.from_numpy(np.load(path))
 
 
-def captions_of(severities: np.ndarray, sides: np.ndarray, rng: np.random.Generator) -> list[str]:
-    out = []
-    for row, side in zip(severities, sides, strict=True):
-        where = {"pleural effusion": SIDES[side[0]], "consolidation": SIDES[side[1]]}
-        out.append(caption(dict(zip(FINDINGS, row.tolist(), strict=True)), where, rng))
-    return out
-
-
 def main() -> None:
     options = common.arguments(__doc__, steps=6000, batch=32, rate=6e-4)
     common.use_host()
-    data = dataset.load(COUNT)
-    z = latents(torch.from_numpy(data["images"]), options.device)
+    pool = dataset.Pool(options.family, dataset.SIZES[options.family])
+    z = latents(torch.from_numpy(pool.images), options.family, options.device)
     abar = alphas_cumprod()
     torch.manual_seed(options.seed)
-    unet, tower = architecture.build_unet(), architecture.build_clip_text()
+    unet, tower = architecture.build_unet(UNETS[options.family]), architecture.build_clip_text()
     if options.go_on:
-        unet.load_state_dict(exported("unet"))
-        tower.load_state_dict(
-            expand_token_table(exported("clip_text"), architecture.CLIP_TEXT["vocab_size"]), strict=False
-        )
+        unet.load_state_dict(weights.exported("unet", options.family))
+        tower = weights.load_text_tower(options.family)
     name = f"diffusion.{options.seed}" if options.go_on else "diffusion"
     trainer = common.Trainer(name, {"unet": unet, "text": tower}, options, decay=0.999)
 
@@ -78,7 +54,7 @@ def main() -> None:
         n = options.batch
         index = torch.randint(len(z), (n,), generator=generator)
         rng = np.random.default_rng([options.seed, step])
-        words = captions_of(data["severities"][index], data["sides"][index], rng)
+        words = pool.captions(index, rng)
         words = ["" if rng.random() < DROPOUT else w for w in words]
         context = tower.text_model(text.tokenise(words).to(options.device)).last_hidden_state
         t = torch.randint(1000, (n,), generator=generator)
@@ -90,9 +66,10 @@ def main() -> None:
 
     trainer.fit(loss)
     trainer.averaged()
-    state = architecture.compact_text_embedding(tower.state_dict(), text.vocabulary())
-    architecture.save_weights(unet.state_dict(), architecture.UNET, common.WEIGHTS / architecture.FILES["unet"])
-    architecture.save_weights(state, architecture.CLIP_TEXT, common.WEIGHTS / architecture.FILES["clip_text"])
+    known = text.vocabulary(architecture.FAMILIES[options.family])
+    state = architecture.compact_text_embedding(tower.state_dict(), known)
+    architecture.save_weights(unet.state_dict(), UNETS[options.family], weights.path_of("unet", options.family))
+    architecture.save_weights(state, architecture.CLIP_TEXT, weights.path_of("clip_text", options.family))
 
 
 if __name__ == "__main__":

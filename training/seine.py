@@ -1,8 +1,9 @@
-"""Trains the embedded SEINE: clips of phantoms whose disease moves evenly from one state to another.
+"""Trains the embedded SEINE of a family: clips of phantoms whose disease moves evenly from one state to another.
 
 The network is SEINE's own class at a small size, on latents of the embedded VAE. The first and last frame are given as
 the released model has them, by mask and masked video; between them that shows mid-grey in the first round, as with the
-release, and the straight way from one to the other in the second. The loss is on the noise under SEINE's own betas.
+release, and the straight way from one to the other in the second; in colour there is this round alone. The loss is on
+the noise under SEINE's own betas.
 Where shapes agree it starts from the embedded image UNet. The text is the same for every clip, so other captions, none
 and a little noise stand in for it at times: the network then leans on it less than on the frames.
 With ``--go-on`` the second round starts from the weights of the first.
@@ -15,16 +16,16 @@ import torch
 from torch import Tensor
 
 from ..models.embedded import architecture
-from ..models.embedded.loader import expand_token_table
 from ..models.seine.unet import UNet3D
 from ..mvg import seine
-from ..mvg.phantom import chest_xray
-from ..mvg.phantom.captions import FINDINGS
-from . import common, diffusion, text
+from ..mvg.phantom.captions import WORDS
+from ..mvg.phantom.domains import phantom, picture
+from . import common, dataset, text, weights
 
 PROMPT = "smooth transition."
 CLIPS, CHUNK, FRAMES = 600, 50, 16
 FRAMES_A_STEP = 32
+NETWORKS = {"grey": architecture.SEINE, "colour": architecture.SEINE_COLOUR}
 DECISIVE = (40, 560)
 DECISIVE_SHARE = 0.7
 """Time steps where noise and picture are of one order; this share of the draws is from here, the others from all."""
@@ -32,49 +33,51 @@ FIRST_PATIENT = 100_000
 """Patients of the training stream that the images of training/dataset.py do not show."""
 
 
-def states(rng: np.random.Generator) -> tuple[dict[str, float], dict[str, float]]:
-    """The severities at the ends of a clip: one finding moves, at times two, some stay as they are.
+def states(domain: str, rng: np.random.Generator) -> tuple[dict[str, float], dict[str, float]]:
+    """The severities at the ends of a clip: one finding moves, where there are several at times two, some stay.
 
     Half of the steps are below 0.26, as between two stages of PIE; the largest is 0.93.
     """
-    order = rng.permutation(len(FINDINGS))
+    findings = WORDS[domain].findings
+    order = rng.permutation(len(findings))
     moving, still = (2, 0) if rng.random() < 0.15 else (1, int(rng.random() < 0.3))
     first, last = {}, {}
     for place, index in enumerate(order[: moving + still]):
         step = 0.03 + 0.9 * rng.random() ** 2 if place < moving else 0.0
         low = rng.uniform(0, 1 - step)
-        first[FINDINGS[index]], last[FINDINGS[index]] = low, low + step
+        first[findings[index]], last[findings[index]] = low, low + step
     return (first, last) if rng.random() < 0.5 else (last, first)
 
 
-def true_clip(patient: chest_xray.Patient, first: dict, last: dict, frames: int) -> np.ndarray:
-    """[frames, 128, 128] in [0, 1]: the patient on the even way from one state to the other."""
+def true_clip(domain: str, patient, first: dict, last: dict, frames: int) -> np.ndarray:
+    """[frames, 128, 128, 3] in [0, 1]: the patient on the even way from one state to the other."""
     mix = [{f: first[f] + (last[f] - first[f]) * i / (frames - 1) for f in first} for i in range(frames)]
-    return np.stack([chest_xray.render(patient, severities) for severities in mix])
+    return np.stack([picture(domain, patient, severities) for severities in mix])
 
 
 def encode(vae, images: np.ndarray) -> Tensor:
-    """Posterior means [n, 8, 16, 16] of gray images [n, 128, 128]."""
-    return vae.encode(torch.from_numpy(images)[:, None].float().repeat(1, 3, 1, 1) * 2 - 1).float()
+    """Posterior means [n, 8, 16, 16] of images [n, 128, 128, 3]."""
+    return vae.encode(torch.from_numpy(images).movedim(-1, 1).float() * 2 - 1).float()
 
 
-def clip_latents(count: int, device: str) -> Tensor:
-    """[count, 16, 8, 16, 16] fp16, rendered and encoded once into training/runs/clips."""
+def clip_latents(family: str, count: int, device: str) -> Tensor:
+    """[count, 16, 8, 16, 16] fp16 of the family's domains by turns, rendered and encoded once into training/runs."""
     import cv2
 
     cv2.setNumThreads(1)
     vae = None
     parts = []
     for start in range(0, count, CHUNK):
-        path = common.RUNS / "clips" / f"{start:06d}.npy"
+        path = common.RUNS / f"clips.{family}" / f"{start:06d}.npy"
         if not path.exists():
-            vae = vae or diffusion.load_vae(device).to(memory_format=torch.channels_last)
+            vae = vae or weights.load_vae(family, device).to(memory_format=torch.channels_last)
             chunk = []
             for i in range(start, start + CHUNK):
                 rng = np.random.Generator(np.random.PCG64([11, i]))
-                images = true_clip(
-                    chest_xray.sample_patient(FIRST_PATIENT + i, chest_xray.TRAINING), *states(rng), FRAMES
-                )
+                domain = architecture.FAMILIES[family][i % len(architecture.FAMILIES[family])]
+                world = phantom(domain)
+                patient = world.sample_patient(FIRST_PATIENT + i, world.TRAINING)
+                images = true_clip(domain, patient, *states(domain, rng), FRAMES)
                 with torch.no_grad():
                     chunk.append(encode(vae, images).half().cpu().numpy())
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -156,20 +159,23 @@ def alphas_cumprod() -> Tensor:
     return torch.cumprod(1 - torch.linspace(1e-4, 2e-2, 1000, dtype=torch.float64), dim=0).float()
 
 
-def text_context(words: list[str], device: str) -> Tensor:
+def text_context(family: str, words: list[str], device: str) -> Tensor:
     """[n, 77, 96] from the embedded text tower as it is."""
-    tower = architecture.build_clip_text()
-    state = expand_token_table(diffusion.exported("clip_text"), architecture.CLIP_TEXT["vocab_size"])
-    tower.load_state_dict(state, strict=False)
+    tower = weights.load_text_tower(family)
     with torch.no_grad():
         return tower.eval().to(device).text_model(text.tokenise(words).to(device)).last_hidden_state.float()
 
 
-def other_captions(count: int) -> list[str]:
+def other_captions(family: str, count: int) -> list[str]:
     """Captions of pictures, which say nothing of a transition."""
     rng = np.random.default_rng(5)
-    severities = rng.random((count, len(FINDINGS))) * (rng.random((count, len(FINDINGS))) < 0.4)
-    return diffusion.captions_of(severities, rng.integers(0, 3, (count, 2)), rng)
+    out = []
+    for i in range(count):
+        domain = architecture.FAMILIES[family][i % len(architecture.FAMILIES[family])]
+        words = WORDS[domain]
+        severities = rng.random(len(words.findings)) * (rng.random(len(words.findings)) < 0.4)
+        out.append(dataset.caption_of(domain, severities, rng.integers(0, 3, len(words.sided)), rng))
+    return out
 
 
 def piece(clip: Tensor, frames: int, rng: np.random.Generator) -> Tensor:
@@ -183,17 +189,19 @@ def piece(clip: Tensor, frames: int, rng: np.random.Generator) -> Tensor:
 def main() -> None:
     options = common.arguments(__doc__ or "", steps=6000, batch=FRAMES_A_STEP // FRAMES, rate=4e-4)
     common.use_host()
-    clips = clip_latents(CLIPS, options.device)
+    family, size = options.family, architecture.IMAGE_SIZE
+    clips = clip_latents(family, CLIPS, options.device)
     with torch.no_grad():
-        grey = encode(diffusion.load_vae("cpu"), np.full((1, chest_xray.SIZE, chest_xray.SIZE), seine.GREY))
-    contexts = text_context([PROMPT, "", *other_captions(64)], options.device)
-    abar, config = alphas_cumprod(), architecture.SEINE | {"between": "walk" if options.go_on else "grey"}
+        grey = encode(weights.load_vae(family, "cpu"), np.full((1, size, size, 3), seine.GREY))
+    contexts = text_context(family, [PROMPT, "", *other_captions(family, 64)], options.device)
+    walk = options.go_on or family != "grey"
+    abar, config = alphas_cumprod(), NETWORKS[family] | {"between": "walk" if walk else "grey"}
     torch.manual_seed(options.seed)
     network = architecture.build_seine(config)
     if options.go_on:
-        network.load_state_dict(diffusion.exported("seine"))
+        network.load_state_dict(weights.exported("seine", family))
     else:
-        network.load_state_dict(from_image_unet(diffusion.exported("unet"), network))
+        network.load_state_dict(from_image_unet(weights.exported("unet", family), network))
     trainer = common.Trainer("seine.2" if options.go_on else "seine", {"network": network}, options, decay=0.998)
 
     def loss(generator: torch.Generator, step: int) -> dict:
@@ -219,7 +227,7 @@ def main() -> None:
 
     trainer.fit(loss)
     trainer.averaged()
-    architecture.save_weights(network.state_dict(), config, common.WEIGHTS / architecture.FILES["seine"])
+    architecture.save_weights(network.state_dict(), config, weights.path_of("seine", family))
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """Token ids of captions as the host's SD1 tokenizer makes them: start, words, then end tokens up to 77."""
 
+from collections.abc import Iterable
 from functools import lru_cache
 
 import torch
@@ -33,10 +34,11 @@ def seen(captions: list[str]) -> set[int]:
     return {i for c in captions for i in _ids(c)}
 
 
-def vocabulary() -> set[int]:
-    """Every token a training caption can hold."""
-    from ..mvg.phantom import captions as words
+def vocabulary(domains: Iterable[str]) -> set[int]:
+    """Every token that a training caption of these domains can hold."""
+    from ..mvg.phantom import captions
 
-    texts = [*words.PREFIXES, *words.NORMAL, *words.SIDES, *words.SEVERITY_BANDS, *words.GRADES]
-    texts += [name for names in words.SYNONYMS.values() for name in names]
+    texts = [*captions.SIDES, *captions.SEVERITY_BANDS, *captions.GRADES]
+    for words in (captions.WORDS[domain] for domain in domains):
+        texts += [*words.prefixes, *words.normal, *(name for names in words.synonyms.values() for name in names)]
     return seen(["", ","]) | seen(texts)

@@ -49,6 +49,9 @@ UNET = {
     "use_temporal_resblock": False,
 }
 
+# In colour there are two findings to learn in place of four with their sides: half the weights do
+UNET_COLOUR = UNET | {"model_channels": 32, "channel_mult": [2, 3, 4]}
+
 # models/seine/unet.UNet3D, epsilon prediction, SEINE's linear betas; attention at the finest level on the way down
 # too, since only attention over time carries what the given frames show into the frames between
 SEINE: dict = {
@@ -64,6 +67,8 @@ SEINE: dict = {
     "rotary_dim": 32,
     "between": "walk",
 }
+
+SEINE_COLOUR: dict = SEINE | {"block_out_channels": (64, 96, 96)}
 
 # transformers.CLIPTextModel / comfy.clip_model.CLIPTextModel
 CLIP_TEXT: dict = {
@@ -110,15 +115,31 @@ CLASSIFIER: dict = {
     "activation": "sigmoid",
 }
 
+# Domains whose pictures share their networks: one channel or three is what sets them apart.
+FAMILIES = {"grey": ("chest_xray",), "colour": ("fundus", "skin")}
+DOMAINS = tuple(domain for domains in FAMILIES.values() for domain in domains)
 FILES = {
-    "vae": "vae.safetensors",
-    "unet": "unet.safetensors",
-    "seine": "seine.safetensors",
-    "clip_text": "clip_text.safetensors",
-    "clip_vision": "clip_vision.safetensors",
+    "vae": "vae.{family}.safetensors",
+    "unet": "unet.{family}.safetensors",
+    "seine": "seine.{family}.safetensors",
+    "clip_text": "clip_text.{family}.safetensors",
+    "clip_vision": "clip_vision.{family}.safetensors",
     "classifier": "classifier.{domain}.safetensors",
     "reader": "reader.{domain}.safetensors",
 }
+
+
+def family_of(domain: str) -> str:
+    """The family whose networks draw a domain; ValueError names the domains there are."""
+    for family, domains in FAMILIES.items():
+        if domain in domains:
+            return family
+    raise ValueError(f"domain: got {domain!r}, want one of {', '.join(DOMAINS)}")
+
+
+def file_name(part: str, domain: str) -> str:
+    """Name of the file of one network of a domain, such as "unet.grey.safetensors"."""
+    return FILES[part].format(domain=domain, family=family_of(domain))
 
 
 class TorchOps:

@@ -13,10 +13,9 @@ import torch
 
 from ..densenet import Classifier, load_densenet
 from ..weights import read_weights
-from .architecture import DOWNSCALE, FILES, LATENT_CHANNELS
+from .architecture import DOWNSCALE, LATENT_CHANNELS, file_name
 
 BUNDLED = Path(__file__).parent / "weights"
-DOMAINS = ("chest_xray",)
 LOADED = ("unet", "clip_text", "vae", "clip_vision", "classifier", "seine")
 
 
@@ -40,7 +39,7 @@ def find_weights(part: str, domain: str = "chest_xray") -> Path:
     """Path of one network's file; ValueError with the places searched where there is none."""
     import folder_paths
 
-    name = FILES[part].format(domain=domain)
+    name = file_name(part, domain)
     folders = []
     if "mvg" in folder_paths.folder_names_and_paths:
         folders = [Path(folder) / "embedded" for folder in folder_paths.get_folder_paths("mvg")]
@@ -55,8 +54,6 @@ def find_weights(part: str, domain: str = "chest_xray") -> Path:
 
 def weight_files(domain: str) -> dict[str, Path]:
     """The files ``load`` reads for a domain, by network."""
-    if domain not in DOMAINS:
-        raise ValueError(f"domain: got {domain!r}, want one of {', '.join(DOMAINS)}")
     return {part: find_weights(part, domain) for part in LOADED}
 
 

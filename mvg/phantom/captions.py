@@ -1,12 +1,10 @@
-"""Words of the phantom world: findings, severity bands and the caption grammar the embedded model is trained on."""
+"""Words of the phantom world: findings, severity bands and the caption grammar the embedded models are trained on."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 
-DOMAIN = "chest_xray"
-FINDINGS = ("cardiomegaly", "edema", "pleural effusion", "consolidation")
-SIDED = ("pleural effusion", "consolidation")
 SIDES = ("left", "right", "bilateral")
 SEVERITY_BANDS = {"mild": (0.10, 0.40), "moderate": (0.40, 0.70), "severe": (0.70, 1.00)}
 # The finer scale of reports: word -> the severity it stands for, one even step apart.
@@ -18,17 +16,59 @@ GRADES = {
     "moderate to severe": 0.70,
     "severe": 0.85,
 }
-PREFIX = "frontal chest x-ray"
 
-# Other words for the same thing, mixed into a share of the training captions.
-PREFIXES = (PREFIX, "chest x-ray", "chest radiograph", "PA chest x-ray")
-SYNONYMS = {
-    "cardiomegaly": ("cardiomegaly", "enlarged heart", "enlarged cardiac silhouette"),
-    "edema": ("edema", "pulmonary edema"),
-    "pleural effusion": ("pleural effusion", "effusion"),
-    "consolidation": ("consolidation", "airspace consolidation", "lung opacity"),
-}
-NORMAL = ("no finding", "normal", "clear lungs and normal heart")
+
+@dataclass(frozen=True)
+class Words:
+    """What the captions of a domain say.
+
+    prefix: the modality, first in every caption; prefixes: it and other words for it. findings: in the order of the
+    classifiers' outputs. sided: those with a side. synonyms: finding -> words for it. normal: words for none of them.
+    What is not the canonical word (the first) is mixed into a share of the training captions.
+    """
+
+    domain: str
+    prefixes: tuple[str, ...]
+    findings: tuple[str, ...]
+    synonyms: Mapping[str, tuple[str, ...]]
+    normal: tuple[str, ...]
+    sided: tuple[str, ...] = ()
+
+    @property
+    def prefix(self) -> str:
+        return self.prefixes[0]
+
+
+CHEST_XRAY = Words(
+    domain="chest_xray",
+    prefixes=("frontal chest x-ray", "chest x-ray", "chest radiograph", "PA chest x-ray"),
+    findings=("cardiomegaly", "edema", "pleural effusion", "consolidation"),
+    synonyms={
+        "cardiomegaly": ("cardiomegaly", "enlarged heart", "enlarged cardiac silhouette"),
+        "edema": ("edema", "pulmonary edema"),
+        "pleural effusion": ("pleural effusion", "effusion"),
+        "consolidation": ("consolidation", "airspace consolidation", "lung opacity"),
+    },
+    normal=("no finding", "normal", "clear lungs and normal heart"),
+    sided=("pleural effusion", "consolidation"),
+)
+FUNDUS = Words(
+    domain="fundus",
+    prefixes=("fundus photograph", "color fundus photograph", "retinal photograph"),
+    findings=("diabetic retinopathy",),
+    synonyms={"diabetic retinopathy": ("diabetic retinopathy", "retinopathy")},
+    normal=("no finding", "normal", "no diabetic retinopathy"),
+)
+SKIN = Words(
+    domain="skin",
+    prefixes=("dermoscopic image", "dermoscopy", "skin lesion image"),
+    findings=("melanoma",),
+    synonyms={"melanoma": ("melanoma", "malignant melanoma")},
+    normal=("no finding", "benign nevus", "normal"),
+)
+WORDS = {words.domain: words for words in (CHEST_XRAY, FUNDUS, SKIN)}
+FINDINGS, SIDED = CHEST_XRAY.findings, CHEST_XRAY.sided
+"""Those of the chest X-ray."""
 
 
 def severity_word(severity: float) -> str:
@@ -65,21 +105,26 @@ def phrase(finding: str, severity: float, side: str, name: str | None = None, *,
     return " ".join([*words, name or finding])
 
 
-def caption(severities: Mapping[str, float], sides: Mapping[str, str], rng: np.random.Generator | None = None) -> str:
+def caption(
+    severities: Mapping[str, float],
+    sides: Mapping[str, str],
+    rng: np.random.Generator | None = None,
+    words: Words = CHEST_XRAY,
+) -> str:
     """Caption of a phantom: canonical words, or with ``rng`` sometimes synonyms, a shuffled order, finer grades.
 
     severities: finding -> [0, 1]; values under 0.1 count as absent.
     """
-    present = [f for f in FINDINGS if severities.get(f, 0.0) >= SEVERITY_BANDS["mild"][0]]
+    present = [f for f in words.findings if severities.get(f, 0.0) >= SEVERITY_BANDS["mild"][0]]
     vary = rng is not None and rng.random() < 0.3
     fine = rng is not None and rng.random() < 0.5
     if rng is not None and vary:
         rng.shuffle(present)
-        prefix = str(rng.choice(PREFIXES))
-        names = {f: str(rng.choice(SYNONYMS[f])) for f in present}
-        normal = str(rng.choice(NORMAL))
+        prefix = str(rng.choice(words.prefixes))
+        names = {f: str(rng.choice(words.synonyms[f])) for f in present}
+        normal = str(rng.choice(words.normal))
     else:
-        prefix, names, normal = PREFIX, {}, NORMAL[0]
+        prefix, names, normal = words.prefix, {}, words.normal[0]
     if not present:
         return f"{prefix}, {normal}"
     said = [phrase(f, severities[f], sides.get(f, ""), names.get(f), fine=fine) for f in present]

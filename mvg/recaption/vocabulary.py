@@ -58,10 +58,10 @@ _NOT_OPACITY = "".join(
 _HEART_FAILURE = (r"cardiac decompensation", r"(?:congestive )?heart failure", r"chf")
 
 CHEST_XRAY = Vocabulary(
-    domain=captions.DOMAIN,
-    prefix=captions.PREFIX,
-    known=captions.FINDINGS,
-    sided=captions.SIDED,
+    domain=captions.CHEST_XRAY.domain,
+    prefix=captions.CHEST_XRAY.prefix,
+    known=captions.CHEST_XRAY.findings,
+    sided=captions.CHEST_XRAY.sided,
     present=MappingProxyType(
         {
             "cardiomegaly": any_of(
@@ -180,7 +180,74 @@ CHEST_XRAY = Vocabulary(
     ),
 )
 
-VOCABULARIES = MappingProxyType({CHEST_XRAY.domain: CHEST_XRAY})
+FUNDUS = Vocabulary(
+    domain=captions.FUNDUS.domain,
+    prefix=captions.FUNDUS.prefix,
+    known=captions.FUNDUS.findings,
+    sided=captions.FUNDUS.sided,
+    present=MappingProxyType(
+        {
+            "diabetic retinopathy": any_of(
+                r"(?:(?:non[- ]?proliferative|proliferative|background) )?(?:diabetic )?retinopath(?:y|ies)",
+                r"n?pdr",
+                r"dr",
+                r"micro[- ]?an(?:eu|e)rysms?",
+                r"(?:(?:dot|blot|flame|flame[- ]shaped|intra[- ]?retinal|pre[- ]?retinal|retinal)"
+                r"(?:(?: and |[- /])(?:dot|blot))? )?ha?emorrhages?",
+                r"(?:hard )?exudat(?:es?|ions?)",
+                r"cotton[- ]?wool (?:spots?|patches)",
+                r"venous beading",
+                r"irma",
+                r"neo[- ]?vasculari[sz]ations?",
+                r"nv[de]",
+                r"new vessels",
+            ),
+            "macular edema": any_of(r"(?:diabetic )?macular o?edema", r"d?me", r"retinal thickening"),
+            "glaucoma": any_of(r"glaucoma(?:tous)?", r"(?:optic )?(?:disc|nerve) cupping"),
+            "macular degeneration": any_of(r"(?:age[- ]related )?macular degeneration", r"amd", r"drusen"),
+        }
+    ),
+    normal=MappingProxyType({}),
+    diagnoses=MappingProxyType({}),
+    regions=MappingProxyType({"diabetic retinopathy": "retina"}),
+    clear=any_of(
+        r"no (?:\w+ ){0,3}(?:acute|active|significant|relevant|abnormal)\w*(?: \w+){0,3}",
+        r"^(?:normal|unremarkable|within normal limits)(?: (?:study|exam(?:ination)?))?(?=[.!]?$)",
+        r"no (?:abnormalit(?:y|ies)|findings?)",
+        r"(?:retinae?|fundus|fundi|macula|disc|eyes?|photographs?)\b[^.]{0,30}\b(?:normal|clear|unremarkable|healthy)",
+        r"(?:normal|unremarkable|healthy) (?:left |right )?(?:retinae?|fundus|fundi|macula|eyes?)",
+    ),
+)
+SKIN = Vocabulary(
+    domain=captions.SKIN.domain,
+    prefix=captions.SKIN.prefix,
+    known=captions.SKIN.findings,
+    sided=captions.SKIN.sided,
+    present=MappingProxyType(
+        {
+            "melanoma": any_of(
+                r"(?:malignant |superficial spreading |nodular |invasive )?melanomas?(?: in situ)?",
+                r"(?:malignant|atypical|suspicious) (?:melanocytic |pigmented |skin )?(?:lesion|naevus|nevus|mole)s?",
+                r"malignant (?:change|transformation)",
+            ),
+            "basal cell carcinoma": any_of(r"basal cell (?:carcinoma|cancer)s?", r"bccs?"),
+            "squamous cell carcinoma": any_of(r"squamous cell (?:carcinoma|cancer)s?", r"sccs?"),
+            "seborrheic keratosis": any_of(r"seborrho?eic keratos[ei]s"),
+        }
+    ),
+    normal=MappingProxyType({}),
+    diagnoses=MappingProxyType({}),
+    regions=MappingProxyType({"melanoma": "lesion"}),
+    clear=any_of(
+        r"no (?:\w+ ){0,3}(?:significant|relevant|abnormal|suspicious|malignan)\w*(?: \w+){0,3}",
+        r"^(?:normal|unremarkable|benign)(?: (?:study|exam(?:ination)?))?(?=[.!]?$)",
+        r"no (?:abnormalit(?:y|ies)|findings?)",
+        r"benign (?:\w+ ){0,2}(?:lesion|naev(?:us|i)|nev(?:us|i)|mole)s?",
+        r"(?:skin|lesion|naevus|nevus|mole)\b[^.]{0,30}\b(?:normal|unremarkable|benign)",
+    ),
+)
+
+VOCABULARIES = MappingProxyType({words.domain: words for words in (CHEST_XRAY, FUNDUS, SKIN)})
 
 
 def vocabulary(domain: str) -> Vocabulary:

@@ -18,7 +18,7 @@ import pytest
 from mvgen.launch import alone, arguments, browser, doctor, host, paths, server, setup
 from mvgen.launch.demo import client, graph, images, result, timing
 from mvgen.launch.errors import LaunchError, UsageError
-from mvgen.models.embedded import loader
+from mvgen.models.embedded import architecture, loader
 from PIL import Image
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -99,8 +99,9 @@ def test_a_report_without_text_is_refused(tmp_path, content, named):
 
 
 def test_the_launcher_and_the_extension_want_the_same_weights():
-    wanted = {loader.FILES[part].format(domain="chest_xray") for part in loader.LOADED}
-    assert {file.name for file in arguments.weight_files("chest_xray")} == wanted
+    for domain in architecture.DOMAINS:
+        wanted = {architecture.file_name(part, domain) for part in loader.LOADED}
+        assert {file.name for file in arguments.weight_files(domain)} == wanted
 
 
 def test_only_ci_is_given_a_browser(tmp_path, monkeypatch):
@@ -126,10 +127,10 @@ def test_missing_weights_are_named(tmp_path, monkeypatch):
     parser = arguments.Parser()
     arguments.add_demo_options(parser)
     options = parser.parse_args(["--image", str(png(tmp_path / "x.png", 16, 16)), "--report", str(report)])
-    with pytest.raises(LaunchError, match=r"unet\.safetensors.*classifier\.chest_xray\.safetensors"):
+    with pytest.raises(LaunchError, match=r"unet\.grey\.safetensors.*classifier\.chest_xray\.safetensors"):
         arguments.check_demo(options)
 
-    assert doctor.weights().state == "missing" and "unet.safetensors" in doctor.weights().found
+    assert doctor.weights().state == "missing" and "unet.grey.safetensors" in doctor.weights().found
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="everything is open to this user")

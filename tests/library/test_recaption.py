@@ -57,10 +57,10 @@ def test_real_reports_against_labels_by_hand(table):
 
 @pytest.mark.parametrize("finding", captions.FINDINGS)
 def test_every_synonym_of_the_captions_is_known(finding):
-    for name in captions.SYNONYMS[finding]:
+    for name in captions.CHEST_XRAY.synonyms[finding]:
         assert present(read(f"There is a moderate {name}.")) == {finding}
         assert present(read(f"No {name} is seen.")) == set()
-    for normal in captions.NORMAL:
+    for normal in captions.CHEST_XRAY.normal:
         assert recaption(normal, DOMAIN, 1).finding == NO_FINDING
 
 
@@ -252,7 +252,7 @@ def test_no_stages_and_one():
 
 def test_prompts_are_captions_the_model_was_trained_on():
     known = {
-        f"{captions.PREFIX}, {captions.phrase(finding, severity, side, fine=True)}"
+        f"{captions.CHEST_XRAY.prefix}, {captions.phrase(finding, severity, side, fine=True)}"
         for finding in captions.FINDINGS
         for severity in captions.GRADES.values()
         for side in captions.SIDES

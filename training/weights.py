@@ -1,0 +1,35 @@
+"""The files of models/embedded as a training reads and writes them."""
+
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file
+
+from ..models.embedded import architecture
+from ..models.embedded.loader import expand_token_table
+from .common import WEIGHTS
+
+
+def path_of(part: str, family: str) -> Path:
+    """Where the networks of a family lie; those of one domain alone have `architecture.file_name`."""
+    return WEIGHTS / architecture.FILES[part].format(family=family)
+
+
+def exported(part: str, family: str) -> dict[str, torch.Tensor]:
+    """A file of models/embedded in fp32."""
+    state = load_file(path_of(part, family))
+    return {k: v.float() if v.is_floating_point() else v for k, v in state.items()}
+
+
+def load_vae(family: str, device: str):
+    vae = architecture.build_vae()
+    vae.load_state_dict(exported("vae", family))
+    return vae.eval().to(device)
+
+
+def load_text_tower(family: str):
+    """The text tower as it was exported: one row for every token that no caption holds."""
+    tower = architecture.build_clip_text()
+    state = expand_token_table(exported("clip_text", family), architecture.CLIP_TEXT["vocab_size"])
+    tower.load_state_dict(state, strict=False)
+    return tower
