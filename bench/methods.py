@@ -24,11 +24,8 @@ class Start:
         self.x_0 = networks.encode(images)
         self.inside = None if masks is None else roi.latent_mask(masks, self.x_0)
         self.pixels = None if masks is None else roi.pixel_mask(masks, images)
-        self.decoded = networks.decode(self.x_0) if self.exact else None
-
-    @property
-    def exact(self) -> bool:
-        return self.settings["composite"] and self.pixels is not None
+        exact = settings["composite"] and masks is not None
+        self.decoded = networks.decode(self.x_0) if exact else None
 
     def sigmas(self) -> torch.Tensor:
         k = pie.n_inverted(self.settings["steps"], self.settings["gamma"])
@@ -40,7 +37,7 @@ class Start:
     def picture(self, x: torch.Tensor) -> torch.Tensor:
         """As MVG_PIELoop shows a stage: outside the region the input's own pixels, inside it the lost detail back."""
         picture = self.networks.decode(x)
-        if self.exact:
+        if self.decoded is not None:
             picture = roi.restore_detail(picture, self.images, self.decoded)
             picture = roi.roi_blend(picture, self.images, self.pixels, self.settings["beta_1"], 1.0)
         if not torch.isfinite(picture).all():
@@ -84,7 +81,7 @@ def walk_states(
     sigmas, states = start.sigmas(), [images]
     healthy = networks.text([plan.stages[0].source for plan in plans])
     disease = networks.text([plan.stages[-1].prompt for plan in plans])
-    negative = networks.text([plan.unguided(plan.stages[-1]) for plan in plans])
+    negative = networks.text([plan.unguided(plan.stages[0]) for plan in plans])
     noise = pie.stage_noise(start.x_0.shape, settings["seed"], 0)
     count = len(plans[0].stages)
     for n in range(1, count + 1):

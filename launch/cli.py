@@ -26,7 +26,7 @@ def parser() -> argparse.ArgumentParser:
     serving.add_argument("--port", type=int, metavar="P", help="port (default: 8188, or a free one)")
     serving.add_argument("--listen", action="store_true", help="answer the whole network, not this machine alone")
     serving.add_argument("--debug", action="store_true", help="show tracebacks and the whole output of tools")
-    converting = commands.add_parser("convert", help="SEINE's checkpoint seine.pt -> safetensors beside it")
+    converting = commands.add_parser("convert", help="SEINE's or a classifier's checkpoint -> safetensors beside it")
     arguments.add_convert_options(converting)
     for name, help_text in (
         ("test", "lint, types and all tests; further arguments go to pytest"),

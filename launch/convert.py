@@ -1,9 +1,10 @@
-"""``python -m mvgen.launch.convert``: a checkpoint of SEINE -> safetensors beside it."""
+"""``python -m mvgen.launch.convert``: a checkpoint of SEINE or of a classifier -> safetensors beside it."""
 
 import argparse
 import sys
 
-from ..models.seine.checkpoint import convert
+from ..models import classifier_checkpoint
+from ..models.seine import checkpoint as seine_checkpoint
 from .arguments import Parser, add_convert_options, check_convert
 from .errors import LaunchError
 from .guard import guarded
@@ -13,7 +14,16 @@ def main(options: argparse.Namespace) -> int:
     check_convert(options)
     print(f"reading {options.file}", flush=True)
     try:
-        written = convert(options.file, overwrite=options.overwrite)
+        if options.labels is None:
+            written = seine_checkpoint.convert(options.file, overwrite=options.overwrite)
+        else:
+            written = classifier_checkpoint.convert(
+                options.file,
+                labels=options.labels,
+                activation=options.activation or "",
+                image_size=options.image_size or 0,
+                overwrite=options.overwrite,
+            )
     except ValueError as error:
         raise LaunchError(str(error)) from error
     print(f"result: {written} ({written.stat().st_size / 1e9:.2f} GB)")

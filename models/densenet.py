@@ -1,4 +1,4 @@
-"""A DenseNet with one logit a finding: the classifier behind the score Conf = sigmoid(f(x))."""
+"""A DenseNet with one logit a finding: the classifier behind the score Conf."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -6,36 +6,23 @@ from typing import Any
 
 import torch
 
-from ..mvg.metrics.conf import IMAGENET_MEAN, IMAGENET_STD, classifier_input
-from .weights import read_weights
+from ..mvg.metrics.conf import check_pictures, classifier_input, conf
+from .classifier_checkpoint import read_classifier
+from .classifier_config import Config
 
 
 class DenseNet(torch.nn.Module):
-    """torchvision's DenseNet behind the preprocessing it was trained with.
+    """torchvision's DenseNet behind the preprocessing it was trained with."""
 
-    ``config``: growth_rate, block_config, num_init_features, bn_size, outputs (one name a logit), image_size,
-    and optionally image_mean, image_std (ImageNet's by default).
-    """
-
-    def __init__(self, config: dict[str, Any]):
+    def __init__(self, network: torch.nn.Module, config: Config):
         super().__init__()
-        from torchvision.models import DenseNet as Network
-
-        self.outputs = tuple(config["outputs"])
-        self.image_size = int(config["image_size"])
-        self.densenet = Network(
-            growth_rate=config["growth_rate"],
-            block_config=tuple(config["block_config"]),
-            num_init_features=config["num_init_features"],
-            bn_size=config["bn_size"],
-            num_classes=len(self.outputs),
-        )
-        self.mean = tuple(config.get("image_mean", IMAGENET_MEAN))
-        self.std = tuple(config.get("image_std", IMAGENET_STD))
+        self.densenet = network
+        self.config = config
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """images [B, H, W, 1 or 3] in [0, 1] -> logits [B, outputs]. Bilinear to ``image_size`` squared."""
-        return self.densenet(classifier_input(images, self.image_size, self.mean, self.std))
+        config = self.config
+        return self.densenet(classifier_input(images, config.image_size, config.image_mean, config.image_std))
 
 
 @dataclass(frozen=True)
@@ -44,11 +31,19 @@ class Classifier:
 
     network: DenseNet
     patcher: Any
-    name: str
+
+    @property
+    def name(self) -> str:
+        return self.network.config.name
 
     @property
     def outputs(self) -> tuple[str, ...]:
-        return self.network.outputs
+        return self.network.config.outputs
+
+    @property
+    def scale(self) -> str:
+        """What Conf is: a "probability", or torchxrayvision's scale with 0.5 at the "operating point"."""
+        return "probability" if self.network.config.op_threshs is None else "operating point"
 
     @torch.inference_mode()
     def logits(self, images: torch.Tensor, batch: int = 32) -> torch.Tensor:
@@ -62,19 +57,23 @@ class Classifier:
         parts = [self.network(part.to(device, torch.float32)).cpu() for part in images.split(batch)]
         return torch.cat(parts)
 
+    def conf(self, images: torch.Tensor) -> torch.Tensor:
+        """images as in `logits` -> Conf [B, outputs] in [0, 1], on `scale`.
 
-def load_densenet(path: Path, patcher: bool = True) -> Classifier:
-    """Reads a safetensors file whose metadata key ``config`` describes the network.
+        ValueError naming an image that is not finite, or one colour all over.
+        """
+        check_pictures(images)
+        return conf(self.logits(images), self.network.config.activation, self.network.config.op_threshs)
+
+
+def load_densenet(
+    path: Path, patcher: bool = True, *, labels: str = "", activation: str = "", image_size: int = 0
+) -> Classifier:
+    """The classifier of a file, see `read_classifier` for the files, the arguments and the errors.
 
     With ``patcher`` the network is wrapped in the host's ModelPatcher, so that the host moves and frees it.
-    Raises ValueError where the file is not such a file.
     """
-    state, config, _ = read_weights(path)
-    network = DenseNet(config)
-    missing, unexpected = network.densenet.load_state_dict({k: v.float() for k, v in state.items()}, strict=False)
-    if missing or unexpected:
-        raise ValueError(f"{path.name}: got other tensors than its config asks for: {[*missing, *unexpected][:3]}")
-    network.eval().requires_grad_(False)
+    network = DenseNet(*read_classifier(path, labels=labels, activation=activation, image_size=image_size))
     wrapped = None
     if patcher:
         import comfy.model_management
@@ -85,4 +84,4 @@ def load_densenet(path: Path, patcher: bool = True) -> Classifier:
             load_device=comfy.model_management.get_torch_device(),
             offload_device=comfy.model_management.unet_offload_device(),
         )
-    return Classifier(network, wrapped, config.get("name", path.stem))
+    return Classifier(network, wrapped)

@@ -4,13 +4,17 @@ from comfy_api.latest import ComfyExtension, io
 
 from ..models.embedded.loader import register_folder
 from . import cache
+from .baselines import Extrapolation, SDWalk
+from .classifier import Conf, LoadClassifier
+from .comparison import KID, CompareImages
 from .load import LoadEmbedded, LoadMedicalImage, LoadReport
-from .metrics import CLIPI, Conf, DifferenceMap, ProgressionPlot
+from .metrics import CLIPI, DifferenceMap, ProgressionPlot
 from .pie import DDIMInvert, PIEStep, ROIBlend
 from .pie_loop import FixedMask, PIELoop
 from .pie_states import PIEStates
 from .plan import AnatomicalROI, Recaption
 from .save import SaveTrajectory
+from .score_table import ScoreTable
 from .seine import LoadSEINE, SEINETransition
 from .transition import LatentWalkTransition, StagePairs, TransitionBlend
 
@@ -18,6 +22,7 @@ NODES: list[type[io.ComfyNode]] = [
     LoadEmbedded,
     LoadMedicalImage,
     LoadReport,
+    LoadClassifier,
     Recaption,
     AnatomicalROI,
     PIELoop,
@@ -26,6 +31,8 @@ NODES: list[type[io.ComfyNode]] = [
     FixedMask,
     DDIMInvert,
     ROIBlend,
+    SDWalk,
+    Extrapolation,
     LoadSEINE,
     SEINETransition,
     TransitionBlend,
@@ -33,8 +40,11 @@ NODES: list[type[io.ComfyNode]] = [
     LatentWalkTransition,
     Conf,
     CLIPI,
+    KID,
+    CompareImages,
     DifferenceMap,
     ProgressionPlot,
+    ScoreTable,
     SaveTrajectory,
 ]
 

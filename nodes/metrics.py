@@ -6,56 +6,9 @@ import torch
 from comfy_api.latest import io
 
 from ..mvg.metrics.clip_i import clip_i_per_stage
-from ..mvg.metrics.conf import conf
 from ..mvg.metrics.difference import difference_map, heat_map
+from ..mvg.metrics.image import check_finite
 from ..mvg.metrics.plot import progression_plot
-from ..mvg.phantom.captions import FINDINGS
-from .types import Classifier, Plan
-
-
-class Conf(io.ComfyNode):
-    """Conf = sigmoid(f(x)) (section 5 of the MVG paper)."""
-
-    @classmethod
-    def define_schema(cls):
-        return io.Schema(
-            node_id="MVG_Conf",
-            display_name="Conf",
-            category="MVG/metrics",
-            description="How sure a classifier is of the finding, in every picture.",
-            search_aliases=["classifier", "confidence", "score", "densenet"],
-            inputs=[
-                Classifier.Input("classifier", tooltip="From Load Embedded Models."),
-                io.Image.Input("images", tooltip="The stages of a progression, or any pictures."),
-                io.Combo.Input(
-                    "finding",
-                    options=["plan", *FINDINGS],
-                    tooltip="Which finding the score is about; plan takes that of the connected plan.",
-                ),
-                Plan.Input("plan", optional=True, tooltip="Needed where finding is plan."),
-            ],
-            outputs=[
-                io.String.Output("scores", tooltip="Conf of every picture as JSON, with all other findings."),
-                io.Float.Output("final", tooltip="Conf of the last picture."),
-            ],
-        )
-
-    @classmethod
-    def execute(cls, classifier, images, finding, plan=None) -> io.NodeOutput:
-        if finding == "plan":
-            if plan is None:
-                raise ValueError("plan: nothing is connected, want a plan where finding is 'plan'")
-            finding = plan.finding
-        values = conf(classifier.logits(images))
-        every = {name: [float(v) for v in values[:, i]] for i, name in enumerate(classifier.outputs)}
-        if finding in every:
-            wanted = every[finding]
-        elif plan is not None and not any(stage.severity for stage in plan.stages):
-            finding, wanted = "any finding", [float(v) for v in values.amax(dim=1)]
-        else:
-            raise ValueError(f"finding: the classifier reads {', '.join(classifier.outputs)}, not {finding!r}")
-        scores = {"metric": "conf", "model": classifier.name, "finding": finding, "values": wanted, "all": every}
-        return io.NodeOutput(json.dumps(scores), wanted[-1])
 
 
 class CLIPI(io.ComfyNode):
@@ -81,6 +34,7 @@ class CLIPI(io.ComfyNode):
 
     @classmethod
     def execute(cls, clip_vision, images) -> io.NodeOutput:
+        check_finite("images", images)
         embeddings = clip_vision.encode_image(images)["image_embeds"].float().cpu()
         values = [float(v) for v in clip_i_per_stage(embeddings[1:], embeddings[:1])]
         mean = sum(values) / len(values) if values else 1.0
@@ -140,18 +94,26 @@ class ProgressionPlot(io.ComfyNode):
                 io.String.Input("clip_i", optional=True, force_input=True, tooltip="Scores of CLIP-I."),
                 io.String.Input("curve", optional=True, force_input=True, tooltip="The curve of PIE Loop."),
                 io.String.Input("title", default="Simulated progression", tooltip="Words above the plot."),
+                io.String.Input(
+                    "real",
+                    optional=True,
+                    force_input=True,
+                    tooltip="Scores of Conf on real pictures of the patient, one a stage; drawn dashed.",
+                ),
             ],
             outputs=[io.Image.Output("plot", tooltip="The plot as a picture.")],
         )
 
     @classmethod
-    def execute(cls, conf, title, clip_i=None, curve=None) -> io.NodeOutput:
+    def execute(cls, conf, title, clip_i=None, curve=None, real=None) -> io.NodeOutput:
         scores = parse_scores("conf", conf)
+        beside = parse_scores("real", real) if real else None
         change: dict = parse_scores("curve", curve) if curve else {"values": ()}
         plot = progression_plot(
             {scores.get("finding", "conf"): scores["values"]},
             change["values"],
             parse_scores("clip_i", clip_i)["values"] if clip_i else (),
+            real={beside.get("finding", "conf"): beside["values"]} if beside else None,
             delta=change.get("delta"),
             title=title,
         )

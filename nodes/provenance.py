@@ -12,6 +12,7 @@ import folder_paths
 import torch
 
 from ..models.embedded import loader
+from . import classifier
 from .files import find_input
 from .seine import find_checkpoint
 
@@ -136,6 +137,8 @@ def models(prompt: dict) -> dict[str, str]:
         if node.get("class_type") == "MVG_LoadSEINE":
             path = find_checkpoint(inputs["file"])
             found[f"mvg/{inputs['file']}"] = sha256(path)
+        if node.get("class_type") == "MVG_LoadClassifier":
+            found[f"mvg/{inputs['file']}"] = sha256(classifier.find_checkpoint(inputs["file"]))
         for name, value in inputs.items():
             if name in MODEL_WIDGETS and isinstance(value, str):
                 path = folder_paths.get_full_path(MODEL_WIDGETS[name], value)

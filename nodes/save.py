@@ -16,6 +16,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from ..mvg.metrics.plot import contact_sheet
+from ..mvg.metrics.table import from_csv, merge, rows_of, write_csv
 from . import provenance
 from .metrics import parse_scores
 from .types import Plan
@@ -53,6 +54,9 @@ class SaveTrajectory(io.ComfyNode):
                 io.String.Input("conf", optional=True, force_input=True, tooltip="Scores of Conf."),
                 io.String.Input("clip_i", optional=True, force_input=True, tooltip="Scores of CLIP-I."),
                 io.String.Input("curve", optional=True, force_input=True, tooltip="The curve of PIE Loop."),
+                io.String.Input(
+                    "table", optional=True, force_input=True, tooltip="From Score Table: more rows for scores.csv."
+                ),
             ],
             outputs=[
                 io.String.Output("folder", tooltip="The folder that was written, inside ComfyUI's output folder."),
@@ -81,12 +85,14 @@ class SaveTrajectory(io.ComfyNode):
         conf=None,
         clip_i=None,
         curve=None,
+        table=None,
     ) -> io.NodeOutput:
         for name, images in (("states", states), ("frames", frames), ("plot", plot), ("difference", difference)):
             if images is not None and not torch.isfinite(images).all():
                 raise ValueError(f"{name}: got values that are not finite (NaN); nothing was saved")
         given = {"conf": conf, "clip_i": clip_i, "curve": curve}
         scores = {name: parse_scores(name, text) for name, text in given.items() if text}
+        rows = merge(*(rows_of(score, folder_prefix) for score in scores.values()), from_csv(table) if table else [])
 
         def write(folder: Path) -> None:
             save_video(folder / "video.mp4", states if frames is None else frames, video, fps)
@@ -98,6 +104,7 @@ class SaveTrajectory(io.ComfyNode):
             for n, image in enumerate(difference if difference is not None else [], start=1):
                 save_png(folder / f"difference_{n:02d}.png", image)
             save_json(folder / "scores.json", {"synthetic": True, "statement": STATEMENT, **scores})
+            write_csv(rows, folder / "scores.csv")
             record = provenance.record(cls.hidden.prompt or {}, plan, states, folder)
             save_json(folder / "provenance.json", {"synthetic": True, "statement": STATEMENT, **record})
 

@@ -25,7 +25,7 @@ GREY = (
 COLOUR = (
     ("vae", "--steps", "2000", "--rate", "1e-3"),
     ("diffusion",),
-    ("classifier", "classifier", "--steps", "700"),
+    ("classifier", "classifier", "--steps", "600"),
     ("classifier", "reader", "--steps", "1000"),
     ("clip",),
     ("seine",),

@@ -10,7 +10,7 @@ from ..errors import LaunchError
 from ..paths import BASE
 from ..process import held_signals
 
-NEEDED = ("video.mp4", "contact_sheet.png", "plot.png", "scores.json", "provenance.json")
+NEEDED = ("video.mp4", "contact_sheet.png", "plot.png", "scores.json", "scores.csv", "provenance.json")
 
 
 @dataclass(frozen=True)

@@ -4,11 +4,15 @@ import matplotlib
 import torch
 from torch import Tensor
 
+from .image import check_finite
+
 
 def difference_map(x_n: Tensor, x_prev: Tensor) -> Tensor:
     """|x_n - x_prev| of images [B, H, W, C], the mean over the channels: [B, H, W]."""
     if x_n.ndim != 4 or x_n.shape != x_prev.shape:
         raise ValueError(f"images: got {tuple(x_n.shape)} and {tuple(x_prev.shape)}, want [B, H, W, C] of one shape")
+    for images in (x_n, x_prev):
+        check_finite("images", images)
     return (x_n - x_prev).abs().mean(-1)
 
 

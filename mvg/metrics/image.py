@@ -1,32 +1,121 @@
-"""Pixel distances between images in [0, 1]."""
+"""Distances between images in [0, 1], over the whole of them or inside and outside a region."""
 
 import torch
 from torch import Tensor
+from torch.nn.functional import max_pool2d
+from torchmetrics.functional.image import structural_similarity_index_measure
 
-from ..roi import pixel_mask
+from ..roi import check_mask
+
+SSIM_SIGMA = 1.5
+SSIM_RADIUS = 5
+"""The Gaussian window ends at 3.5 sigma: 11 x 11 pixels."""
+_EMPTY = {
+    "inside": "mask: got an empty one, want some pixel above 0 in each image",
+    "outside": "mask: got one that leaves nothing outside, want some pixel below 1 in each image",
+    "whole": "valid: got no pixel, want some in each image",
+}
 
 
-def _mean(values: Tensor, mask: Tensor | None) -> Tensor:
-    if mask is None:
-        return values.flatten(1).mean(1)
-    weight = pixel_mask(mask, values).expand_as(values)
-    total = weight.flatten(1).sum(1)
-    if (total == 0).any():
-        raise ValueError("mask: got an empty one, want some pixel above 0 in each image")
-    return (values * weight).flatten(1).sum(1) / total
+def check_finite(name: str, images: Tensor) -> None:
+    """ValueError naming the first picture of [B, ...] with a value that is NaN or infinite."""
+    bad = (~torch.isfinite(images)).flatten(1).any(1)
+    if bad.any():
+        number = int(bad.nonzero()[0])
+        raise ValueError(f"{name}: got values that are not finite (NaN) in picture {number + 1} of {len(images)}")
 
 
-def _difference(a: Tensor, b: Tensor) -> Tensor:
+def _pair(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
     if a.ndim != 4 or a.shape != b.shape:
         raise ValueError(f"images: got {tuple(a.shape)} and {tuple(b.shape)}, want two [B, H, W, C] of one shape")
-    return a.double() - b.double()
+    for images in (a, b):
+        check_finite("images", images)
+    return a.double(), b.double()
+
+
+def _mean(values: Tensor, weight: Tensor | None, region: str = "inside") -> Tensor:
+    """[B] from values [B, H, W], weighed by [1 or B, H, W]."""
+    if weight is None:
+        return values.flatten(1).mean(1)
+    weight = weight.to(values).expand_as(values).flatten(1)
+    total = weight.sum(1)
+    if (total == 0).any():
+        raise ValueError(_EMPTY[region])
+    return (values.flatten(1) * weight).sum(1) / total
+
+
+def _windows(weight: Tensor) -> Tensor:
+    """The weight [B, H, W] of the pixels that a whole SSIM window surrounds: [B, H - 10, W - 10]."""
+    return weight[:, SSIM_RADIUS:-SSIM_RADIUS, SSIM_RADIUS:-SSIM_RADIUS]
+
+
+def _mask(mask: Tensor | None, images: Tensor) -> Tensor | None:
+    return None if mask is None else check_mask(mask, images)
 
 
 def mae(a: Tensor, b: Tensor, mask: Tensor | None = None) -> Tensor:
     """Mean absolute error an image (section 5): [B] from two [B, H, W, C]; a mask [1 or B, H, W] weighs the pixels."""
-    return _mean(_difference(a, b).abs(), mask)
+    a, b = _pair(a, b)
+    return _mean((a - b).abs().mean(-1), _mask(mask, a))
 
 
 def psnr(a: Tensor, b: Tensor, mask: Tensor | None = None) -> Tensor:
     """Peak signal-to-noise ratio an image in dB for a peak of 1: [B], infinite for equal images; mask as in `mae`."""
-    return -10 * torch.log10(_mean(_difference(a, b).square(), mask))
+    a, b = _pair(a, b)
+    return -10 * torch.log10(_mean((a - b).square().mean(-1), _mask(mask, a)))
+
+
+def ssim_map(a: Tensor, b: Tensor) -> Tensor:
+    """Structural similarity round each pixel (Wang et al. 2004): [B, H - 10, W - 10] from two [B, H, W, C].
+
+    A Gaussian window of sigma 1.5 and 11 x 11 pixels, K1 0.01, K2 0.03, a range of 1, population covariances, the mean
+    over the channels. The 5 pixels at each border, which no whole window surrounds, are left out, as in scikit-image.
+    """
+    a, b = _pair(a, b)
+    least = 2 * SSIM_RADIUS + 1
+    if min(a.shape[1:3]) < least:
+        raise ValueError(f"images: got {a.shape[2]} x {a.shape[1]} pixels, want at least {least} x {least} for SSIM")
+    _, full = structural_similarity_index_measure(
+        a.movedim(-1, 1),
+        b.movedim(-1, 1),
+        sigma=SSIM_SIGMA,
+        data_range=1.0,
+        reduction="none",
+        return_full_image=True,
+    )
+    return _windows(full.mean(1))
+
+
+def ssim(a: Tensor, b: Tensor, mask: Tensor | None = None) -> Tensor:
+    """Structural similarity an image, the mean of `ssim_map`: [B] in [-1, 1]; mask as in `mae`.
+
+    Of two constant images it compares the brightness alone: 1 where they are equal.
+    """
+    similarity = ssim_map(a, b)
+    mask = _mask(mask, a)
+    return _mean(similarity, None if mask is None else _windows(mask))
+
+
+def compare(
+    a: Tensor, b: Tensor, mask: Tensor | None = None, valid: Tensor | None = None
+) -> dict[str, dict[str, Tensor]]:
+    """Metric ("mae", "ssim", "psnr") -> region -> [B], of two [B, H, W, C].
+
+    Regions: "whole"; with a mask [1 or B, H, W] in [0, 1] also "inside" and "outside", weighed by M and 1 - M.
+    valid: [1 or B, H, W], 0 where a pixel counts nowhere (what a registered image does not show); SSIM leaves out every
+    window that touches such a pixel. ValueError where shapes differ, a value is not finite or a region is empty.
+    """
+    a, b = _pair(a, b)
+    known = torch.ones_like(a[:1, ..., 0]) if valid is None else check_mask(valid.to(a), a)
+    regions = {"whole": torch.ones_like(known)}
+    if mask is not None:
+        inside = check_mask(mask, a).to(a)
+        regions |= {"inside": inside, "outside": 1 - inside}
+    surrounded = -max_pool2d(-known, 2 * SSIM_RADIUS + 1, stride=1)
+    difference, similarity = a - b, ssim_map(a, b)
+    scores: dict[str, dict[str, Tensor]] = {"mae": {}, "ssim": {}, "psnr": {}}
+    for region, weight in regions.items():
+        scores["mae"][region] = _mean(difference.abs().mean(-1), weight * known, region)
+        scores["ssim"][region] = _mean(similarity, _windows(weight) * surrounded, region)
+        scores["psnr"][region] = -10 * torch.log10(_mean(difference.square().mean(-1), weight * known, region))
+    return scores

@@ -132,7 +132,7 @@ def _lesions(patient: Patient, severity: float, x: np.ndarray, y: np.ndarray):
     blood, yellow, white = (np.zeros_like(x) for _ in range(3))
     size, fovea = len(x), np.asarray(patient.fovea)
     # ragged outlines, the same at every severity
-    x, y = x + 0.007 * _noise(patient, 3, 14, size), y + 0.007 * _noise(patient, 4, 14, size)
+    x, y = x + 0.003 * _noise(patient, 3, 14, size), y + 0.003 * _noise(patient, 4, 14, size)
     for vessel in patient.vessels:
         if not vessel.arcade or vessel.kind != "vein":
             continue

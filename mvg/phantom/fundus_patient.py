@@ -6,6 +6,7 @@ rule for all patients (fundus.py); only the microaneurysms have places of their 
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import numpy as np
 
@@ -91,7 +92,7 @@ def _bezier(points: np.ndarray, n: int) -> np.ndarray:
     t = np.linspace(0, 1, n)[:, None]
     curve = list(points)
     while len(curve) > 1:
-        curve = [(1 - t) * a + t * b for a, b in zip(curve, curve[1:], strict=False)]
+        curve = [(1 - t) * a + t * b for a, b in pairwise(curve)]
     return curve[0]
 
 
@@ -108,20 +109,24 @@ def _vessels(rng, side: int, disc, radius: float, fovea) -> tuple[Vessel, ...]:
         return points
 
     for up in (-1, 1):
+
+        def from_(point, nasal: float, outward: float, up=up) -> np.ndarray:
+            return point + np.array([side * nasal, up * outward])
+
         reach = rng.uniform(0.25, 0.31)
         far = rng.uniform(0.06, 0.14)
         for kind, gap in (("vein", 0.0), ("artery", 0.028)):
             width = 0.019 if kind == "vein" else 0.012
             lift = reach + gap
-            start = d + (side * 0.006 * (kind == "artery"), up * 0.3 * radius)
+            start = from_(d, 0.006 * (kind == "artery"), 0.3 * radius)
             temporal = [
                 start,
-                d + (-side * 0.01, up * lift * 0.85),
-                f + (side * 0.06, up * lift * 1.22),
-                f + (-side * (far + gap), up * lift * 0.80),
+                from_(d, -0.01, lift * 0.85),
+                from_(f, 0.06, lift * 1.22),
+                from_(f, -(far + gap), lift * 0.80),
             ]
             trunk = add(kind, temporal, width, width * 0.45, True)
-            nasal = [start, d + (side * 0.04, up * 0.12), d + (side * (0.16 + gap), up * (0.22 + gap))]
+            nasal = [start, from_(d, 0.04, 0.12), from_(d, 0.16 + gap, 0.22 + gap)]
             add(kind, nasal, width * 0.75, width * 0.35, False)
             for place, inward in ((12, False), (18, True), (25, False), (30, True)):
                 base = trunk[place]

@@ -18,7 +18,7 @@ from mvgen.tests.host.hosting import ROOT, free_port
 from PIL import Image
 
 POSIX = pytest.mark.skipif(os.name == "nt", reason="POSIX signals")
-ALWAYS = {"video.mp4", "contact_sheet.png", "plot.png", "scores.json", "provenance.json"}
+ALWAYS = {"video.mp4", "contact_sheet.png", "plot.png", "scores.json", "scores.csv", "provenance.json"}
 SHORT = ("--stages", "1", "--strength", "0.1")
 REPORT = "Small left pleural effusion, expected to increase. Mrs Ümläut, born in 1950."
 

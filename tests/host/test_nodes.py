@@ -24,8 +24,14 @@ IDS = {
     "MVG_TransitionBlend",
     "MVG_StagePairs",
     "MVG_LatentWalkTransition",
+    "MVG_LoadClassifier",
+    "MVG_SDWalk",
+    "MVG_Extrapolation",
     "MVG_Conf",
     "MVG_CLIPI",
+    "MVG_KID",
+    "MVG_MAE",
+    "MVG_ScoreTable",
     "MVG_DifferenceMap",
     "MVG_ProgressionPlot",
     "MVG_SaveTrajectory",
@@ -82,7 +88,7 @@ def test_whole_workflow_writes_one_complete_folder(server, workflow, inputs):
     folder = server.base / "output" / prefix
     names = {entry.name for entry in folder.iterdir()}
     assert names == {
-        *("video.mp4", "contact_sheet.png", "plot.png", "scores.json", "provenance.json"),
+        *("video.mp4", "contact_sheet.png", "plot.png", "scores.json", "scores.csv", "provenance.json"),
         *("stage_00.png", "stage_01.png", "stage_02.png", "difference_01.png", "difference_02.png"),
     }
     assert not [entry for entry in folder.parent.iterdir() if entry.name.startswith(".")]
@@ -287,13 +293,13 @@ def test_images_of_all_kinds_load(server, image, fit, note):
 
 def test_broken_weights_are_named(server, workflow):
     folder = server.base / "models" / "mvg" / "embedded"
-    broken = folder / "unet.safetensors"
+    broken = folder / "unet.grey.safetensors"
     kept = broken.read_bytes() if broken.exists() else None
     try:
         broken.write_bytes(b"no weights")
         run = server.run(workflow)
         assert run.error["node_type"] == "MVG_LoadEmbedded"
-        assert "unet.safetensors" in run.error["exception_message"]
+        assert "unet.grey.safetensors" in run.error["exception_message"]
     finally:
         if kept is None:
             broken.unlink()

@@ -7,7 +7,7 @@ import torch
 from mvgen.mvg.metrics.clip_i import clip_i, clip_i_per_stage
 from mvgen.mvg.metrics.conf import IMAGENET_MEAN, IMAGENET_STD, classifier_input, conf
 from mvgen.mvg.metrics.difference import difference_map, heat_map
-from mvgen.mvg.metrics.image import mae, psnr
+from mvgen.mvg.metrics.image import compare, mae, psnr, ssim, ssim_map
 from mvgen.mvg.metrics.plot import contact_sheet, progression_plot
 
 
@@ -80,6 +80,84 @@ def test_masked_figures():
         mae(a, b[:1])
 
 
+@pytest.mark.parametrize("channels", [1, 3])
+def test_ssim_equals_scikit_image(channels):
+    from skimage.metrics import structural_similarity
+
+    a, b = images(4, 40, 33, channels).chunk(2)
+    b = (0.6 * a + 0.4 * b).clamp(0, 1)
+    for i in range(2):
+        want, full = structural_similarity(
+            a[i].double().numpy(),
+            b[i].double().numpy(),
+            **{"gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False, "data_range": 1.0},
+            **{"channel_axis": -1, "full": True},
+        )
+        assert float(ssim(a, b)[i]) == pytest.approx(want, abs=1e-6)
+        inner = torch.from_numpy(full[5:-5, 5:-5]).mean(-1)
+        assert torch.allclose(ssim_map(a, b)[i], inner, atol=1e-6)
+        mask = torch.zeros(1, 40, 33)
+        mask[:, 10:20, 12:22] = 1
+        assert float(ssim(a, b, mask)[i]) == pytest.approx(float(inner[5:15, 7:17].mean()), abs=1e-6)
+    assert ssim(a, a).tolist() == pytest.approx([1, 1])
+
+
+def test_ssim_of_constant_images_compares_their_brightness():
+    dark, bright = torch.full((1, 16, 16, 3), 0.2), torch.full((1, 16, 16, 3), 0.6)
+    assert float(ssim(dark, dark)) == pytest.approx(1)
+    assert float(ssim(dark, bright)) == pytest.approx((2 * 0.2 * 0.6 + 1e-4) / (0.2**2 + 0.6**2 + 1e-4))
+
+
+def test_compare_whole_inside_and_outside():
+    a, b = images(4, 32, 24, 3).chunk(2)
+    mask = torch.zeros(1, 32, 24)
+    mask[:, 8:20, 6:18] = 0.5
+    scores = compare(a, b, mask)
+    assert list(scores) == ["mae", "ssim", "psnr"] and list(scores["mae"]) == ["whole", "inside", "outside"]
+    for name, figure in (("mae", mae), ("ssim", ssim), ("psnr", psnr)):
+        for region, weight in (("whole", None), ("inside", mask), ("outside", 1 - mask)):
+            assert torch.allclose(scores[name][region], figure(a, b, weight)), (name, region)
+    assert list(compare(a, b)["psnr"]) == ["whole"]
+
+
+def test_what_is_not_valid_counts_nowhere():
+    a, b = images(2, 40, 32, 3).chunk(2)
+    valid = torch.ones(1, 40, 32)
+    valid[:, 28:] = 0
+    changed = b.clone()
+    changed[:, 28:] = 0
+    mask = torch.ones(1, 40, 32)
+    mask[:, :14] = 0
+    first, second = compare(a, b, mask, valid), compare(a, changed, mask, valid)
+    for name in first:
+        for region in first[name]:
+            assert torch.equal(first[name][region], second[name][region]), (name, region)
+    assert float(first["mae"]["whole"]) == pytest.approx(float(mae(a[:, :28], b[:, :28])))
+    assert float(first["ssim"]["whole"]) == pytest.approx(float(ssim(a[:, :28], b[:, :28])))
+
+
+def test_images_that_do_not_compare_are_refused_by_name():
+    a = images(2, 16, 16, 3)
+    nan = a.clone()
+    nan[1, 2, 3] = torch.nan
+    ones = torch.ones(1, 16, 16)
+    for figure in (mae, psnr, ssim, compare):
+        with pytest.raises(ValueError, match=r"images: got values that are not finite .NaN. in picture 2 of 2"):
+            figure(a, nan)
+        with pytest.raises(ValueError, match=r"images: got .* of one shape"):
+            figure(a, a[:, :, :12])
+        with pytest.raises(ValueError, match="mask: got 12 x 16 pixels, want 16 x 16"):
+            figure(a, a, ones[..., :12])
+    with pytest.raises(ValueError, match="mask: got one that leaves nothing outside"):
+        compare(a, a, ones)
+    with pytest.raises(ValueError, match="mask: got an empty one"):
+        compare(a, a, 0 * ones)
+    with pytest.raises(ValueError, match="want at least 11 x 11 for SSIM"):
+        ssim(a[:, :10], a[:, :10])
+    with pytest.raises(ValueError, match="images: got values that are not finite"):
+        difference_map(a, nan)
+
+
 def test_difference_and_its_heat_map():
     x = images(2, 8, 8, 3)
     assert torch.equal(difference_map(x, x), torch.zeros(2, 8, 8))
@@ -110,6 +188,15 @@ def test_progression_plot_draws_its_curves():
     blue = (picture - torch.tensor([0x1F, 0x77, 0xB4]) / 255).abs().amax(-1) < 0.02
     assert int(blue.sum()) > 300
     assert plt.get_fignums() == []
+
+
+def test_progression_plot_draws_the_real_series_beside_it():
+    simulated = {"edema": [0.1, 0.4, 0.8]}
+    alone = progression_plot(simulated)
+    both = progression_plot(simulated, real={"edema": [0.1, 0.3, 0.9]})
+    blue = torch.tensor([0x1F, 0x77, 0xB4]) / 255
+    counts = [int(((picture - blue).abs().amax(-1) < 0.02).sum()) for picture in (alone, both)]
+    assert counts[1] > counts[0] + 200  # in the colour of the finding
 
 
 @pytest.mark.parametrize("stages", [0, 1, 100])

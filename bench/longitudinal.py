@@ -1,0 +1,348 @@
+"""Simulated against real later images (section 5.5): ``run.py bench longitudinal [SERIES.csv --root DIR]``.
+
+Every patient starts from the first image; PIE and both baselines simulate what the later report says, with the settings
+of the bundled workflow; the last stage is compared with the later image, beside the first image itself
+("persistence"). Without SERIES.csv the patients are phantoms, whose true future is known.
+
+SERIES.csv: a row a patient with patient_id, days and files (both separated by spaces, in order; paths below DIR) and
+course, the report where a file has none of its own. Reports of single files: DIR/manifest.csv with file and
+report_text, where there is one. The later image is first registered to the first one (rigid) and brought to its
+brightness and contrast (by least squares outside the region); OUT/registration.png shows both.
+"""
+
+import argparse
+import csv
+import io
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from ..models.embedded.architecture import DOMAINS
+from ..models.headless import ROOT, use_host
+from ..mvg import anatomy
+from ..mvg.metrics.conf import conf
+from ..mvg.metrics.image import compare
+from ..mvg.metrics.plot import contact_sheet
+from ..mvg.metrics.registration import red_cyan, register
+from ..mvg.plan import NO_FINDING, Plan
+from ..mvg.recaption.offline import recaption
+from . import methods
+from .figures import same_width, save_image
+from .networks import Networks
+from .own import read_image
+from .patients import TARGET, patients, scored_findings
+from .phantom import workflow_settings
+from .tables import write
+from .worlds import reference_sets
+
+PERSISTENCE = "persistence"
+ROWS = (PERSISTENCE, *methods.METHODS)
+REFERENCES = 100
+COLUMNS = ("patient_id", "days", "files", "course")
+BATCH = 16
+MOST, CONTROL = 0.5, (0.95, 1.05)
+"""Bars of the MAE over persistence: at most, and between for a control."""
+
+
+@dataclass
+class Visit:
+    """A later image of a patient, on the first one's pixels: all [H, W, 3] in [0, 1]; region and valid [H, W]."""
+
+    patient: str
+    day: str
+    first: torch.Tensor
+    later: torch.Tensor
+    region: torch.Tensor
+    valid: torch.Tensor
+    plan: Plan
+    note: str = ""
+
+
+def simulate(networks: Networks, visits: Sequence[Visit], settings: dict, directions: dict) -> dict[str, torch.Tensor]:
+    """Method -> last stage [B, H, W, 3] of every visit; visits share N."""
+    out: dict[str, list[torch.Tensor]] = {name: [] for name in ROWS}
+    for start in range(0, len(visits), BATCH):
+        part = visits[start : start + BATCH]
+        images, masks = torch.stack([v.first for v in part]), torch.stack([v.region for v in part])
+        plans = [v.plan for v in part]
+        out[PERSISTENCE].append(images)
+        out[methods.PIE].append(methods.pie_states(networks, images, masks, plans, settings)[-1])
+        out[methods.WALK].append(methods.walk_states(networks, images, masks, plans, settings)[-1])
+        extrapolated = torch.empty_like(images)
+        for finding in dict.fromkeys(plan.finding for plan in plans):
+            those = [i for i, plan in enumerate(plans) if plan.finding == finding]
+            extrapolated[those] = methods.extrapolation_states(
+                networks, images[those], masks[those], directions[finding], len(plans[0].stages), settings
+            )[-1]
+        out[methods.EXTRAPOLATION].append(extrapolated)
+    return {name: torch.cat(parts) for name, parts in out.items()}
+
+
+def directions_of(networks: Networks, domain: str) -> dict[str, torch.Tensor]:
+    """finding -> from healthy phantoms to those with the finding; none for "no finding"."""
+    healthy, diseased = reference_sets(domain, REFERENCES)
+    out = {finding: methods.latent_direction(networks, healthy, ill, "mean") for finding, ill in diseased.items()}
+    out[NO_FINDING] = torch.zeros_like(next(iter(out.values())))
+    return out
+
+
+@torch.inference_mode()
+def score(networks: Networks, visits: Sequence[Visit], ends: dict[str, torch.Tensor]) -> list[dict]:
+    """A row a visit and method: MAE and SSIM in the region and in the whole, Conf of the end and of the later image."""
+    outputs = list(networks.classifier.outputs)
+
+    def read(images: torch.Tensor) -> torch.Tensor:
+        return conf(networks.classifier.logits(images))
+
+    later = torch.stack([v.later for v in visits])
+    true, rows = read(later), []
+    for method, pictures_ in ends.items():
+        mine = read(pictures_)
+        for i, visit in enumerate(visits):
+            masks = {"mask": visit.region[None], "valid": visit.valid[None]}
+            compared = compare(pictures_[i : i + 1], later[i : i + 1], **masks)
+            at = outputs.index(visit.plan.finding) if visit.plan.finding in outputs else None
+            rows.append(
+                {
+                    "patient": visit.patient,
+                    "day": visit.day,
+                    "finding": visit.plan.finding,
+                    "method": method,
+                    "mae_roi": float(compared["mae"]["inside"]),
+                    "mae": float(compared["mae"]["whole"]),
+                    "ssim_roi": float(compared["ssim"]["inside"]),
+                    "ssim": float(compared["ssim"]["whole"]),
+                    "conf": float(mine[i].max() if at is None else mine[i, at]),
+                    "conf_later": float(true[i].max() if at is None else true[i, at]),
+                    "note": visit.note,
+                }
+            )
+    return rows
+
+
+def as_csv(rows: list[dict]) -> str:
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows({k: f"{v:.5f}" if isinstance(v, float) else v for k, v in row.items()} for row in rows)
+    return text.getvalue()
+
+
+def summary(rows: list[dict], group: str) -> list[dict]:
+    """Per group and method the means, and the MAE in the region over that of persistence."""
+    out = []
+    for name in dict.fromkeys(row[group] for row in rows):
+        base = np.mean([r["mae_roi"] for r in rows if r[group] == name and r["method"] == PERSISTENCE])
+        for method in ROWS:
+            part = [r for r in rows if r[group] == name and r["method"] == method]
+            means = {k: float(np.mean([r[k] for r in part])) for k, v in part[0].items() if isinstance(v, float)}
+            out.append({group: name, "method": method, "n": len(part), "ratio": means["mae_roi"] / base, **means})
+    return out
+
+
+def as_markdown(title: str, about: str, lines: list[dict], group: str) -> str:
+    head = [group, "method", "n", "MAE in ROI", "over persistence", "MAE", "SSIM in ROI", "SSIM", "Conf", "Conf later"]
+    out = [f"# {title}", "", about, "", f"| {' | '.join(head)} |", "|" + "---|" * len(head)]
+    keys = (("mae_roi", 4), ("ratio", 3), ("mae", 4), ("ssim_roi", 3), ("ssim", 3), ("conf", 3), ("conf_later", 3))
+    for line in lines:
+        cells = [str(line[group]), line["method"], str(line["n"]), *(f"{line[k]:.{digits}f}" for k, digits in keys)]
+        out.append(f"| {' | '.join(cells)} |")
+    return "\n".join(out) + "\n"
+
+
+def phantom_visits(domain: str, finding: str, count: int, first_seed: int, stages: int, settings: dict, control: bool):
+    """The patients at the severity that the plan ends with; for a control the plan says that there is no finding."""
+    group = patients(domain, finding, range(first_seed, first_seed + count))
+    later = group.at(TARGET)
+    plans = group.plans(stages, settings["plan"], control)
+    everywhere = torch.ones_like(group.masks[0])
+    return [
+        Visit(name, "", first, last, region, everywhere, plan)
+        for name, first, last, region, plan in zip(group.names, group.images, later, group.masks, plans, strict=True)
+    ]
+
+
+def run_phantoms(options, settings: dict) -> bool:
+    """Writes longitudinal_phantom.{csv,md,png}; whether every bar is met."""
+    rows, sheets, passed = [], [], True
+    for domain in options.domains:
+        networks = Networks.embedded(domain)
+        directions = directions_of(networks, domain)
+        for finding in scored_findings(domain):
+            for control in (False, True):
+                visits = phantom_visits(
+                    domain, finding, options.patients, options.first_seed, options.stages, settings, control
+                )
+                ends = simulate(networks, visits, settings, directions)
+                kind = "control" if control else "course"
+                for row in score(networks, visits, ends):
+                    rows.append({"domain": domain, **row, "finding": finding, "group": f"{domain}, {finding}, {kind}"})
+                if not control:
+                    sheets += [sheet(visits[0], {m: e[0] for m, e in ends.items()}, finding)]
+    lines = summary(rows, "group")
+    for line in lines:
+        if line["method"] == methods.PIE:
+            low, high = CONTROL if line["group"].endswith("control") else (0.0, MOST)
+            good = low <= line["ratio"] <= high
+            passed &= good
+            print(f"{'pass' if good else 'FAIL'}  {line['group']:45} {line['ratio']:.3f}")
+    about = (
+        f"`run.py bench longitudinal --patients {options.patients} --first-seed {options.first_seed}`: phantoms from "
+        f"healthy to severe ({TARGET:g}), N = {options.stages}, the bundled workflow's settings; control: a plan of "
+        "no finding against the same true future."
+    )
+    text = as_markdown("Longitudinal comparison, phantoms", about, lines, "group")
+    finish(options.out, "longitudinal_phantom", rows, text, sheets)
+    return passed
+
+
+def sheet(visit: Visit, ends: dict[str, torch.Tensor], words: str) -> torch.Tensor:
+    labels = [f"later: {words}"[:34], *ends]
+    return contact_sheet(torch.stack([visit.later, *ends.values()]), labels=labels, cell=192)
+
+
+def finish(out: Path, name: str, rows: list[dict], text: str, sheets: list[torch.Tensor]) -> None:
+    write(out / f"{name}.csv", as_csv(rows))
+    write(out / f"{name}.md", text)
+    save_image(same_width(sheets), out / f"{name}.png")
+    print(text)
+
+
+def read_series(path: Path) -> list[dict[str, str]]:
+    """The rows of SERIES.csv; ValueError naming the file and what is wrong with it."""
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.DictReader(file)
+            missing = [c for c in COLUMNS if c not in (reader.fieldnames or ())]
+            if missing:
+                raise ValueError(f"{path}: got no column {missing[0]!r}, want {', '.join(COLUMNS)}")
+            rows = list(reader)
+    except OSError as error:
+        raise ValueError(f"{path}: cannot be read ({error.strerror})") from error
+    for number, row in enumerate(rows, start=2):
+        days, files = row["days"].split(), row["files"].split()
+        if len(days) != len(files):
+            raise ValueError(f"{path}, line {number}: got {len(days)} days, {len(files)} files, want as many of each")
+        if len(files) < 2:
+            raise ValueError(f"{path}, line {number}: got {len(files)} image, want at least 2 to compare")
+    if not rows:
+        raise ValueError(f"{path}: got no series")
+    return rows
+
+
+def reports_below(root: Path) -> dict[str, str]:
+    """File -> its report, of DIR/manifest.csv."""
+    manifest = root / "manifest.csv"
+    if not manifest.is_file():
+        return {}
+    with manifest.open(encoding="utf-8-sig", newline="") as file:
+        return {row.get("file", ""): row.get("report_text") or "" for row in csv.DictReader(file)}
+
+
+def plan_for(texts: Sequence[str], domain: str, stages: int, mode: str, fallback: str | None) -> tuple[Plan, str]:
+    """The plan of the first text that names a finding, else of ``fallback``; where there is none, of no finding."""
+    for text in texts:
+        if text.strip():
+            plan = recaption(text, domain, stages, mode=mode, strict=False)
+            if plan.finding != NO_FINDING:
+                return plan, "finding from the report"
+    if fallback:
+        return recaption(f"{fallback}.", domain, stages, mode=mode), "no report names a finding; --finding taken"
+    return recaption("No finding.", domain, stages, mode=mode), "no report names a finding"
+
+
+def matched(later: torch.Tensor, first: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+    """``later`` with the gain and offset that bring it nearest to ``first`` where weight [H, W] is above 0.5."""
+    where = weight > 0.5
+    x, y = later.mean(-1)[where].double(), first.mean(-1)[where].double()
+    if x.numel() < 2 or float(x.std()) < 1e-6:
+        return later
+    gain = ((x - x.mean()) * (y - y.mean())).mean() / (x - x.mean()).square().mean()
+    if not gain > 0:
+        return later
+    return (later * gain.float() + (y.mean() - gain * x.mean()).float()).clamp(0, 1)
+
+
+def real_visits(options, size: int, mode: str) -> tuple[list[Visit], list[torch.Tensor]]:
+    """The later images of every series, and pictures of their registration."""
+    reports, visits, shown = reports_below(options.root), [], []
+    for row in read_series(options.series):
+        files, days = row["files"].split(), row["days"].split()
+        first = read_image(options.root / files[0], size)
+        for file, day in zip(files[1:], days[1:], strict=True):
+            texts = (reports.get(file, ""), row["course"])
+            plan, note = plan_for(texts, options.domain, options.stages, mode, options.finding)
+            region, _ = anatomy.roi_mask(first[None], plan)
+            found = register(read_image(options.root / file, size), first, "rigid")
+            valid = found.valid.float()
+            later = matched(found.image, first, (1 - region[0]) * valid)
+            visits.append(Visit(row["patient_id"], day, first, later, region[0], valid, plan, f"{note}; {found.note}"))
+        last = visits[-1]
+        labels = [f"{last.patient}, first"[:34], f"day {last.day}, registered", "red: first, cyan: later", "region"]
+        region = last.region[..., None].expand(-1, -1, 3)
+        pair = torch.stack([last.first, last.later, red_cyan(last.first, last.later), region])
+        shown.append(contact_sheet(pair, labels=labels, cell=192))
+    return visits, shown
+
+
+def run_series(options, settings: dict) -> None:
+    """Writes longitudinal_real.{csv,md,png} and registration.png."""
+    networks = Networks.embedded(options.domain)
+    size = 128
+    visits, shown = real_visits(options, size, settings["plan"])
+    ends = simulate(networks, visits, settings, directions_of(networks, options.domain))
+    rows = score(networks, visits, ends)
+    for row in rows:
+        row["group"] = "all"
+    sheets = [
+        sheet(visit, {m: e[i] for m, e in ends.items()}, f"{visit.patient}, day {visit.day}")
+        for i, visit in enumerate(visits)
+        if i == 0 or visits[i - 1].patient != visit.patient
+    ]
+    about = (
+        f"`run.py bench longitudinal {options.series.name}`: {len(visits)} later images of "
+        f"{len({v.patient for v in visits})} patients, N = {options.stages}, the embedded {options.domain} networks, "
+        "which have seen phantoms alone."
+    )
+    options.out.mkdir(parents=True, exist_ok=True)
+    save_image(same_width(shown), options.out / "registration.png")
+    lines = summary(rows, "group") + summary(rows, "finding")
+    for line in lines:
+        line["group"] = line.get("group", line.get("finding"))
+    text = as_markdown("Longitudinal comparison, real series", about, lines, "group")
+    finish(options.out, "longitudinal_real", rows, text, sheets)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="run.py bench longitudinal", description=__doc__)
+    parser.add_argument("series", nargs="?", type=Path, metavar="SERIES.csv")
+    parser.add_argument("--root", type=Path, default=Path(), help="folder that the files of SERIES.csv lie in")
+    parser.add_argument("--domain", choices=anatomy.DOMAINS, default="chest_xray", help="of SERIES.csv")
+    parser.add_argument("--finding", help="for series whose reports name none (default: they are left unchanged)")
+    parser.add_argument("--domains", nargs="+", choices=DOMAINS, default=list(DOMAINS), help="of the phantoms")
+    parser.add_argument("--patients", type=int, default=10, help="phantoms a finding (default: 10)")
+    parser.add_argument("--first-seed", type=int, default=5000)
+    parser.add_argument("--stages", type=int, default=6, help="N (default: 6)")
+    parser.add_argument("--out", type=Path, default=ROOT / "bench" / "results")
+    options = parser.parse_args()
+    if min(options.patients, options.stages) < 1:
+        parser.error("--patients and --stages want integers >= 1")
+    use_host()
+    settings, began = workflow_settings(), time.time()
+    try:
+        if options.series:
+            run_series(options, settings)
+        elif not run_phantoms(options, settings):
+            raise SystemExit(1)
+    except ValueError as error:
+        raise SystemExit(f"error: {error}") from error
+    finally:
+        print(f"{time.time() - began:.0f} s")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,285 @@
+"""Tables 2, 4, 5, 6 and 7 and figures 2, 4, 6 and 7 of the paper: ``run.py bench tables``.
+
+On phantoms of all three domains with the embedded networks, or, with ``--checkpoint``, ``--classifier``,
+``--clip-vision`` and ``--images``, on a user's own. Each patient starts healthy and is simulated towards one finding
+(the patients take turns at the findings of the domain) under the paper's settings, for all methods the same weights and
+the same ROI blend. Conf: of stage N, the mean over patients. CLIP-I: the mean over stages and patients. Severity: of
+stage N, as a network reads it that gives no Conf (phantoms only; 0.85 is what the prompt asks for). KID: the
+images of stages 1..N against real ones with the finding, features of the CLIP tower. Intervals: 95 %, bootstrap over
+patients. Every run is kept in OUT/runs, so that the command goes on where it was stopped.
+"""
+
+import argparse
+import csv
+import io
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from ..models.embedded.architecture import DOMAINS
+from ..models.headless import ROOT, use_host
+from ..mvg.metrics.kid import kid
+from ..mvg.metrics.table import Row, write_csv
+from . import figures, methods
+from .evaluation import PAPER, Scores, interval
+from .worlds import World, own_world, phantom_world
+
+STAGES = 10
+GUIDANCE = 3.0
+"""The embedded networks' own: at the paper's 7.5 they are past what a severe finding looks like."""
+GAMMAS = (0.1, 0.2, 0.4, 0.6, 0.8)
+COUNTS = (1, 5, 10, 50, 100)
+BETAS = tuple((b1, b2) for b1 in (0.01, 0.1, 0.2) for b2 in (1.0, 0.75, 0.5))
+PRINTED: dict[tuple[str, str], dict[str, tuple[float, ...]]] = {
+    ("2", "chest_xray"): {"Extrapolation": (0.054, 0.972), "SD Walk": (0.389, 0.923), "PIE": (0.712, 0.978)},
+    ("2", "fundus"): {"Extrapolation": (0.074, 0.991), "SD Walk": (0.121, 0.892), "PIE": (0.807, 0.992)},
+    ("2", "skin"): {"Extrapolation": (0.226, 0.951), "SD Walk": (0.201, 0.886), "PIE": (0.453, 0.958)},
+    ("4", "chest_xray"): {"without mask": (0.729, 0.933), "with mask": (0.712, 0.978)},
+    ("4", "fundus"): {"without mask": (0.163, 0.968), "with mask": (0.807, 0.992)},
+    ("4", "skin"): {"without mask": (0.666, 0.852), "with mask": (0.453, 0.958)},
+    ("5", "chest_xray"): {
+        "0.1": (0.120, 0.969, 0.0638), "0.2": (0.273, 0.969, 0.0885), "0.4": (0.746, 0.965, 0.1142),
+        "0.6": (0.995, 0.956, 0.1549), "0.8": (0.999, 0.951, 0.1629),
+    },
+    ("6", "chest_xray"): {
+        "1": (0.491, 0.965, 0.094), "5": (0.881, 0.963, 0.121), "10": (0.978, 0.962, 0.142),
+        "50": (0.975, 0.962, 0.130), "100": (0.959, 0.962, 0.115),
+    },
+    ("7", "chest_xray"): {
+        "0.01, 1": (0.954, 0.946, 0.133), "0.01, 0.75": (0.977, 0.948, 0.140), "0.01, 0.5": (0.554, 0.965, 0.090),
+        "0.1, 1": (0.960, 0.965, 0.126), "0.1, 0.75": (0.976, 0.962, 0.140), "0.1, 0.5": (0.554, 0.962, 0.089),
+        "0.2, 1": (0.963, 0.947, 0.134), "0.2, 0.75": (0.977, 0.964, 0.137), "0.2, 0.5": (0.556, 0.962, 0.089),
+    },
+}  # fmt: skip
+"""The paper's figures: (table, domain) -> row -> Conf, CLIP-I and, where it has it, KID."""
+METRICS = ("Conf", "CLIP-I", "severity")
+HEADS = {"2": "method", "4": "PIE", "5": "gamma", "6": "N", "7": "beta_1, beta_2"}
+
+
+@dataclass(frozen=True)
+class Line:
+    """A row of a table: its label, the scores of its runs, and the values printed in the paper."""
+
+    domain: str
+    label: str
+    scores: list[Scores]
+    kid: dict | None = None
+
+    def values(self) -> dict[str, tuple[float, float, float]]:
+        """metric -> mean, low and high; seeds of one patient are averaged first."""
+        by_patient: dict[str, list[list[float]]] = {}
+        for run in self.scores:
+            for i, name in enumerate(run.names):
+                severity = [] if run.severity is None else [float(run.severity[i, -1])]
+                one = [float(run.conf[i, -1]), float(run.clip_i[i].mean()), *severity]
+                by_patient.setdefault(f"{run.run.finding} {name}", []).append(one)
+        means = np.array([np.mean(values, axis=0) for values in by_patient.values()])
+        return {name: interval(column) for name, column in zip(METRICS, means.T, strict=False)}
+
+    @property
+    def patients(self) -> int:
+        return len({f"{run.run.finding} {name}" for run in self.scores for name in run.names})
+
+
+def kid_of(world: World, scores: Sequence[Scores], seed: int = 0) -> dict:
+    """KID of the images of stages 1..N against the reference set."""
+    made = torch.from_numpy(np.concatenate([s.embeddings[:, 1:].reshape(-1, s.embeddings.shape[-1]) for s in scores]))
+    real = world.reference()
+    result = kid(real, made, subset_size=min(50, len(made), len(real)), seed=seed)
+    return {"mean": result.mean, "std": result.std, "n": result.n, "m": result.m, "subset": result.subset_size}
+
+
+def table_2(worlds: list[World], options) -> list[Line]:
+    lines = []
+    for world in worlds:
+        for method in methods.METHODS:
+            runs = [s for seed in range(options.seeds) for s in world.scores(method, STAGES, seed=seed)]
+            lines.append(Line(world.domain, method, runs))
+    return lines
+
+
+def table_4(worlds: list[World], options) -> list[Line]:
+    return [
+        Line(world.domain, "with mask" if mask else "without mask", world.scores(methods.PIE, STAGES, mask=mask))
+        for world in worlds
+        for mask in (False, True)
+    ]
+
+
+def _ablation(worlds: list[World]) -> World:
+    """The domain of the paper's tables 5 to 7: the chest X-ray, where it is there."""
+    return next((w for w in worlds if w.domain == "chest_xray"), worlds[0])
+
+
+def table_5(worlds: list[World], options) -> list[Line]:
+    world, lines = _ablation(worlds), []
+    for gamma in GAMMAS:
+        scores = world.scores(methods.PIE, STAGES, options.ablation_patients, gamma=gamma)
+        lines.append(Line(world.domain, f"{gamma:g}", scores, kid_of(world, scores)))
+    return lines
+
+
+def table_6(worlds: list[World], options) -> list[Line]:
+    world, lines = _ablation(worlds), []
+    longest = world.scores(methods.PIE, max(options.counts), options.ablation_patients)
+    for count in options.counts:
+        scores = [s.first(count) for s in longest]
+        lines.append(Line(world.domain, str(count), scores, kid_of(world, scores)))
+    return lines
+
+
+def table_7(worlds: list[World], options) -> list[Line]:
+    world, lines = _ablation(worlds), []
+    for b1, b2 in BETAS:
+        scores = world.scores(methods.PIE, STAGES, options.ablation_patients, beta_1=b1, beta_2=b2)
+        lines.append(Line(world.domain, f"{b1:g}, {b2:g}", scores, kid_of(world, scores)))
+    return lines
+
+
+TABLES = {"2": table_2, "4": table_4, "5": table_5, "6": table_6, "7": table_7}
+
+
+def as_csv(number: str, lines: list[Line]) -> str:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    names = [name.lower().replace("-", "_") for name in lines[0].values()]
+    head = ["domain", HEADS[number], "patients", *(f"{name}{end}" for name in names for end in ("", "_low", "_high"))]
+    with_kid = any(line.kid for line in lines)
+    writer.writerow(head + (["kid", "kid_std", "kid_n", "kid_m", "kid_subset"] if with_kid else []))
+    for line in lines:
+        values = line.values()
+        cells = [f"{v:.5f}" for three in values.values() for v in three]
+        if line.kid:
+            cells += [f"{line.kid['mean']:.5f}", f"{line.kid['std']:.5f}", *(line.kid[k] for k in ("n", "m", "subset"))]
+        writer.writerow([line.domain, line.label, line.patients, *cells])
+    return text.getvalue()
+
+
+def as_markdown(number: str, lines: list[Line], about: str) -> str:
+    with_kid = any(line.kid for line in lines)
+    metrics = [*lines[0].values(), *(["KID"] if with_kid else [])]
+    columns = ["domain", HEADS[number], *metrics, "patients", "in the paper"]
+    out = [f"# Table {number}", "", about, "", f"| {' | '.join(columns)} |", "|" + "---|" * len(columns)]
+    for line in lines:
+        values = line.values()
+        cells = [f"{m:.3f} ({low:.3f} to {high:.3f})" for m, low, high in values.values()]
+        if with_kid:
+            cells.append(f"{line.kid['mean']:.4f} ± {line.kid['std']:.4f}" if line.kid else "")
+        printed = PRINTED.get((number, line.domain), {}).get(line.label)
+        said = " / ".join(f"{v:g}" for v in printed) if printed else ""
+        out.append(f"| {' | '.join([line.domain, line.label, *cells, str(line.patients), said])} |")
+    return "\n".join(out) + "\n"
+
+
+def tidy(lines: list[Line], models: dict[str, str]) -> list[Row]:
+    """Every score as a row; what several tables share is there once."""
+    rows = {}
+    for line in lines:
+        for run in line.scores:
+            settings = json.dumps({"N": run.run.stages, "finding": run.run.finding, **run.run.settings}, sort_keys=True)
+            for name, conf, near in zip(run.names, run.conf, run.clip_i, strict=True):
+                chain = f"{run.run.domain}/{run.run.finding}/{name}/{run.run.method}"
+                for metric, first, values in (("conf", 0, conf), ("clip_i", 1, near)):
+                    for stage, value in enumerate(values, start=first):
+                        row = Row(chain, stage, metric, float(value), models[metric], settings)
+                        rows[row.key] = row
+    return list(rows.values())
+
+
+def write(path: Path, text: str) -> None:
+    """In one step: a run that fails leaves the file of the one before."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.part")
+    temporary.write_text(text, encoding="utf-8")
+    temporary.replace(path)
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--quick", action="store_true", help="a size for a CPU: 12 patients, 1 seed, N up to 50")
+    parser.add_argument("--patients", type=int, help="a domain (default: 50; quick: 12)")
+    parser.add_argument("--ablation-patients", type=int, help="of a finding in tables 5 to 7 (default: all; quick: 1)")
+    parser.add_argument("--seeds", type=int, help="of what is random, in table 2 (default: 5; quick: 1)")
+    parser.add_argument("--domains", nargs="+", choices=DOMAINS, default=list(DOMAINS))
+    parser.add_argument("--tables", nargs="+", choices=TABLES, default=list(TABLES))
+    parser.add_argument("--guidance", type=float, help=f"w (default: {GUIDANCE:g} for the embedded networks)")
+    parser.add_argument("--mode", choices=("ddim", "noise"), default="ddim")
+    parser.add_argument("--no-figures", action="store_true")
+    parser.add_argument("--out", type=Path, default=ROOT / "bench" / "results")
+    own = parser.add_argument_group("a user's own material, in place of phantoms (all but --masks are needed)")
+    own.add_argument("--checkpoint", type=Path, help="Stable Diffusion 1.x or 2.x with its text encoder and VAE")
+    own.add_argument("--classifier", type=Path, help="as Load Classifier takes it")
+    own.add_argument("--labels", help="what the classifier reads, with commas, where its file does not say")
+    own.add_argument("--clip-vision", type=Path, help="image encoder for CLIP-I and KID")
+    own.add_argument("--images", type=Path, help="folder of healthy images to start from")
+    own.add_argument("--masks", type=Path, help="folder of regions, white, named as the images")
+    own.add_argument("--healthy", type=Path, help="folder of images without the finding")
+    own.add_argument("--diseased", type=Path, help="folder of images with the finding")
+    own.add_argument("--finding", help="as the classifier names it")
+    own.add_argument("--prompt", help="of the terminal stage")
+    own.add_argument("--healthy-prompt", default="", help="what the start images show (default: nothing)")
+    own.add_argument("--size", type=int, default=512, help="side of the pictures (default: 512)")
+
+
+def checked(parser: argparse.ArgumentParser, arguments: Sequence[str] | None = None) -> argparse.Namespace:
+    options = parser.parse_args(arguments)
+    options.patients = options.patients or (12 if options.quick else 50)
+    options.seeds = options.seeds or (1 if options.quick else 5)
+    options.ablation_patients = options.ablation_patients or (1 if options.quick else 0)
+    options.counts = tuple(n for n in COUNTS if n <= 50 or not options.quick)
+    if min(options.patients, options.seeds) < 1:
+        parser.error("--patients and --seeds want integers >= 1")
+    needed = ("checkpoint", "classifier", "clip_vision", "images", "healthy", "diseased", "finding", "prompt")
+    missing = [name for name in needed if getattr(options, name) is None]
+    options.own = len(missing) < len(needed)
+    if options.own and missing:
+        parser.error(f"own material: want --{missing[0].replace('_', '-')} too")
+    return options
+
+
+def worlds_of(options, settings: dict) -> list[World]:
+    if options.own:
+        return [own_world(options, settings)]
+    references = 48 if options.quick else 200
+    return [phantom_world(d, options.patients, references, options.out, settings) for d in options.domains]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="run.py bench tables", description=__doc__)
+    add_options(parser)
+    options = checked(parser)
+    use_host()
+    guidance = options.guidance or (PAPER["guidance"] if options.own else GUIDANCE)
+    settings = PAPER | {"guidance": guidance, "mode": options.mode}
+    began = time.time()
+    worlds = worlds_of(options, settings)
+    about = (
+        f"`run.py bench tables{' --quick' if options.quick else ''}`: T = {settings['steps']}, gamma = "
+        f"{settings['gamma']:g}, N = {STAGES}, w = {guidance:g}, beta_1 = {settings['beta_1']:g}, beta_2 = "
+        f"{settings['beta_2']:g}, mode {settings['mode']}, unless the row says otherwise. Mean and 95 % bootstrap "
+        "interval over patients."
+    )
+    everything: list[Line] = []
+    for number in options.tables:
+        lines = TABLES[number](worlds, options)
+        everything += lines
+        write(options.out / f"table{number}.csv", as_csv(number, lines))
+        write(options.out / f"table{number}.md", as_markdown(number, lines, about))
+        print(as_markdown(number, lines, ""), f"{time.time() - began:.0f} s", flush=True)
+    models = {
+        "conf": " ".join(dict.fromkeys(w.networks.classifier.name for w in worlds)),
+        "clip_i": " ".join(dict.fromkeys(str(w.networks.clip_vision.config.get("name", "clip")) for w in worlds)),
+    }
+    write_csv(tidy(everything, models), options.out / "scores.csv")
+    if not options.no_figures:
+        figures.draw(worlds, settings, STAGES, options.out)
+    found, made = (sum(getattr(w.evaluation, name) for w in worlds) for name in ("found", "made"))
+    print(f"{made} runs made, {found} found; {time.time() - began:.0f} s; written to {options.out}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,155 @@
+"""The paper's two baselines (section 5.1): Stable Diffusion Walk and linear extrapolation in latent space.
+
+In neither does a stage build on the one before. Both are blended by eq. 6 against x_0, as PIE is.
+"""
+
+import math
+
+import torch
+from torch import Tensor
+
+from .ddim import NonFiniteError, ddim_denoise
+from .pie import Run
+from .roi import roi_blend
+
+METHODS = ("mean", "linear")
+PARALLEL = 0.9995  # |cos| of an angle too small for the sphere
+SAME = 1e-6  # a difference of means below this part of the latents' length is rounding
+SMALLEST_SHRINKAGE = 1e-6  # keeps the covariance invertible
+
+
+def slerp(a: Tensor, b: Tensor, t: float) -> Tensor:
+    """Every row of a and b [B, ...] interpolated on the sphere at t in [0, 1], all other axes taken as one vector.
+
+    Linear where |cos| of the angle is above 0.9995, as in stable-diffusion-videos (Raw 2022), or a row is zero.
+    At t = 0 and 1 the result is a and b bit for bit. ValueError where the shapes differ or t is outside [0, 1].
+    """
+    if a.shape != b.shape:
+        raise ValueError(f"b: got {tuple(b.shape)}, want the shape of a, {tuple(a.shape)}")
+    if not 0 <= t <= 1:
+        raise ValueError(f"t: got {t}, want a number in [0, 1]")
+    if t in (0, 1):
+        return (b if t else a).clone()
+    rows_a, rows_b = a.double().flatten(1), b.double().flatten(1)
+    lengths = rows_a.norm(dim=1, keepdim=True) * rows_b.norm(dim=1, keepdim=True)
+    cos = (rows_a * rows_b).sum(1, keepdim=True) / lengths
+    straight = ~(cos.abs() <= PARALLEL)  # NaN, of a row of zeros, counts as parallel
+    angle = torch.acos(torch.where(straight, 0, cos))
+    weight_a = torch.where(straight, 1 - t, ((1 - t) * angle).sin() / angle.sin())
+    weight_b = torch.where(straight, t, (t * angle).sin() / angle.sin())
+    return (weight_a * rows_a + weight_b * rows_b).to(a.dtype).reshape(a.shape)
+
+
+def walk_text(healthy: Tensor, disease: Tensor, n: int, N: int) -> Tensor:
+    """The text embedding of stage n of N: n / N of the straight way, both ends bit for bit.
+
+    healthy, disease: one shape, [B, tokens, width] or pooled [B, width]. ValueError where they differ.
+    """
+    if healthy.shape != disease.shape:
+        raise ValueError(f"disease: got {tuple(disease.shape)}, want the shape of healthy, {tuple(healthy.shape)}")
+    return torch.lerp(healthy, disease.to(healthy), _share(n, N))
+
+
+def walk_stage(
+    x_0: Tensor,
+    sigmas: Tensor,
+    n: int,
+    N: int,
+    *,
+    denoise: Run,
+    noise: tuple[Tensor, Tensor],
+    mask: Tensor | None = None,
+    beta_1: float = 0.01,
+    beta_2: float = 0.75,
+) -> Tensor:
+    """Latent of stage n of N [B, C, h, w]: x_0 noised to sigmas[0], denoised, blended against x_0 (eq. 6).
+
+    sigmas: descending, from `pie.sigmas_for`; a single level (k = 0) leaves x_0. denoise: carries `walk_text`.
+    noise: two draws of x_0's shape, the same for all stages (`pie.stage_noise` with stage 0); the start noise is n / N
+    of the way from one to the other on the sphere. mask: as for `pie.pie_stage`. NonFiniteError names stage and step.
+    """
+    share = _share(n, N)
+    x = x_0
+    if len(sigmas) > 1:
+        try:
+            x = denoise(ddim_denoise, x_0, slerp(*noise, share), sigmas)
+        except NonFiniteError as error:
+            raise NonFiniteError(f"stage {n}, {error}") from error
+    return roi_blend(x, x_0, mask, beta_1, beta_2)
+
+
+def direction(healthy: Tensor, diseased: Tensor, method: str = "mean") -> Tensor:
+    """The direction [...] of a disease in latent space, from latents [n, ...] without and [m, ...] with it.
+
+    method "mean": the difference of the means. "linear": the normal of the linear classifier of the two sets (Fisher's
+    discriminant with the covariance of Ledoit and Wolf 2004, whose ridge follows from the data), of such a length that
+    its projection on the difference of the means is that difference: either way a step of 1 leads from mean to mean.
+    Computed in float64, deterministic. After Han et al. 2022, who extrapolate in a GAN's latent space.
+    ValueError: fewer than two latents in a set, shapes that differ, values that are not finite, equal means.
+    """
+    if method not in METHODS:
+        raise ValueError(f"method: got {method!r}, want one of {', '.join(METHODS)}")
+    for name, latents in (("healthy", healthy), ("diseased", diseased)):
+        if len(latents) < 2:
+            raise ValueError(f"{name}: got {len(latents)}, want two or more")
+        if not torch.isfinite(latents).all():
+            raise ValueError(f"{name}: got values that are not finite (NaN)")
+    if healthy.shape[1:] != diseased.shape[1:]:
+        raise ValueError(
+            f"diseased: got latents of {tuple(diseased.shape[1:])}, want those of healthy, {tuple(healthy.shape[1:])}"
+        )
+    rows_h, rows_d = healthy.double().flatten(1), diseased.double().flatten(1).to(healthy.device)
+    difference = rows_d.mean(0) - rows_h.mean(0)
+    if difference.norm() <= SAME * torch.maximum(rows_h.norm(dim=1).mean(), rows_d.norm(dim=1).mean()):
+        raise ValueError("diseased: got the mean of healthy, want sets that differ; there is no direction between them")
+    if method == "linear":
+        normal = _discriminant(torch.cat([rows_h - rows_h.mean(0), rows_d - rows_d.mean(0)]), difference)
+        difference = normal * (difference.square().sum() / (normal @ difference))
+    return difference.reshape(healthy.shape[1:]).to(healthy.dtype)
+
+
+def extrapolate(
+    z_0: Tensor,
+    d: Tensor,
+    n: int,
+    step: float,
+    mask: Tensor | None = None,
+    beta_1: float = 0.01,
+    beta_2: float = 0.75,
+) -> Tensor:
+    """z_0 + n * step * d of every row of z_0 [B, C, h, w], blended against z_0 (eq. 6).
+
+    d: from `direction`, the shape of a row. step: in lengths of d; 1 / N takes stage N a whole d away.
+    """
+    if d.shape != z_0.shape[1:]:
+        raise ValueError(f"d: got {tuple(d.shape)}, want the shape of a row of z_0, {tuple(z_0.shape[1:])}")
+    if not math.isfinite(step):
+        raise ValueError(f"step: got {step}, want a finite number")
+    return roi_blend(z_0 + n * step * d.to(z_0), z_0, mask, beta_1, beta_2)
+
+
+def _share(n: int, N: int) -> float:
+    if N < 1 or not 0 <= n <= N:
+        raise ValueError(f"n: got stage {n} of {N}, want 0 to N of N >= 1")
+    return n / N
+
+
+def _discriminant(centred: Tensor, difference: Tensor) -> Tensor:
+    """Along S^-1 difference, S = (1 - s) C + s mu I being the shrunk covariance of the rows [n, D] (Ledoit and Wolf).
+
+    By the n x n matrix of inner products, as D, the size of a latent, is far above n.
+    """
+    count, size = centred.shape
+    inner = centred @ centred.T
+    mu = inner.trace() / (count * size)
+    if mu == 0:  # all pictures of a set are one
+        return difference
+    squared = inner.square().sum() / count**2  # |C|^2
+    spread = squared - size * mu**2  # |C - mu I|^2
+    error = (inner.diagonal().square().sum() / count - squared) / count  # of C, in the same norm
+    if error >= spread:  # the covariance says nothing that mu I does not
+        return difference
+    s = (error / spread).clamp(min=SMALLEST_SHRINKAGE)
+    ridge = s * mu * count / (1 - s)
+    eye = torch.eye(count, dtype=inner.dtype, device=inner.device)
+    return difference - centred.T @ torch.linalg.solve(inner + ridge * eye, centred @ difference)

@@ -1,0 +1,171 @@
+"""The benches of the paper's tables and of the longitudinal comparison, at tiny sizes, with the embedded networks."""
+
+import argparse
+import csv
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from mvgen.bench import evaluation, figures, longitudinal, methods, own, tables, worlds
+from mvgen.bench.evaluation import PAPER, Run, interval
+from mvgen.bench.patients import patients
+from mvgen.models.headless import use_host
+from mvgen.mvg.metrics.table import read_csv, write_csv
+from PIL import Image
+
+use_host()
+TINY = PAPER | {"steps": 4, "guidance": 3.0}
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory):
+    torch.manual_seed(0)
+    return worlds.phantom_world("chest_xray", 2, 4, tmp_path_factory.mktemp("out"), TINY)
+
+
+def test_patients_take_turns_at_the_findings(world):
+    assert [(g.finding, len(g.images)) for g in world.groups] == [("cardiomegaly", 1), ("edema", 1)]
+    assert len(world.reference()) == 8
+
+
+@pytest.mark.parametrize("method", methods.METHODS)
+def test_every_method_starts_at_the_input_and_keeps_what_lies_outside(world, method):
+    group = world.groups[0]
+    run = Run.of(method, group, 2, TINY | {"beta_1": 0.0})
+    states = evaluation.make(world.networks, group, run, world.direction(group.finding))
+    assert states.shape == (3, 1, 128, 128, 3)
+    assert torch.equal(states[0], group.images)
+    outside = group.masks[0] == 0
+    assert torch.equal(states[2, 0][outside], group.images[0][outside])
+    assert (states[2] - states[0]).abs().max() > 0.01
+
+
+def test_a_run_that_is_done_is_not_made_again(world):
+    first = world.scores(methods.PIE, 2)
+    made = world.evaluation.made
+    again = world.scores(methods.PIE, 2)
+    assert world.evaluation.made == made and world.evaluation.found >= 2
+    assert all(np.array_equal(a.conf, b.conf) for a, b in zip(first, again, strict=True))
+    world.scores(methods.PIE, 2, gamma=0.25)
+    assert world.evaluation.made == made + 2
+
+
+def test_fewer_stages_are_the_first_of_many(world):
+    longer, shorter = world.scores(methods.PIE, 2)[0], world.scores(methods.PIE, 1)[0]
+    assert np.allclose(longer.first(1).conf, shorter.conf, atol=1e-6)
+    with pytest.raises(ValueError, match="the stages of the others depend on N"):
+        world.scores(methods.WALK, 2)[0].first(1)
+
+
+def test_a_seed_counts_only_where_something_is_random(world):
+    group = world.groups[0]
+    for method, differs in ((methods.PIE, False), (methods.WALK, True), (methods.EXTRAPOLATION, False)):
+        a, b = (Run.of(method, group, 2, TINY | {"seed": seed}) for seed in (0, 1))
+        assert (a != b) == differs
+
+
+def test_tables_are_written_and_say_what_the_paper_has(world, tmp_path):
+    lines = [tables.Line("chest_xray", method, world.scores(method, 2)) for method in methods.METHODS]
+    rows = list(csv.DictReader(tables.as_csv("2", lines).splitlines()))
+    assert [row["method"] for row in rows] == list(methods.METHODS)
+    assert all(float(r["conf_low"]) <= float(r["conf"]) <= float(r["conf_high"]) for r in rows)
+    assert "0.712 / 0.978" in tables.as_markdown("2", lines, "about")
+    tidy = tables.tidy(lines, {"conf": "classifier", "clip_i": "clip"})
+    write_csv(tidy, tmp_path / "scores.csv")
+    assert read_csv(tmp_path / "scores.csv") == tidy
+    assert {row.stage for row in tidy if row.metric == "conf"} == {0, 1, 2}
+    assert json.loads(tidy[0].settings)["N"] == 2
+
+
+def test_kid_has_its_sizes_with_it(world):
+    found = tables.kid_of(world, world.scores(methods.PIE, 2))
+    assert (found["n"], found["m"], found["subset"]) == (8, 4, 4)
+
+
+def test_figures_are_drawn(world, tmp_path):
+    figures.draw([world], TINY, 2, tmp_path)
+    for name in ("figure2", "figure4", "figure6", "figure7"):
+        assert Image.open(tmp_path / f"{name}.png").size[0] > 300
+
+
+def test_interval_is_that_of_the_mean():
+    values = np.random.default_rng(1).normal(3, 1, 400)
+    mean, low, high = interval(values)
+    assert mean == pytest.approx(values.mean())
+    assert high - low == pytest.approx(2 * 1.96 * values.std() / 20, rel=0.1)
+    assert interval([0.5]) == (0.5, 0.5, 0.5)
+    for bad in ([], [1.0, float("nan")]):
+        with pytest.raises(ValueError, match="values"):
+            interval(bad)
+
+
+def test_options_of_own_material_belong_together(tmp_path, capsys):
+    parser = argparse.ArgumentParser()
+    tables.add_options(parser)
+    assert not tables.checked(parser, ["--quick"]).own
+    with pytest.raises(SystemExit):
+        tables.checked(parser, ["--checkpoint", "model.safetensors"])
+    assert "want --classifier too" in capsys.readouterr().err
+
+
+def picture(path, value=128, size=(40, 32)):
+    path.parent.mkdir(exist_ok=True)
+    Image.fromarray(np.full((size[1], size[0]), value, dtype=np.uint8)).save(path)
+
+
+def test_own_images_and_masks(tmp_path):
+    for name in ("a", "b"):
+        picture(tmp_path / "images" / f"{name}.png")
+        picture(tmp_path / "masks" / f"{name}.png", 255)
+    options = argparse.Namespace(
+        images=tmp_path / "images", masks=tmp_path / "masks", finding="x", prompt="ill", healthy_prompt="well"
+    )
+    group = own.own_patients(options, 32)
+    assert group.images.shape == (2, 32, 32, 3) and group.masks.shape == (2, 32, 32)
+    plans = group.part(0, 1).plans(3, "terminal")
+    assert len(plans) == 1 and [s.prompt for s in plans[0].stages] == ["ill"] * 3
+    assert plans[0].stages[0].source == "well"
+    assert replace(group, prompt="worse").names != group.names
+    (tmp_path / "masks" / "b.png").unlink()
+    with pytest.raises(ValueError, match="--masks: got none for b"):
+        own.own_patients(options, 32)
+    with pytest.raises(ValueError, match=r"--images: got .*nowhere"):
+        own.own_patients(argparse.Namespace(images=tmp_path / "nowhere"), 32)
+
+
+def test_a_later_image_is_matched_in_brightness():
+    first = torch.rand(32, 32, 3, generator=torch.Generator().manual_seed(0)) * 0.5 + 0.2
+    assert torch.allclose(longitudinal.matched(first * 0.7 + 0.1, first, torch.ones(32, 32)), first, atol=1e-4)
+    flat = torch.full((32, 32, 3), 0.5)
+    assert longitudinal.matched(flat, first, torch.ones(32, 32)) is flat
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("patient_id,days,files\n", "no column 'course'"),
+        ("patient_id,days,files,course\n", "no series"),
+        ("patient_id,days,files,course\np,0 1,a.png,x\n", "line 2: got 2 days, 1 files"),
+        ("patient_id,days,files,course\np,0,a.png,x\n", "line 2: got 1 image, want at least 2"),
+    ],
+)
+def test_a_series_file_that_does_not_fit_is_named(tmp_path, text, words):
+    path = tmp_path / "series.csv"
+    path.write_text(text)
+    with pytest.raises(ValueError, match=words):
+        longitudinal.read_series(path)
+
+
+def test_the_phantom_comparison_scores_persistence_as_one(world, monkeypatch):
+    monkeypatch.setattr(longitudinal, "REFERENCES", 4)
+    settings = TINY | {"plan": "ladder"}
+    visits = longitudinal.phantom_visits("chest_xray", "edema", 1, 5000, 2, settings, control=False)
+    directions = longitudinal.directions_of(world.networks, "chest_xray")
+    ends = longitudinal.simulate(world.networks, visits, settings, directions)
+    rows = [row | {"group": "g"} for row in longitudinal.score(world.networks, visits, ends)]
+    lines = {line["method"]: line for line in longitudinal.summary(rows, "group")}
+    assert lines[longitudinal.PERSISTENCE]["ratio"] == 1
+    assert set(lines) == set(longitudinal.ROWS)
+    assert patients("chest_xray", "edema", [5000]).at(0.85).shape == visits[0].later[None].shape
