@@ -1,7 +1,7 @@
 """The embedded classifiers on phantoms they have not seen: ``run.py bench classifier``.
 
-AUC of every finding (present: severity 0.1 or more, as in the captions), how often 0.5 decides rightly, and the expected
-calibration error over ten bins; with ``--out`` the reliability diagram of all of them as a picture.
+AUC of every finding (present: severity 0.1 or more, as in the captions), how often 0.5 decides rightly, and the
+expected calibration error over ten bins; with ``--out`` the reliability diagram of all of them as a picture.
 """
 
 import argparse
@@ -76,7 +76,7 @@ def main() -> None:
         classifier = load_densenet(loader.find_weights("classifier", domain))
         probability = classifier.conf(pictures)
         for i, finding in enumerate(classifier.outputs):
-            p, label = probability[:, i], present[:, i]
+            p, label = probability[:, i].contiguous(), present[:, i].contiguous()
             auc = float(binary_auroc(p, label.long()))
             error = float(binary_calibration_error(p, label.long(), n_bins=BINS))
             right = float(((p > 0.5) == label).float().mean())

@@ -7,7 +7,7 @@ of the bundled workflow; the last stage is compared with the later image, beside
 SERIES.csv: a row a patient with patient_id, days and files (both separated by spaces, in order; paths below DIR) and
 course, the report where a file has none of its own. Reports of single files: DIR/manifest.csv with file and
 report_text, where there is one. The later image is first registered to the first one (rigid) and brought to its
-brightness and contrast (by least squares outside the region); OUT/registration.png shows both.
+brightness and contrast (mean and deviation outside the region); OUT/registration.png shows both.
 """
 
 import argparse
@@ -63,10 +63,13 @@ class Visit:
 
 
 def simulate(networks: Networks, visits: Sequence[Visit], settings: dict, directions: dict) -> dict[str, torch.Tensor]:
-    """Method -> last stage [B, H, W, 3] of every visit; visits share N."""
+    """Method -> last stage [B, H, W, 3] of every visit; visits share N. What a patient's visits share is made once."""
+    keys = [(v.patient, v.plan) for v in visits]
+    distinct = list(dict.fromkeys(keys))
+    first = [visits[keys.index(key)] for key in distinct]
     out: dict[str, list[torch.Tensor]] = {name: [] for name in ROWS}
-    for start in range(0, len(visits), BATCH):
-        part = visits[start : start + BATCH]
+    for start in range(0, len(first), BATCH):
+        part = first[start : start + BATCH]
         images, masks = torch.stack([v.first for v in part]), torch.stack([v.region for v in part])
         plans = [v.plan for v in part]
         out[PERSISTENCE].append(images)
@@ -79,7 +82,8 @@ def simulate(networks: Networks, visits: Sequence[Visit], settings: dict, direct
                 networks, images[those], masks[those], directions[finding], len(plans[0].stages), settings
             )[-1]
         out[methods.EXTRAPOLATION].append(extrapolated)
-    return {name: torch.cat(parts) for name, parts in out.items()}
+    place = [distinct.index(key) for key in keys]
+    return {name: torch.cat(parts)[place] for name, parts in out.items()}
 
 
 def directions_of(networks: Networks, domain: str) -> dict[str, torch.Tensor]:
@@ -256,15 +260,16 @@ def plan_for(texts: Sequence[str], domain: str, stages: int, mode: str, fallback
 
 
 def matched(later: torch.Tensor, first: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
-    """``later`` with the gain and offset that bring it nearest to ``first`` where weight [H, W] is above 0.5."""
+    """``later`` with the mean and standard deviation of ``first`` where weight [H, W] is above 0.5.
+
+    Not by least squares: where the two hardly correlate that would take all contrast out of the later image.
+    """
     where = weight > 0.5
     x, y = later.mean(-1)[where].double(), first.mean(-1)[where].double()
     if x.numel() < 2 or float(x.std()) < 1e-6:
         return later
-    gain = ((x - x.mean()) * (y - y.mean())).mean() / (x - x.mean()).square().mean()
-    if not gain > 0:
-        return later
-    return (later * gain.float() + (y.mean() - gain * x.mean()).float()).clamp(0, 1)
+    gain = float(y.std() / x.std())
+    return (later * gain + float(y.mean() - gain * x.mean())).clamp(0, 1)
 
 
 def real_visits(options, size: int, mode: str) -> tuple[list[Visit], list[torch.Tensor]]:

@@ -44,6 +44,14 @@ class Patients(NamedTuple):
         """The same patients with the finding, [B, H, W, 3]."""
         return pictures(self.domain, self.people, {self.finding: severity})
 
+    def at_each(self, severities: Sequence[float]) -> torch.Tensor:
+        """The same, every patient at a severity of their own."""
+        drawn = [
+            pictures(self.domain, [person], {self.finding: min(max(float(s), 0.0), 1.0)})
+            for person, s in zip(self.people, severities, strict=True)
+        ]
+        return torch.cat(drawn)
+
     def plans(self, stages: int, mode: str, control: bool = False) -> list[Plan]:
         """What their reports become; for a control that of a report of no finding."""
         reports = [NO_FINDING if control else self._report(person) for person in self.people]

@@ -3,10 +3,14 @@
 On phantoms of all three domains with the embedded networks, or, with ``--checkpoint``, ``--classifier``,
 ``--clip-vision`` and ``--images``, on a user's own. Each patient starts healthy and is simulated towards one finding
 (the patients take turns at the findings of the domain) under the paper's settings, for all methods the same weights and
-the same ROI blend. Conf: of stage N, the mean over patients. CLIP-I: the mean over stages and patients. Severity: of
-stage N, as a network reads it that gives no Conf (phantoms only; 0.85 is what the prompt asks for). KID: the
-images of stages 1..N against real ones with the finding, features of the CLIP tower. Intervals: 95 %, bootstrap over
-patients. Every run is kept in OUT/runs, so that the command goes on where it was stopped.
+the same ROI blend.
+
+Conf: of stage N, the mean over patients. CLIP-I: the mean over stages and patients. KID: the images of stages 1..N
+against real ones with the finding, features of the CLIP tower. Of phantoms also the severity of stage N, as a network
+reads it that gives no Conf (0.85 is what the prompt asks for), and the true CLIP-I: that of the patients' true pictures
+at the severities that the stages are read to have. What CLIP-I falls short of it is identity lost; the rest is the
+disease. Intervals: 95 %, bootstrap over patients. Every run is kept in OUT/runs, so that the command goes on where it
+was stopped.
 """
 
 import argparse
@@ -57,26 +61,30 @@ PRINTED: dict[tuple[str, str], dict[str, tuple[float, ...]]] = {
     },
 }  # fmt: skip
 """The paper's figures: (table, domain) -> row -> Conf, CLIP-I and, where it has it, KID."""
-METRICS = ("Conf", "CLIP-I", "severity")
+METRICS = ("Conf", "CLIP-I", "severity", "true CLIP-I")
 HEADS = {"2": "method", "4": "PIE", "5": "gamma", "6": "N", "7": "beta_1, beta_2"}
 
 
 @dataclass(frozen=True)
 class Line:
-    """A row of a table: its label, the scores of its runs, and the values printed in the paper."""
+    """A row of a table: its label, the scores of its runs, their KID and `World.true_clip_i` where the table has it."""
 
     domain: str
     label: str
     scores: list[Scores]
     kid: dict | None = None
+    true_clip_i: list[np.ndarray] | None = None
 
     def values(self) -> dict[str, tuple[float, float, float]]:
         """metric -> mean, low and high; seeds of one patient are averaged first."""
         by_patient: dict[str, list[list[float]]] = {}
-        for run in self.scores:
+        for place, run in enumerate(self.scores):
             for i, name in enumerate(run.names):
-                severity = [] if run.severity is None else [float(run.severity[i, -1])]
-                one = [float(run.conf[i, -1]), float(run.clip_i[i].mean()), *severity]
+                one = [float(run.conf[i, -1]), float(run.clip_i[i].mean())]
+                if run.severity is not None:
+                    one.append(float(run.severity[i, -1]))
+                if self.true_clip_i is not None:
+                    one.append(float(self.true_clip_i[place][i].mean()))
                 by_patient.setdefault(f"{run.run.finding} {name}", []).append(one)
         means = np.array([np.mean(values, axis=0) for values in by_patient.values()])
         return {name: interval(column) for name, column in zip(METRICS, means.T, strict=False)}
@@ -99,7 +107,7 @@ def table_2(worlds: list[World], options) -> list[Line]:
     for world in worlds:
         for method in methods.METHODS:
             runs = [s for seed in range(options.seeds) for s in world.scores(method, STAGES, seed=seed)]
-            lines.append(Line(world.domain, method, runs))
+            lines.append(Line(world.domain, method, runs, true_clip_i=world.true_clip_i(runs)))
     return lines
 
 
@@ -147,7 +155,7 @@ TABLES = {"2": table_2, "4": table_4, "5": table_5, "6": table_6, "7": table_7}
 def as_csv(number: str, lines: list[Line]) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    names = [name.lower().replace("-", "_") for name in lines[0].values()]
+    names = [name.lower().replace("-", "_").replace(" ", "_") for name in lines[0].values()]
     head = ["domain", HEADS[number], "patients", *(f"{name}{end}" for name in names for end in ("", "_low", "_high"))]
     with_kid = any(line.kid for line in lines)
     writer.writerow(head + (["kid", "kid_std", "kid_n", "kid_m", "kid_subset"] if with_kid else []))
@@ -200,13 +208,16 @@ def write(path: Path, text: str) -> None:
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--quick", action="store_true", help="a size for a CPU: 12 patients, 1 seed, N up to 50")
+    parser.add_argument(
+        "--quick", action="store_true", help="a size for a CPU: 12 patients, 1 seed, T = 20, N up to 50"
+    )
     parser.add_argument("--patients", type=int, help="a domain (default: 50; quick: 12)")
     parser.add_argument("--ablation-patients", type=int, help="of a finding in tables 5 to 7 (default: all; quick: 1)")
     parser.add_argument("--seeds", type=int, help="of what is random, in table 2 (default: 5; quick: 1)")
     parser.add_argument("--domains", nargs="+", choices=DOMAINS, default=list(DOMAINS))
     parser.add_argument("--tables", nargs="+", choices=TABLES, default=list(TABLES))
     parser.add_argument("--guidance", type=float, help=f"w (default: {GUIDANCE:g} for the embedded networks)")
+    parser.add_argument("--steps", type=int, help="T (default: 50; quick: 20)")
     parser.add_argument("--mode", choices=("ddim", "noise"), default="ddim")
     parser.add_argument("--no-figures", action="store_true")
     parser.add_argument("--out", type=Path, default=ROOT / "bench" / "results")
@@ -228,6 +239,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def checked(parser: argparse.ArgumentParser, arguments: Sequence[str] | None = None) -> argparse.Namespace:
     options = parser.parse_args(arguments)
     options.patients = options.patients or (12 if options.quick else 50)
+    options.steps = options.steps or (20 if options.quick else PAPER["steps"])
     options.seeds = options.seeds or (1 if options.quick else 5)
     options.ablation_patients = options.ablation_patients or (1 if options.quick else 0)
     options.counts = tuple(n for n in COUNTS if n <= 50 or not options.quick)
@@ -254,7 +266,7 @@ def main() -> None:
     options = checked(parser)
     use_host()
     guidance = options.guidance or (PAPER["guidance"] if options.own else GUIDANCE)
-    settings = PAPER | {"guidance": guidance, "mode": options.mode}
+    settings = PAPER | {"guidance": guidance, "mode": options.mode, "steps": options.steps}
     began = time.time()
     worlds = worlds_of(options, settings)
     about = (

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from ..mvg.phantom.captions import WORDS
@@ -14,7 +15,7 @@ from . import methods
 from .evaluation import Evaluation, Group, Run, Scores
 from .networks import Networks
 from .own import image_files, own_patients, read_images
-from .patients import TARGET, patients, pictures
+from .patients import TARGET, Patients, patients, pictures
 
 FIRST_SEED = 5000
 REFERENCE_SEED = 90_000
@@ -48,6 +49,23 @@ class World:
             run = Run.of(method, part, stages, self.settings | changed)
             direction = self.direction(group.finding) if method == methods.EXTRAPOLATION else None
             out.append(self.evaluation.scores(self.networks, part, run, direction))
+        return out
+
+    def true_clip_i(self, scores: list[Scores]) -> list[np.ndarray] | None:
+        """CLIP-I [B, N] of the same patients' true pictures at the severities that the stages are read to have.
+
+        What a method's CLIP-I falls short of it is identity lost; the rest is the disease. None where unknown.
+        """
+        out = []
+        for run in scores:
+            group = next(g for g in self.groups if g.finding == run.run.finding)
+            if not isinstance(group, Patients) or run.severity is None:
+                return None
+            part = group.part(0, len(run.names))
+            start = self.networks.embed(part.images)
+            stages = [self.networks.embed(part.at_each(column)) for column in run.severity.T[1:]]
+            near = [torch.nn.functional.cosine_similarity(s.double(), start.double(), dim=1) for s in stages]
+            out.append(torch.stack(near, dim=1).numpy())
         return out
 
     def reference(self) -> torch.Tensor:
