@@ -7,39 +7,42 @@ far as (a) and (b) lie apart.
 
 import argparse
 
-import numpy as np
 import torch
 
+from ..models.embedded.architecture import DOMAINS
 from ..models.headless import use_host
 from ..mvg.metrics.clip_i import clip_i_per_stage
-from ..mvg.phantom import chest_xray
-from ..mvg.phantom.captions import FINDINGS
+from ..mvg.phantom.captions import WORDS
+from ..mvg.phantom.domains import phantom
+from .patients import pictures
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="run.py bench clip_i", description=__doc__)
+    parser.add_argument("--domain", choices=DOMAINS, default=DOMAINS[0])
     parser.add_argument("--patients", type=int, default=40)
     parser.add_argument("--first-seed", type=int, default=0)
     options = parser.parse_args()
     use_host()
     from ..models.embedded import loader
 
-    clip = loader.load("chest_xray").clip_vision
+    clip = loader.load(options.domain).clip_vision
 
     @torch.inference_mode()
-    def embed(pictures: list[np.ndarray]) -> torch.Tensor:
-        images = torch.from_numpy(np.stack(pictures)).float()[..., None].repeat(1, 1, 1, 3)
+    def embed(images: torch.Tensor) -> torch.Tensor:
         return clip.encode_image(images)["image_embeds"].float().cpu()
 
-    people = [chest_xray.sample_patient(options.first_seed + i) for i in range(options.patients)]
-    healthy = [chest_xray.render(p) for p in people]
+    domain, world = options.domain, phantom(options.domain)
+    people = [world.sample_patient(options.first_seed + i) for i in range(options.patients)]
+    healthy = pictures(domain, people)
     reference = embed(healthy)
-    rng = np.random.default_rng(0)
-    others = {f"same patient, severe {f}": embed([chest_xray.render(p, {f: 0.85}) for p in people]) for f in FINDINGS}
+    noise = torch.rand(healthy.shape, generator=torch.Generator().manual_seed(0))
+    findings = WORDS[domain].findings
+    others = {f"same patient, severe {f}": embed(pictures(domain, people, {f: 0.85})) for f in findings}
     others |= {
         "another patient": reference.roll(1, dims=0),
-        "upside down": embed([h[::-1].copy() for h in healthy]),
-        "noise": embed([rng.random(h.shape) for h in healthy]),
+        "upside down": embed(healthy.flip(1)),
+        "noise": embed(noise),
     }
     for name, embeddings in others.items():
         values = torch.cat([clip_i_per_stage(e[None], r) for e, r in zip(embeddings, reference, strict=True)])

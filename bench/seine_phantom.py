@@ -20,11 +20,12 @@ from typing import Any
 import numpy as np
 import torch
 
+from ..models.embedded.architecture import DOMAINS
 from ..models.headless import use_host
 from ..mvg import roi, seine, transition
 from ..mvg.metrics.conf import conf
-from ..mvg.phantom import chest_xray
-from ..mvg.phantom.captions import FINDINGS
+from ..mvg.phantom.captions import WORDS
+from ..mvg.phantom.domains import phantom, picture
 from .workflow import bundled_inputs
 
 FRAMES = 16
@@ -35,45 +36,46 @@ STEP_BACK = 0.01
 JUMP = 1.5
 
 
-def cases(patients: int, first_seed: int) -> list[dict]:
+def cases(domain: str, patients: int, first_seed: int) -> list[dict]:
     """One clip for every patient, finding and size of step; every other one runs backwards."""
     out = []
     for seed in range(first_seed, first_seed + patients):
-        for place, finding in enumerate(FINDINGS):
+        for place, finding in enumerate(WORDS[domain].findings):
             rng = np.random.default_rng([23, seed, place])
             for size, bounds in STEPS.items():
                 step = rng.uniform(*bounds)
                 low = rng.uniform(0.05, 0.95 - step)
                 ends = (low, low + step) if (seed + place) % 2 == 0 else (low + step, low)
-                out.append({"seed": seed, "finding": finding, "size": size, "ends": ends})
+                out.append({"domain": domain, "seed": seed, "finding": finding, "size": size, "ends": ends})
     return out
 
 
 def truth(case: dict) -> torch.Tensor:
     """[16, 128, 128, 3]."""
-    patient = chest_xray.sample_patient(case["seed"])
+    domain = case["domain"]
+    patient = phantom(domain).sample_patient(case["seed"])
     first, last = case["ends"]
     severities = np.linspace(first, last, FRAMES)
-    clip = np.stack([chest_xray.render(patient, {case["finding"]: float(s)}) for s in severities])
-    return torch.from_numpy(clip)[..., None].repeat(1, 1, 1, 3)
+    return torch.from_numpy(np.stack([picture(domain, patient, {case["finding"]: float(s)}) for s in severities]))
 
 
 def region_of(case: dict) -> torch.Tensor:
     """[128, 128] in [0, 1], where the finding shows."""
-    return torch.from_numpy(chest_xray.roi(chest_xray.sample_patient(case["seed"]), case["finding"]))
+    world = phantom(case["domain"])
+    return torch.from_numpy(world.roi(world.sample_patient(case["seed"]), case["finding"]))
 
 
 class Films:
     """Clips between two given pictures, by every method."""
 
-    def __init__(self, settings: dict[str, Any]):
+    def __init__(self, domain: str, settings: dict[str, Any]):
         """settings: of `nodes.seine.Settings`, by name."""
         from ..models.densenet import load_densenet
         from ..models.embedded import loader
         from ..nodes import seine as node
 
-        self.networks = loader.load("chest_xray")
-        self.reader = load_densenet(loader.find_weights("reader"))
+        self.networks = loader.load(domain)
+        self.reader = load_densenet(loader.find_weights("reader", domain))
         self.settings = node.Settings(**settings)
 
     @torch.inference_mode()
@@ -178,14 +180,15 @@ def save_pictures(films: Films, case: dict, path: Path) -> None:
     made = {name: clips[0] for name, clips in made.items()} | {"truth": true}
     rows = []
     for clip in made.values():
-        for picture in (clip, 0.5 + 5 * (clip - true)):
-            rows.append(torch.cat(list(picture[[0, 2, 4, 6, 9, 11, 13, 15]]), dim=1))
+        for frames in (clip, 0.5 + 5 * (clip - true)):
+            rows.append(torch.cat(list(frames[[0, 2, 4, 6, 9, 11, 13, 15]]), dim=1))
     Image.fromarray((torch.cat(rows).clamp(0, 1).numpy() * 255).round().astype(np.uint8)).save(path)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="run.py bench seine_phantom", description=__doc__)
-    parser.add_argument("--patients", type=int, default=10, help="of each: 4 findings x 2 sizes of step")
+    parser.add_argument("--domain", choices=DOMAINS, default=DOMAINS[0])
+    parser.add_argument("--patients", type=int, default=10, help="of each: the findings x 2 sizes of step")
     parser.add_argument("--first-seed", type=int, default=0)
     for name, kind in SETTINGS.items():
         parser.add_argument(f"--{name}", type=kind, help="in place of the bundled workflow's value")
@@ -199,9 +202,9 @@ def main() -> None:
     given = {name: vars(options)[name] for name in SETTINGS if vars(options)[name] is not None}
     settings = {name: bundled[name] for name in SETTINGS} | given
     print(json.dumps(settings), flush=True)
-    films = Films(settings)
+    films = Films(options.domain, settings)
     began = time.time()
-    todo = cases(options.patients, options.first_seed)
+    todo = cases(options.domain, options.patients, options.first_seed)
     rows = run(films, todo, options.batch)
     print(f"{len(todo)} clips, {time.time() - began:.0f} s\n{'':34} error  in ROI  monotone  jump (median, worst)")
     for size in STEPS:

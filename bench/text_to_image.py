@@ -12,30 +12,34 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from ..models.embedded.architecture import DOMAINS
 from ..models.headless import use_host
 from ..mvg.metrics.conf import conf
-from ..mvg.phantom.captions import CHEST_XRAY, FINDINGS, SEVERITY_BANDS, SIDES, band_centre, phrase
+from ..mvg.phantom.captions import SEVERITY_BANDS, SIDES, WORDS, band_centre, phrase
 
 TOLERANCE = 0.05
 
 
-def requests(count: int) -> list[tuple[str, str | None, str]]:
+def requests(domain: str, count: int) -> list[tuple[str, str | None, str]]:
     """(caption, finding or None, severity word) of every draw."""
     out: list[tuple[str, str | None, str]] = []
+    words = WORDS[domain]
+    findings, turns = words.findings, len(words.findings) + 1
     for i in range(count):
-        turn = i % (len(FINDINGS) + 1)
-        if turn == len(FINDINGS):
-            out.append((f"{CHEST_XRAY.prefix}, no finding", None, ""))
+        turn = i % turns
+        if turn == len(findings):
+            out.append((f"{words.prefix}, no finding", None, ""))
             continue
-        word = list(SEVERITY_BANDS)[(i // 5) % 3]
-        side = SIDES[(i // 15) % 3]
-        out.append((f"{CHEST_XRAY.prefix}, {phrase(FINDINGS[turn], band_centre(word), side)}", FINDINGS[turn], word))
+        word = list(SEVERITY_BANDS)[(i // turns) % 3]
+        side = SIDES[(i // (3 * turns)) % 3]
+        out.append((f"{words.prefix}, {phrase(findings[turn], band_centre(word), side)}", findings[turn], word))
     return out
 
 
 @torch.inference_mode()
 def main() -> None:
     parser = argparse.ArgumentParser(prog="run.py bench text_to_image", description=__doc__)
+    parser.add_argument("--domain", choices=DOMAINS, default=DOMAINS[0])
     parser.add_argument("--count", type=int, default=100)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--steps", type=int, default=25)
@@ -51,11 +55,11 @@ def main() -> None:
     from ..models.embedded import loader
 
     comfy.utils.set_progress_bar_enabled(sys.stderr.isatty())
-    networks = loader.load("chest_xray")
-    reader = load_densenet(loader.find_weights("reader"))
+    networks = loader.load(options.domain)
+    reader = load_densenet(loader.find_weights("reader", options.domain))
     empty = nodes.CLIPTextEncode().encode(networks.clip, "")[0]
     pictures = []
-    wanted = requests(options.count)
+    wanted = requests(options.domain, options.count)
     for i, (caption, _, _) in enumerate(wanted):
         positive = nodes.CLIPTextEncode().encode(networks.clip, caption)[0]
         latent = nodes.EmptyLatentImage().generate(128, 128, 1)[0]
@@ -79,7 +83,7 @@ def main() -> None:
     if options.out:
         from PIL import Image
 
-        cells = (images[:25].mean(dim=-1).clamp(0, 1).numpy() * 255).round().astype(np.uint8)
+        cells = (images[:25].clamp(0, 1).numpy() * 255).round().astype(np.uint8)
         rows = [np.hstack(list(cells[r : r + 5])) for r in range(0, len(cells), 5) if len(cells[r : r + 5]) == 5]
         Image.fromarray(np.vstack(rows)).save(options.out)
 

@@ -1,7 +1,8 @@
 """Round trip of the embedded VAE on phantoms training never saw: ``run.py bench vae``.
 
 PSNR of the decoded mean, and the share of the original's gradient energy (squared central differences) that is left
-in the lung fields. ``--out FILE.png`` writes original, round trip and five times their difference side by side.
+in the lung fields, the lit field of a fundus, or a lesion with its surroundings. ``--out FILE.png`` writes original,
+round trip and five times their difference side by side.
 """
 
 import argparse
@@ -10,21 +11,31 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from ..models.embedded.architecture import DOMAINS
 from ..models.headless import use_host
 from ..mvg.metrics.image import psnr
-from ..mvg.phantom import chest_xray
-from ..mvg.phantom.captions import FINDINGS
+from ..mvg.phantom import chest_xray, fundus, skin
+from ..mvg.phantom.captions import WORDS
+from ..mvg.phantom.domains import phantom, picture
+
+FIELDS = {
+    "chest_xray": chest_xray.lung_mask,
+    "fundus": fundus.fundus_mask,
+    "skin": lambda patient: skin.roi(patient, "melanoma"),
+}
 
 
 def gradient_energy(images: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-    """[B] sums of squared central differences of images [B, H, W], weighted by mask [B, H, W]."""
-    dx = images[:, 1:-1, 2:] - images[:, 1:-1, :-2]
-    dy = images[:, 2:, 1:-1] - images[:, :-2, 1:-1]
-    return ((dx.square() + dy.square()) * mask[:, 1:-1, 1:-1]).sum(dim=(1, 2))
+    """[B] sums of squared central differences of images [B, H, W, C], weighted by mask [B, H, W]."""
+    images, mask = images.movedim(-1, 1), mask[:, None]
+    dx = images[..., 1:-1, 2:] - images[..., 1:-1, :-2]
+    dy = images[..., 2:, 1:-1] - images[..., :-2, 1:-1]
+    return ((dx.square() + dy.square()) * mask[..., 1:-1, 1:-1]).sum(dim=(1, 2, 3))
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="run.py bench vae", description=__doc__)
+    parser.add_argument("--domain", choices=DOMAINS, default=DOMAINS[0])
     parser.add_argument("--patients", type=int, default=100)
     parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--out", type=Path, help="PNG")
@@ -32,18 +43,18 @@ def main() -> None:
     use_host()
     from ..models.embedded import loader
 
-    vae = loader.load_vae(loader.find_weights("vae"))
-    people = [chest_xray.sample_patient(options.first_seed + i) for i in range(options.patients)]
-    courses: list[dict[str, float]] = [{}, *({finding: 0.8} for finding in FINDINGS)]
-    pictures = [chest_xray.render(p, courses[i % len(courses)]) for i, p in enumerate(people)]
+    vae = loader.load_vae(loader.find_weights("vae", options.domain))
+    domain, world = options.domain, phantom(options.domain)
+    people = [world.sample_patient(options.first_seed + i) for i in range(options.patients)]
+    courses: list[dict[str, float]] = [{}, *({finding: 0.8} for finding in WORDS[domain].findings)]
+    pictures = [picture(domain, p, courses[i % len(courses)]) for i, p in enumerate(people)]
     images = torch.from_numpy(np.stack(pictures))
-    masks = torch.from_numpy(np.stack([chest_xray.lung_mask(p) for p in people]))
+    masks = torch.from_numpy(np.stack([FIELDS[domain](p) for p in people]))
     with torch.inference_mode():
-        decoded = torch.cat([vae.decode(vae.encode(b[..., None].repeat(1, 1, 1, 3))) for b in images.split(25)])
-    decoded = decoded.float().mean(dim=-1)
-    quality = psnr(decoded[..., None], images[..., None])
+        decoded = torch.cat([vae.decode(vae.encode(b)) for b in images.split(25)]).float()
+    quality = psnr(decoded, images)
     energy = gradient_energy(decoded, masks) / gradient_energy(images, masks)
-    for name, values in (("PSNR, dB", quality), ("gradient energy in the lungs, share", energy)):
+    for name, values in (("PSNR, dB", quality), ("gradient energy in the field, share", energy)):
         print(f"{name:38} mean {values.mean():.3f}  worst {values.min():.3f}  n {len(values)}")
     if options.out:
         from PIL import Image
