@@ -186,7 +186,7 @@ def run_phantoms(options, settings: dict) -> bool:
                 for row in score(networks, visits, ends):
                     rows.append({"domain": domain, **row, "finding": finding, "group": f"{domain}, {finding}, {kind}"})
                 if not control:
-                    sheets += [sheet(visits[0], {m: e[0] for m, e in ends.items()}, finding)]
+                    sheets += [sheet(visits[0], {m: e[0] for m, e in ends.items()}, f"true, {finding}")]
     lines = summary(rows, "group")
     for line in lines:
         if line["method"] == methods.PIE:
@@ -205,7 +205,7 @@ def run_phantoms(options, settings: dict) -> bool:
 
 
 def sheet(visit: Visit, ends: dict[str, torch.Tensor], words: str) -> torch.Tensor:
-    labels = [f"later: {words}"[:34], *ends]
+    labels = [words[:26], *ends]
     return contact_sheet(torch.stack([visit.later, *ends.values()]), labels=labels, cell=192)
 
 
@@ -287,7 +287,7 @@ def real_visits(options, size: int, mode: str) -> tuple[list[Visit], list[torch.
             later = matched(found.image, first, (1 - region[0]) * valid)
             visits.append(Visit(row["patient_id"], day, first, later, region[0], valid, plan, f"{note}; {found.note}"))
         last = visits[-1]
-        labels = [f"{last.patient}, first"[:34], f"day {last.day}, registered", "red: first, cyan: later", "region"]
+        labels = [f"{last.patient}, first"[:26], f"day {last.day}, registered", "red: first, cyan: later", "region"]
         region = last.region[..., None].expand(-1, -1, 3)
         pair = torch.stack([last.first, last.later, red_cyan(last.first, last.later), region])
         shown.append(contact_sheet(pair, labels=labels, cell=192))
@@ -315,7 +315,9 @@ def run_series(options, settings: dict) -> None:
     )
     options.out.mkdir(parents=True, exist_ok=True)
     save_image(same_width(shown), options.out / "registration.png")
-    lines = summary(rows, "group") + summary(rows, "finding")
+    lines = summary(rows, "group")
+    if len({row["finding"] for row in rows}) > 1:
+        lines += summary(rows, "finding")
     for line in lines:
         line["group"] = line.get("group", line.get("finding"))
     text = as_markdown("Longitudinal comparison, real series", about, lines, "group")

@@ -6,7 +6,9 @@ round trip and five times their difference side by side.
 """
 
 import argparse
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,7 +20,7 @@ from ..mvg.phantom import chest_xray, fundus, skin
 from ..mvg.phantom.captions import WORDS
 from ..mvg.phantom.domains import phantom, picture
 
-FIELDS = {
+FIELDS: dict[str, Callable[[Any], np.ndarray]] = {
     "chest_xray": chest_xray.lung_mask,
     "fundus": fundus.fundus_mask,
     "skin": lambda patient: skin.roi(patient, "melanoma"),

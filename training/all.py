@@ -23,10 +23,10 @@ GREY = (
     ("seine", "--go-on", "--steps", "3400", "--seed", "1"),
 )
 COLOUR = (
-    ("vae", "--steps", "2000", "--rate", "1e-3"),
-    ("diffusion",),
+    ("vae", "--steps", "2300", "--batch", "4", "--rate", "9e-4"),
+    ("diffusion", "--steps", "3300", "--rate", "8e-4"),
     ("classifier", "classifier", "--steps", "600"),
-    ("classifier", "reader", "--steps", "1000"),
+    ("classifier", "reader", "--steps", "900"),
     ("clip",),
     ("seine",),
 )

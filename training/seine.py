@@ -23,7 +23,8 @@ from ..mvg.phantom.domains import phantom, picture
 from . import common, dataset, text, weights
 
 PROMPT = "smooth transition."
-CLIPS, CHUNK, FRAMES = 600, 50, 16
+CLIPS = {"grey": 600, "colour": 400}
+CHUNK, FRAMES = 50, 16
 FRAMES_A_STEP = 32
 NETWORKS = {"grey": architecture.SEINE, "colour": architecture.SEINE_COLOUR}
 DECISIVE = (40, 560)
@@ -190,7 +191,7 @@ def main() -> None:
     options = common.arguments(__doc__ or "", steps=6000, batch=FRAMES_A_STEP // FRAMES, rate=4e-4)
     common.use_host()
     family, size = options.family, architecture.IMAGE_SIZE
-    clips = clip_latents(family, CLIPS, options.device)
+    clips = clip_latents(family, CLIPS[family], options.device)
     with torch.no_grad():
         grey = encode(weights.load_vae(family, "cpu"), np.full((1, size, size, 3), seine.GREY))
     contexts = text_context(family, [PROMPT, "", *other_captions(family, 64)], options.device)

@@ -49,8 +49,12 @@ UNET = {
     "use_temporal_resblock": False,
 }
 
-# In colour there are two findings to learn in place of four with their sides: half the weights do
-UNET_COLOUR = UNET | {"model_channels": 32, "channel_mult": [2, 3, 4]}
+# In colour there are two findings to learn in place of four with their sides: fewer blocks do
+UNET_COLOUR = UNET | {
+    "num_res_blocks": [1, 1, 1],
+    "transformer_depth": [0, 1, 1],
+    "transformer_depth_output": [0, 0, 1, 1, 1, 1],
+}
 
 # models/seine/unet.UNet3D, epsilon prediction, SEINE's linear betas; attention at the finest level on the way down
 # too, since only attention over time carries what the given frames show into the frames between
@@ -68,7 +72,7 @@ SEINE: dict = {
     "between": "walk",
 }
 
-SEINE_COLOUR: dict = SEINE | {"block_out_channels": (64, 96, 96)}
+SEINE_COLOUR: dict = SEINE | {"block_out_channels": (64, 128, 96), "heads": (2, 4, 3)}
 
 # transformers.CLIPTextModel / comfy.clip_model.CLIPTextModel
 CLIP_TEXT: dict = {
