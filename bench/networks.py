@@ -76,6 +76,7 @@ class Networks:
     def decode(self, latents: torch.Tensor) -> torch.Tensor:
         return self.vae.decode(self.model.process_latent_out(latents)).float().cpu()
 
+    @torch.inference_mode()
     def embed(self, images: torch.Tensor) -> torch.Tensor:
         """[B, D]: what CLIP-I compares."""
         return self.clip_vision.encode_image(images)["image_embeds"].float().cpu()
