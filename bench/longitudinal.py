@@ -308,8 +308,9 @@ def run_series(options, settings: dict) -> None:
         for i, visit in enumerate(visits)
         if i == 0 or visits[i - 1].patient != visit.patient
     ]
+    fallback = f" --finding {options.finding}" if options.finding else ""
     about = (
-        f"`run.py bench longitudinal {options.series.name}`: {len(visits)} later images of "
+        f"`run.py bench longitudinal {options.series.name}{fallback}`: {len(visits)} later images of "
         f"{len({v.patient for v in visits})} patients, N = {options.stages}, the embedded {options.domain} networks, "
         "which have seen phantoms alone."
     )
