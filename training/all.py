@@ -28,7 +28,7 @@ COLOUR = (
     ("classifier", "classifier", "--steps", "600"),
     ("classifier", "reader", "--steps", "900"),
     ("clip",),
-    ("seine",),
+    ("seine", "--steps", "1500"),
 )
 PARTS = (
     ("dataset",),
