@@ -1,8 +1,6 @@
 """A DenseNet classifier from a file: weights as torchvision, LibAUC or torchxrayvision name them, and their labels."""
 
-import json
 import re
-import shutil
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -11,9 +9,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from . import weights
 from .classifier_config import Config, describe, read_metadata
 
 LAYOUTS = "the state dict of a DenseNet of torchvision, LibAUC or torchxrayvision"
+TENSORS = (
+    f"tensors alone: {LAYOUTS}. Code in a file is never run, nor is a whole pickled network, such as torchxrayvision "
+    "publishes; the help of Load Classifier tells how to save its state dict"
+)
 NESTED = ("state_dict", "model_state_dict", "model", "net")
 """Keys under which training scripts keep the state dict next to an optimizer and the like."""
 STEM = "features.conv0.weight"
@@ -34,7 +37,7 @@ def read_classifier(
     ValueError names the file, or the argument, with what it got and what it wants.
     """
     try:
-        held, metadata = _read_safetensors(path) if path.suffix.lower() == ".safetensors" else (_read_torch(path), {})
+        held, metadata = _read(path)
         state = torchvision_state(held)
         told = read_metadata(metadata)
         told |= {k: v for k, v in (("activation", activation), ("image_size", image_size)) if v}
@@ -79,57 +82,25 @@ def convert(path: Path, *, labels: str, activation: str = "", image_size: int = 
     Arguments as in `read_classifier`. ValueError: no such classifier, safetensors already, or the new file exists and
     ``overwrite`` is off.
     """
-    from safetensors import SafetensorError
-    from safetensors.torch import save_file
 
-    target = path.with_suffix(".safetensors")
-    if path == target:
-        raise ValueError(f"{path.name}: is safetensors already, want a file of torch.save such as model.pth")
-    if target.exists() and not overwrite:
-        raise ValueError(f"{target.name}: exists already; remove it, or convert with --overwrite")
-    network, config = read_classifier(path, labels=labels, activation=activation, image_size=image_size)
-    state = network.state_dict()
-    told = asdict(config)
-    if op_threshs := told.pop(OP_THRESHS):
-        state[OP_THRESHS] = torch.tensor(op_threshs)
-    temporary = target.with_suffix(".safetensors.part")
-    try:
-        save_file(state, temporary, metadata={"format": "pt", "config": json.dumps(told)})
-        shutil.copymode(path, temporary)  # safetensors makes files for their owner alone
-        temporary.replace(target)
-    except (OSError, SafetensorError) as error:
-        raise ValueError(f"{target.name}: cannot be written ({error})") from error
-    finally:
-        temporary.unlink(missing_ok=True)
-    return target
+    def read() -> tuple[dict[str, Tensor], dict[str, Any]]:
+        network, config = read_classifier(path, labels=labels, activation=activation, image_size=image_size)
+        state, told = network.state_dict(), asdict(config)
+        if op_threshs := told.pop(OP_THRESHS):
+            state[OP_THRESHS] = torch.tensor(op_threshs)
+        return state, told
+
+    return weights.convert(path, read, "model.pth", overwrite=overwrite)
 
 
-def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
-    from safetensors import SafetensorError, safe_open
-
-    try:
-        with safe_open(path, framework="pt") as file:
-            return {name: file.get_tensor(name) for name in file.keys()}, dict(file.metadata() or {})  # noqa: SIM118
-    except SafetensorError as error:
-        raise ValueError(f"not a readable safetensors file, truncated perhaps ({error})") from error
-
-
-def _read_torch(path: Path) -> dict[str, Any]:
-    try:
-        held = torch.load(path, map_location="cpu", weights_only=True)
-    except OSError:
-        raise
-    except Exception as error:  # torch answers a damaged file with whatever its bytes happen to break
-        if found := re.search(r"GLOBAL (\S+)", str(error)):
-            raise ValueError(
-                f"holds {found[1]}, want tensors alone: {LAYOUTS}. Code in a file is never run, nor is a whole "
-                "pickled network, such as torchxrayvision publishes; the help of Load Classifier tells how to save its "
-                "state dict"
-            ) from error
-        raise ValueError("not a file of torch.save, or a truncated one") from error
+def _read(path: Path) -> tuple[dict[str, Any], dict[str, str]]:
+    """-> (what the file holds by name, its metadata)."""
+    if path.suffix.lower() == ".safetensors":
+        return weights.read_safetensors(path)
+    held = weights.read_torch(path, TENSORS)
     if not isinstance(held, dict):
         raise ValueError(f"got {type(held).__name__}, want {LAYOUTS}")
-    return held
+    return held, {}
 
 
 def _describe(name: str, state: dict[str, Tensor], told: Mapping[str, Any]) -> tuple[dict[str, Tensor], Config]:

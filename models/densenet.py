@@ -9,6 +9,7 @@ import torch
 from ..mvg.metrics.conf import check_pictures, classifier_input, conf
 from .classifier_checkpoint import read_classifier
 from .classifier_config import Config
+from .managed import loaded, managed
 
 
 class DenseNet(torch.nn.Module):
@@ -48,12 +49,7 @@ class Classifier:
     @torch.inference_mode()
     def logits(self, images: torch.Tensor, batch: int = 32) -> torch.Tensor:
         """images [B, H, W, C] in [0, 1] -> logits [B, outputs], on the CPU."""
-        device = torch.device("cpu")
-        if self.patcher is not None:
-            import comfy.model_management
-
-            comfy.model_management.load_models_gpu([self.patcher], force_full_load=True)
-            device = self.patcher.load_device
+        device = loaded(self.patcher)
         parts = [self.network(part.to(device, torch.float32)).cpu() for part in images.split(batch)]
         return torch.cat(parts)
 
@@ -74,14 +70,4 @@ def load_densenet(
     With ``patcher`` the network is wrapped in the host's ModelPatcher, so that the host moves and frees it.
     """
     network = DenseNet(*read_classifier(path, labels=labels, activation=activation, image_size=image_size))
-    wrapped = None
-    if patcher:
-        import comfy.model_management
-        import comfy.model_patcher
-
-        wrapped = comfy.model_patcher.ModelPatcher(
-            network,
-            load_device=comfy.model_management.get_torch_device(),
-            offload_device=comfy.model_management.unet_offload_device(),
-        )
-    return Classifier(network, wrapped)
+    return Classifier(network, managed(network) if patcher else None)

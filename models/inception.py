@@ -7,6 +7,9 @@ from typing import Any
 
 import torch
 
+from .managed import loaded, managed
+from .weights import read_torch
+
 LAYER = "2048"
 
 
@@ -24,12 +27,7 @@ class Inception:
 
         As torch-fidelity: 8 bits, then bilinear to 299 x 299 as TensorFlow 1 does it, without antialiasing.
         """
-        device = torch.device("cpu")
-        if self.patcher is not None:
-            import comfy.model_management
-
-            comfy.model_management.load_models_gpu([self.patcher], force_full_load=True)
-            device = self.patcher.load_device
+        device = loaded(self.patcher)
         levels = (images[..., :3].clamp(0, 1) * 255).round().to(device, torch.uint8).movedim(-1, 1)
         return self.network(levels.expand(-1, 3, -1, -1))[0].cpu()
 
@@ -39,8 +37,8 @@ def load_inception(path: Path, patcher: bool = True) -> Inception:
     from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
 
     try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # a file that is none makes the reader raise whatever its bytes lead to
+        state = read_torch(path)
+    except (OSError, ValueError) as error:
         raise ValueError(f"{path.name}: got no file of tensors alone, want pt_inception-2015-12-05") from error
     checked = io.BytesIO()  # the library reads its file with code allowed, so it gets the tensors that were read above
     torch.save(state, checked)
@@ -49,14 +47,4 @@ def load_inception(path: Path, patcher: bool = True) -> Inception:
         network = FeatureExtractorInceptionV3("inception-v3-compat", [LAYER], checked)
     except (RuntimeError, TypeError, AttributeError) as error:
         raise ValueError(f"{path.name}: got other tensors than torch-fidelity's pt_inception-2015-12-05 has") from error
-    wrapped = None
-    if patcher:
-        import comfy.model_management
-        import comfy.model_patcher
-
-        wrapped = comfy.model_patcher.ModelPatcher(
-            network,
-            load_device=comfy.model_management.get_torch_device(),
-            offload_device=comfy.model_management.unet_offload_device(),
-        )
-    return Inception(network, wrapped, path.stem)
+    return Inception(network, managed(network) if patcher else None, path.stem)

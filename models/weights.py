@@ -1,22 +1,78 @@
-"""Reading the project's weight files: safetensors whose metadata key ``config`` is the network's shape as JSON."""
+"""Files of weights: read as tensors alone, whoever made them, and written whole or not at all."""
 
 import json
+import re
+import shutil
+import zipfile
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 
-def read_weights(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any], dict[str, str]]:
-    """-> (tensors, config, all metadata). Raises ValueError naming the file where it is not such a file."""
+def read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """-> (tensors, metadata). ValueError, which does not name the file, where it is none; OSError where unreadable."""
     from safetensors import SafetensorError, safe_open
 
     try:
         with safe_open(path, framework="pt") as file:
-            metadata = dict(file.metadata() or {})
-            state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dictionary
-    except (OSError, SafetensorError) as error:
+            return {name: file.get_tensor(name) for name in file.keys()}, dict(file.metadata() or {})  # noqa: SIM118
+    except SafetensorError as error:
+        raise ValueError(f"not a readable safetensors file, truncated perhaps ({error})") from error
+
+
+def read_torch(path: Path, want: str = "tensors alone; code in a file is never run") -> Any:
+    """What a file of torch.save holds; code in it is refused, never run. Errors as `read_safetensors`."""
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
+    except OSError:
+        raise
+    except Exception as error:  # torch answers a damaged file with whatever its bytes happen to break
+        if found := re.search(r"GLOBAL (\S+)", str(error)):
+            raise ValueError(f"holds {found[1]}, want {want}") from error
+        raise ValueError("not a file of torch.save, or a truncated one") from error
+
+
+def read_weights(path: Path) -> tuple[dict[str, Tensor], dict[str, Any], dict[str, str]]:
+    """-> (tensors, config, all metadata) of a file of ours: the metadata key ``config`` is the shape as JSON.
+
+    Raises ValueError naming the file where it is not such a file.
+    """
+    try:
+        state, metadata = read_safetensors(path)
+    except (OSError, ValueError) as error:
         raise ValueError(f"{path.name}: not a readable safetensors file ({error})") from error
     if "config" not in metadata:
         raise ValueError(f'{path.name}: got no metadata key "config", want the network\'s shape as JSON there')
     return state, json.loads(metadata["config"]), metadata
+
+
+def convert(
+    path: Path, read: Callable[[], tuple[Mapping[str, Tensor], Mapping[str, Any]]], example: str, *, overwrite: bool
+) -> Path:
+    """Writes what ``read`` gives, tensors and config, beside a file of torch.save as safetensors; returns the new file.
+
+    ValueError: safetensors already (``example``: the name of a file that is none), or the new file exists and
+    ``overwrite`` is off.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import save_file
+
+    target = path.with_suffix(".safetensors")
+    if path == target:
+        raise ValueError(f"{path.name}: is safetensors already, want a file of torch.save such as {example}")
+    if target.exists() and not overwrite:
+        raise ValueError(f"{target.name}: exists already; remove it, or convert with --overwrite")
+    state, config = read()
+    temporary = target.with_suffix(".safetensors.part")
+    try:
+        save_file(dict(state), temporary, metadata={"format": "pt", "config": json.dumps(config)})
+        shutil.copymode(path, temporary)  # safetensors makes files for their owner alone
+        temporary.replace(target)
+    except (OSError, SafetensorError) as error:
+        raise ValueError(f"{target.name}: cannot be written ({error})") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+    return target

@@ -1,9 +1,6 @@
 """SEINE's weights from a file: the released `seine.pt`, or safetensors made of it."""
 
 import json
-import re
-import shutil
-import zipfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import SimpleNamespace
@@ -11,6 +8,7 @@ from types import SimpleNamespace
 import torch
 from torch import Tensor, nn
 
+from .. import weights
 from .config import Config, read_config
 from .unet import UNet3D
 
@@ -38,9 +36,9 @@ def read_checkpoint(path: Path) -> tuple[dict[str, Tensor], Config]:
     metadata: dict[str, str] = {}
     try:
         if path.suffix == ".safetensors":
-            state, metadata = _read_safetensors(path)
+            state, metadata = weights.read_safetensors(path)
         else:
-            state = _read_torch(path)
+            state = _named_tensors(weights.read_torch(path))
         config = read_config(json.loads(metadata["config"])) if "config" in metadata else infer_config(state)
         check_state(state, config)
     except OSError as error:
@@ -107,49 +105,17 @@ def convert(path: Path, *, overwrite: bool = False) -> Path:
     Tensors keep their type; the shape goes into the metadata key `config`. ValueError: no SEINE checkpoint,
     safetensors already, or the new file exists and `overwrite` is off.
     """
-    from safetensors import SafetensorError
-    from safetensors.torch import save_file
 
-    target = path.with_suffix(".safetensors")
-    if path == target:
-        raise ValueError(f"{path.name}: is safetensors already, want a file of torch.save such as seine.pt")
-    if target.exists() and not overwrite:
-        raise ValueError(f"{target.name}: exists already; remove it, or convert with --overwrite")
-    state, config = read_checkpoint(path)
-    # The rotary frequencies of all blocks are one tensor there, and safetensors wants each to stand alone.
-    own = {name: t.clone() if name.endswith("rotary_emb.freqs") else t.contiguous() for name, t in state.items()}
-    temporary = target.with_suffix(".safetensors.part")
-    try:
-        save_file(own, temporary, metadata={"format": "pt", "config": json.dumps(config.values)})
-        shutil.copymode(path, temporary)  # safetensors makes files for their owner alone
-        temporary.replace(target)
-    except (OSError, SafetensorError) as error:
-        raise ValueError(f"{target.name}: cannot be written ({error})") from error
-    finally:
-        temporary.unlink(missing_ok=True)
-    return target
+    def read() -> tuple[dict[str, Tensor], dict]:
+        state, config = read_checkpoint(path)
+        # The rotary frequencies of all blocks are one tensor there, and safetensors wants each to stand alone.
+        own = {name: t.clone() if name.endswith("rotary_emb.freqs") else t.contiguous() for name, t in state.items()}
+        return own, config.values
+
+    return weights.convert(path, read, "seine.pt", overwrite=overwrite)
 
 
-def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
-    from safetensors import SafetensorError, safe_open
-
-    try:
-        with safe_open(path, framework="pt") as file:
-            return {name: file.get_tensor(name) for name in file.keys()}, dict(file.metadata() or {})  # noqa: SIM118
-    except SafetensorError as error:
-        raise ValueError(f"not a readable safetensors file, truncated perhaps ({error})") from error
-
-
-def _read_torch(path: Path) -> dict[str, Tensor]:
-    archive = zipfile.is_zipfile(path)
-    try:
-        held = torch.load(path, map_location="cpu", weights_only=True, mmap=archive)
-    except OSError:
-        raise
-    except Exception as error:  # torch answers a damaged file with whatever its bytes happen to break
-        if found := re.search(r"GLOBAL (\S+)", str(error)):
-            raise ValueError(f"holds {found[1]}, want tensors alone; code in a file is never run") from error
-        raise ValueError("not a file of torch.save, or a truncated one") from error
+def _named_tensors(held: object) -> dict[str, Tensor]:
     if isinstance(held, dict) and EMA in held:
         held = held[EMA]
     if not isinstance(held, dict) or not all(isinstance(t, Tensor) for t in held.values()):
