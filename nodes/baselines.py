@@ -12,34 +12,18 @@ from . import pie_states, sampling
 from .pie_inputs import (
     MAX_STAGES,
     beta_inputs,
+    check_start,
+    composite_input,
     gamma_input,
     guidance_input,
+    mask_input,
     scheduler_input,
+    stages_input,
     steps_input,
 )
 from .types import Plan
 
 MOST_REPEATS = 4  # of a text, up to which the host repeats one to the length of another
-
-
-def composite_input() -> io.Boolean.Input:
-    return io.Boolean.Input(
-        "composite",
-        default=True,
-        label_on="exact outside ROI",
-        label_off="as decoded",
-        tooltip="On: outside the mask the pixels are the input's own, up to beta_1 (bit for bit at 0), and inside it "
-        "the detail that the VAE loses is put back. Off: every pixel passes through the VAE.",
-    )
-
-
-def mask_input() -> io.Mask.Input:
-    return io.Mask.Input(
-        "mask",
-        optional=True,
-        tooltip="Where the image may change; the image's own size, one for all pictures or one each. Nothing "
-        "connected: everywhere, and the betas have no effect.",
-    )
 
 
 def outputs() -> list[io.Output]:
@@ -54,17 +38,7 @@ class Start:
     """What both baselines start from, and the course they collect: pictures and latents of stages 0, 1, ..."""
 
     def __init__(self, vae, image: torch.Tensor, mask: torch.Tensor | None, beta_1: float, composite: bool):
-        _, height, width, channels = image.shape
-        if channels != 3:
-            raise ValueError(f"image: got {channels} channels, want 3 (Load Medical Image gives them)")
-        if height % 8 or width % 8:
-            raise ValueError(
-                f"image: got {width} x {height}, want both sides a multiple of 8 (Load Medical Image: size)"
-            )
-        if not torch.isfinite(image).all():
-            raise ValueError("image: got values that are not finite (NaN)")
-        if mask is not None:
-            mask = roi.check_mask(mask, image)
+        mask = check_start(image, mask)
         self.vae, self.image, self.beta_1 = vae, image, beta_1
         self.x_0 = vae.encode(image)
         if not torch.isfinite(self.x_0).all():
@@ -140,15 +114,7 @@ class SDWalk(io.ComfyNode):
                     tooltip="Of the two noises that the walk goes between; picture b of a batch takes seed + b.",
                 ),
                 mask_input(),
-                io.Int.Input(
-                    "stages",
-                    default=0,
-                    min=0,
-                    max=MAX_STAGES,
-                    optional=True,
-                    tooltip="N. 0: as many as the plan has. A plan of one stage serves any N; a longer one gives its "
-                    "first N.",
-                ),
+                stages_input(),
             ],
             outputs=outputs(),
         )

@@ -1,35 +1,20 @@
 """What a classifier reads in a picture: a user's own network, and the score Conf."""
 
 import json
-from pathlib import Path, PurePath
 
-import folder_paths
 from comfy_api.latest import io
 
 from ..models.classifier_config import MIN_IMAGE_SIZE
 from ..models.densenet import load_densenet
 from ..mvg.metrics.conf import ACTIVATIONS, find_label, label_key
+from .model_files import ModelFolder
 from .types import Classifier, Plan
 
-FOLDER = "classifiers"
-SUFFIXES = (".safetensors", ".pt", ".pth")
+CHECKPOINTS = ModelFolder(
+    "classifiers", (".safetensors", ".pt", ".pth"), "classifier", "put a .safetensors, .pt, .pth file there"
+)
 FROM_FILE = "from file"
 FROM_PLAN = "plan"
-
-
-def checkpoints() -> list[str]:
-    """The files of models/mvg/classifiers (and of extra_model_paths), as the host names them."""
-    names = folder_paths.get_filename_list("mvg")
-    return [n for n in names if PurePath(n).parts[0] == FOLDER and PurePath(n).suffix.lower() in SUFFIXES]
-
-
-def find_checkpoint(name: str) -> Path:
-    """ValueError where the name is not one of `checkpoints`."""
-    known = checkpoints()
-    if name not in known:
-        here = ", ".join(known) or f"which holds none; put a {', '.join(SUFFIXES)} file there"
-        raise ValueError(f"file: got {name!r}, want a classifier of models/mvg/{FOLDER}: {here}")
-    return Path(folder_paths.get_full_path_or_raise("mvg", name))
 
 
 class LoadClassifier(io.ComfyNode):
@@ -54,7 +39,7 @@ class LoadClassifier(io.ComfyNode):
             inputs=[
                 io.Combo.Input(
                     "file",
-                    options=checkpoints(),
+                    options=CHECKPOINTS.files(),
                     tooltip="A file of ComfyUI/models/mvg/classifiers. A pickle (.pt, .pth) is read as tensors alone; "
                     "code in it is refused, never run.",
                 ),
@@ -90,21 +75,21 @@ class LoadClassifier(io.ComfyNode):
     @classmethod
     def validate_inputs(cls, file: str) -> bool | str:
         try:
-            find_checkpoint(file)
+            CHECKPOINTS.find(file)
         except ValueError as error:
             return str(error)
         return True
 
     @classmethod
     def fingerprint_inputs(cls, file: str, labels: str, activation: str, image_size: int) -> str:
-        return f"{file} {find_checkpoint(file).stat().st_mtime_ns} {labels} {activation} {image_size}"
+        return f"{file} {CHECKPOINTS.find(file).stat().st_mtime_ns} {labels} {activation} {image_size}"
 
     @classmethod
     def execute(cls, file: str, labels: str, activation: str, image_size: int) -> io.NodeOutput:
         if 0 < image_size < MIN_IMAGE_SIZE:
             raise ValueError(f"image_size: got {image_size}, want 0 (that of the file) or at least {MIN_IMAGE_SIZE}")
         classifier = load_densenet(
-            find_checkpoint(file),
+            CHECKPOINTS.find(file),
             labels=labels,
             activation="" if activation == FROM_FILE else activation,
             image_size=image_size,

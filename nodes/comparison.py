@@ -2,11 +2,9 @@
 
 import json
 import math
-from pathlib import Path, PurePath
 
 import comfy.model_management
 import comfy.utils
-import folder_paths
 import torch
 from comfy_api.latest import io
 
@@ -15,17 +13,11 @@ from ..mvg.metrics.image import check_finite, compare
 from ..mvg.metrics.kid import kid
 from ..mvg.metrics.registration import MOTIONS, red_cyan, register
 from .metrics import CLIPI
+from .model_files import ModelFolder
 
-FOLDER = "inception"
-SUFFIXES = (".pth", ".pt")
+INCEPTION = ModelFolder("inception", (".pth", ".pt"), "network", "put pt_inception-2015-12-05.pth there")
 NONE = "none"
 BATCH = 16
-
-
-def inception_files() -> list[str]:
-    """The files of models/mvg/inception (and of extra_model_paths), as the host names them."""
-    names = folder_paths.get_filename_list("mvg")
-    return [n for n in names if PurePath(n).parts[0] == FOLDER and PurePath(n).suffix.lower() in SUFFIXES]
 
 
 class KID(io.ComfyNode):
@@ -45,7 +37,7 @@ class KID(io.ComfyNode):
                 io.Image.Input("generated", tooltip="Generated pictures of many patients, such as their last stages."),
                 io.Combo.Input(
                     "inception",
-                    options=[NONE, *inception_files()],
+                    options=[NONE, *INCEPTION.files()],
                     tooltip="The Inception network that published figures use: pt_inception-2015-12-05 of "
                     "torch-fidelity, in ComfyUI/models/mvg/inception. none: the clip vision that is connected.",
                 ),
@@ -75,7 +67,7 @@ class KID(io.ComfyNode):
 
     @classmethod
     def validate_inputs(cls, inception: str) -> bool | str:
-        known = [NONE, *inception_files()]
+        known = [NONE, *INCEPTION.files()]
         return inception in known or f"inception: got {inception!r}, want one of {', '.join(known)}"
 
     @classmethod
@@ -86,7 +78,7 @@ class KID(io.ComfyNode):
             got = "nothing" if clip_vision is None else "a clip vision and an Inception file"
             raise ValueError(f"inception: got {got} to see the pictures with, want one: a file, or a clip vision")
         if clip_vision is None:
-            network = load_inception(Path(folder_paths.get_full_path_or_raise("mvg", inception)))
+            network = load_inception(INCEPTION.find(inception, "inception"))
             model, encode = network.name, network.features
         else:
             model = CLIPI.name_of(clip_vision)

@@ -1,8 +1,9 @@
-"""The widgets that the nodes of PIE share."""
+"""What PIE Loop, its parts and the baselines share: widgets, and the check of what they start from."""
 
+import torch
 from comfy_api.latest import io
 
-from ..mvg import pie
+from ..mvg import pie, roi
 from . import sampling
 
 MAX_STAGES = 99
@@ -96,3 +97,46 @@ def seed_input() -> io.Int.Input:
         control_after_generate=True,
         tooltip="Random seed of mode noise (picture b of a batch draws with seed + b); mode ddim has nothing random.",
     )
+
+
+def composite_input() -> io.Boolean.Input:
+    return io.Boolean.Input(
+        "composite",
+        default=True,
+        label_on="exact outside ROI",
+        label_off="as decoded",
+        tooltip="On: outside the mask the pixels are the input's own, up to beta_1 (bit for bit at 0), and inside it "
+        "the detail that the VAE loses is put back. Off: every pixel passes through the VAE.",
+    )
+
+
+def mask_input() -> io.Mask.Input:
+    return io.Mask.Input(
+        "mask",
+        optional=True,
+        tooltip="Where the image may change; the image's own size, one for all pictures or one each. Nothing "
+        "connected: everywhere, and the betas have no effect.",
+    )
+
+
+def stages_input() -> io.Int.Input:
+    return io.Int.Input(
+        "stages",
+        default=0,
+        min=0,
+        max=MAX_STAGES,
+        optional=True,
+        tooltip="N. 0: as many as the plan has. A plan of one stage serves any N; a longer one gives its first N.",
+    )
+
+
+def check_start(image: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor | None:
+    """The mask as `roi.check_mask` gives it; ValueError naming image [B, H, W, 3] or mask where one is not fit."""
+    _, height, width, channels = image.shape
+    if channels != 3:
+        raise ValueError(f"image: got {channels} channels, want 3 (Load Medical Image gives them)")
+    if height % 8 or width % 8:
+        raise ValueError(f"image: got {width} x {height}, want both sides a multiple of 8 (Load Medical Image: size)")
+    if not torch.isfinite(image).all():
+        raise ValueError("image: got values that are not finite (NaN)")
+    return None if mask is None else roi.check_mask(mask, image)

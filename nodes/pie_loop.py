@@ -8,16 +8,20 @@ import torch
 from comfy_api.latest import io
 from comfy_execution.graph_utils import GraphBuilder
 
-from ..mvg import pie, roi
+from ..mvg import pie
 from .pie_inputs import (
     MAX_STAGES,
     beta_inputs,
+    check_start,
+    composite_input,
     gamma_input,
     guidance_input,
+    mask_input,
     mode_input,
     refine_input,
     scheduler_input,
     seed_input,
+    stages_input,
     steps_input,
 )
 from .types import Plan
@@ -83,32 +87,12 @@ class PIELoop(io.ComfyNode):
                 guidance_input(),
                 *beta_inputs(),
                 mode_input(),
-                io.Boolean.Input(
-                    "composite",
-                    default=True,
-                    label_on="exact outside ROI",
-                    label_off="as decoded",
-                    tooltip="On: outside the mask the pixels are the input's own, up to beta_1 (bit for bit at 0), and "
-                    "inside it the detail that the VAE loses is put back. Off: every pixel passes through the VAE.",
-                ),
+                composite_input(),
                 refine_input(),
                 scheduler_input(),
                 seed_input(),
-                io.Mask.Input(
-                    "mask",
-                    optional=True,
-                    tooltip="Where the image may change; the image's own size, one for all pictures or one each. "
-                    "Nothing connected: everywhere, and the betas have no effect.",
-                ),
-                io.Int.Input(
-                    "stages",
-                    default=0,
-                    min=0,
-                    max=MAX_STAGES,
-                    optional=True,
-                    tooltip="N. 0: as many as the plan has. A plan of one stage serves any N; a longer one gives its "
-                    "first N.",
-                ),
+                mask_input(),
+                stages_input(),
                 io.Float.Input(
                     "delta",
                     default=0.0,
@@ -167,17 +151,7 @@ class PIELoop(io.ComfyNode):
         delta=0.0,
         round_trip=False,
     ) -> io.NodeOutput:
-        _, height, width, channels = image.shape
-        if channels != 3:
-            raise ValueError(f"image: got {channels} channels, want 3 (Load Medical Image gives them)")
-        if height % 8 or width % 8:
-            raise ValueError(
-                f"image: got {width} x {height}, want both sides a multiple of 8 (Load Medical Image: size)"
-            )
-        if not torch.isfinite(image).all():
-            raise ValueError("image: got values that are not finite (NaN)")
-        if mask is not None:
-            roi.check_mask(mask, image)
+        mask = check_start(image, mask)
         wanted = pie.pick_stages(plan.stages, stages)
         if len(wanted) > MAX_STAGES:
             raise ValueError(f"plan: got {len(wanted)} stages, want at most {MAX_STAGES}")

@@ -12,9 +12,8 @@ import folder_paths
 import torch
 
 from ..models.embedded import loader
-from . import classifier
+from . import classifier, seine
 from .files import find_input
-from .seine import find_checkpoint
 
 # which of the host's model folders a widget of this name picks from
 MODEL_WIDGETS = {
@@ -135,10 +134,10 @@ def models(prompt: dict) -> dict[str, str]:
             for path in loader.weight_files(inputs["domain"]).values():
                 found[f"embedded/{path.name}"] = sha256(path)
         if node.get("class_type") == "MVG_LoadSEINE":
-            path = find_checkpoint(inputs["file"])
+            path = seine.CHECKPOINTS.find(inputs["file"])
             found[f"mvg/{inputs['file']}"] = sha256(path)
         if node.get("class_type") == "MVG_LoadClassifier":
-            found[f"mvg/{inputs['file']}"] = sha256(classifier.find_checkpoint(inputs["file"]))
+            found[f"mvg/{inputs['file']}"] = sha256(classifier.CHECKPOINTS.find(inputs["file"]))
         for name, value in inputs.items():
             if name in MODEL_WIDGETS and isinstance(value, str):
                 path = folder_paths.get_full_path(MODEL_WIDGETS[name], value)

@@ -3,10 +3,8 @@
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path, PurePath
 
 import comfy.model_management
-import folder_paths
 import latent_preview
 import torch
 from comfy_api.latest import io
@@ -15,30 +13,20 @@ from ..models.seine import native
 from ..mvg import seine
 from . import transition
 from .clip_store import STORE
+from .model_files import ModelFolder
 
-FOLDER = "seine"
-SUFFIXES = (".safetensors", ".pt", ".pth", ".ckpt", ".bin")
+CHECKPOINTS = ModelFolder(
+    "seine",
+    (".safetensors", ".pt", ".pth", ".ckpt", ".bin"),
+    "checkpoint",
+    "convert seine.pt with run.py convert, or put it there as it is",
+)
 WEIGHTS = {"default": None, "fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 PROMPT = "smooth transition."
 NOISES = ("own", "shared")
 FITTED_FRAMES = 3
 """Frames next to a stage by which a clip of shared noise is anchored, see `mvg.transition.anchored`."""
 MULTIPLE = 8
-
-
-def checkpoints() -> list[str]:
-    """The files of models/mvg/seine (and of extra_model_paths), as the host names them."""
-    names = folder_paths.get_filename_list("mvg")
-    return [n for n in names if PurePath(n).parts[0] == FOLDER and PurePath(n).suffix.lower() in SUFFIXES]
-
-
-def find_checkpoint(name: str) -> Path:
-    """ValueError where the name is not one of `checkpoints`."""
-    known = checkpoints()
-    if name not in known:
-        here = ", ".join(known) or "which holds none; convert seine.pt with run.py convert, or put it there as it is"
-        raise ValueError(f"file: got {name!r}, want a checkpoint of models/mvg/{FOLDER}: {here}")
-    return Path(folder_paths.get_full_path_or_raise("mvg", name))
 
 
 class LoadSEINE(io.ComfyNode):
@@ -56,7 +44,7 @@ class LoadSEINE(io.ComfyNode):
             inputs=[
                 io.Combo.Input(
                     "file",
-                    options=checkpoints(),
+                    options=CHECKPOINTS.files(),
                     tooltip="A file of ComfyUI/models/mvg/seine. A pickle (.pt) is read as tensors alone; code in it "
                     "is refused, never run.",
                 ),
@@ -73,18 +61,18 @@ class LoadSEINE(io.ComfyNode):
     @classmethod
     def validate_inputs(cls, file: str) -> bool | str:
         try:
-            find_checkpoint(file)
+            CHECKPOINTS.find(file)
         except ValueError as error:
             return str(error)
         return True
 
     @classmethod
     def fingerprint_inputs(cls, file: str, weights: str) -> str:
-        return f"{file} {find_checkpoint(file).stat().st_mtime_ns} {weights}"
+        return f"{file} {CHECKPOINTS.find(file).stat().st_mtime_ns} {weights}"
 
     @classmethod
     def execute(cls, file: str, weights: str) -> io.NodeOutput:
-        return io.NodeOutput(native.load(find_checkpoint(file), WEIGHTS[weights]))
+        return io.NodeOutput(native.load(CHECKPOINTS.find(file), WEIGHTS[weights]))
 
 
 class SEINETransition(io.ComfyNode):

@@ -11,7 +11,7 @@ use_host()
 
 import comfy.model_management  # noqa: E402
 from mvgen.models.seine import native  # noqa: E402
-from mvgen.nodes.seine import SEINETransition, find_checkpoint  # noqa: E402
+from mvgen.nodes.seine import CHECKPOINTS, SEINETransition  # noqa: E402
 from mvgen.nodes.transition import LatentWalkTransition, StagePairs, TransitionBlend  # noqa: E402
 
 SMALL = Config(
@@ -226,7 +226,7 @@ def test_bad_inputs_are_named(model, states, parts):
         run(wrong, states, parts)
     with pytest.raises(ValueError, match=r"file: got '\.\./secret\.pt', want a checkpoint of models/mvg/seine"):
         loader.register_folder()
-        find_checkpoint("../secret.pt")
+        CHECKPOINTS.find("../secret.pt")
 
 
 def blend(states, frames, *, mode="crossfade", anchor=True, mask=None):
