@@ -12,6 +12,7 @@ import numpy as np
 
 from .captions import FINDINGS
 from .chest_patient import EVALUATION, TRAINING, Lung, Patient, sample_patient
+from .common import checked_severities, region_of_change
 
 __all__ = ["EVALUATION", "SIZE", "TRAINING", "Patient", "lung_mask", "render", "roi", "sample_patient"]
 SIZE = 128
@@ -121,23 +122,12 @@ def _affected(side: str, sign: int) -> bool:
     return side == "bilateral" or (side == "left") == (sign > 0)
 
 
-def _checked(severities: Mapping[str, float]) -> dict[str, float]:
-    unknown = set(severities) - set(FINDINGS)
-    if unknown:
-        raise ValueError(f"severities: got unknown findings {sorted(unknown)}, want some of {list(FINDINGS)}")
-    out = {name: float(severities.get(name, 0.0)) for name in FINDINGS}
-    for name, value in out.items():
-        if not 0.0 <= value <= 1.0:
-            raise ValueError(f"severity of {name}: got {value}, want a value in [0, 1]")
-    return out
-
-
 def render(patient: Patient, severities: Mapping[str, float] | None = None, size: int = SIZE) -> np.ndarray:
     """The patient's image [size, size] float32 in [0, 1] with the given severity of each finding.
 
     Raises ValueError for an unknown finding or a severity outside [0, 1].
     """
-    s = _checked(severities or {})
+    s = checked_severities(severities or {}, FINDINGS)
     x, y = _grid(patient, size)
     d = np.abs(x - patient.centre)
 
@@ -248,8 +238,4 @@ def roi(patient: Patient, finding: str, size: int = SIZE, threshold: float = 0.0
     threshold: least change that counts, in image units; feather: width of the soft edge as an image fraction.
     """
     change = np.abs(render(patient, {finding: 1.0}, size) - render(patient, {}, size))
-    core = cv2.GaussianBlur((change > threshold).astype(np.float32), (0, 0), 0.01 * size) > 0.35
-    radius = max(1, round(feather * size))
-    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1))
-    grown = cv2.dilate(core.astype(np.uint8), kernel, iterations=2).astype(np.float32)
-    return np.clip(cv2.GaussianBlur(grown, (0, 0), radius / 1.5), 0, 1)
+    return region_of_change(change, threshold, feather)

@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 
 from .captions import FUNDUS
+from .common import checked_severities, region_of_change
 from .fundus_patient import EVALUATION, TRAINING, Patient, sample_patient
 
 __all__ = [
@@ -54,16 +55,6 @@ def grade(severity: float) -> int:
     if not 0 <= severity <= 1:
         raise ValueError(f"severity: got {severity}, want a value in [0, 1]")
     return sum(severity >= begin for begin in GRADES)
-
-
-def _severity(severities: Mapping[str, float]) -> float:
-    unknown = set(severities) - set(FINDINGS)
-    if unknown:
-        raise ValueError(f"severities: got unknown findings {sorted(unknown)}, want some of {list(FINDINGS)}")
-    value = float(severities.get(FINDINGS[0], 0.0))
-    if not 0.0 <= value <= 1.0:
-        raise ValueError(f"severity of {FINDINGS[0]}: got {value}, want a value in [0, 1]")
-    return value
 
 
 def _grown(severity: float, onset: float) -> float:
@@ -168,7 +159,7 @@ def render(patient: Patient, severities: Mapping[str, float] | None = None, size
 
     Raises ValueError for an unknown finding or a severity outside [0, 1].
     """
-    severity = _severity(severities or {})
+    severity = checked_severities(severities or {}, FINDINGS)[FINDINGS[0]]
     x, y = _grid(size)
     cx, cy = patient.field_centre
     lit = _field(patient, x, y)
@@ -225,8 +216,4 @@ def roi(patient: Patient, finding: str, size: int = SIZE, threshold: float = 0.0
     threshold: least change that counts, in image units; feather: width of the soft edge as an image fraction.
     """
     change = np.abs(render(patient, {finding: 1.0}, size) - render(patient, {}, size)).mean(axis=2)
-    core = cv2.GaussianBlur((change > threshold).astype(np.float32), (0, 0), 0.01 * size) > 0.35
-    radius = max(1, round(feather * size))
-    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1))
-    grown = cv2.dilate(core.astype(np.uint8), kernel).astype(np.float32)
-    return np.clip(cv2.GaussianBlur(grown, (0, 0), radius / 1.5), 0, 1)
+    return region_of_change(change, threshold, feather, dilations=1)

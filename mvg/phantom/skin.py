@@ -16,6 +16,7 @@ import cv2
 import numpy as np
 
 from .captions import SKIN
+from .common import checked_severities, region_of_change
 from .skin_patient import EVALUATION, HARMONICS, TRAINING, Patient, sample_patient
 
 __all__ = [
@@ -64,12 +65,6 @@ class Abcd(NamedTuple):
 
 def _sigmoid(x: np.ndarray) -> np.ndarray:
     return 1.0 / (1.0 + np.exp(-np.clip(x, -30.0, 30.0)))
-
-
-def _checked(severity: float) -> float:
-    if not 0.0 <= severity <= 1.0:
-        raise ValueError(f"severity of melanoma: got {severity}, want a value in [0, 1]")
-    return float(severity)
 
 
 def _grid(size: int) -> tuple[np.ndarray, np.ndarray]:
@@ -244,11 +239,8 @@ def render(patient: Patient, severities: Mapping[str, float] | None = None, size
 
     Raises ValueError for an unknown finding or a severity outside [0, 1].
     """
-    severities = severities or {}
-    unknown = set(severities) - set(FINDINGS)
-    if unknown:
-        raise ValueError(f"severities: got unknown findings {sorted(unknown)}, want some of {list(FINDINGS)}")
-    image = _pigmented(patient, _skin(patient, size), _checked(severities.get("melanoma", 0.0)))
+    severity = checked_severities(severities or {}, FINDINGS)[FINDINGS[0]]
+    image = _pigmented(patient, _skin(patient, size), severity)
     image = _blend(image, _HAIR, 0.8 * _hair(patient, size))
     image = image * _light(patient, size)[..., None] + _gel(patient, size)[..., None] + _grain(patient, size)
     return np.clip(image, 0, 1).astype(np.float32)
@@ -256,7 +248,8 @@ def render(patient: Patient, severities: Mapping[str, float] | None = None, size
 
 def lesion_mask(patient: Patient, severity: float = 0.0, size: int = SIZE) -> np.ndarray:
     """The lesion's soft inside at a severity in [0, 1], [size, size] float32 in [0, 1]."""
-    return _lesion(patient, _checked(severity), size).alpha.astype(np.float32)
+    severity = checked_severities({FINDINGS[0]: severity}, FINDINGS)[FINDINGS[0]]
+    return _lesion(patient, severity, size).alpha.astype(np.float32)
 
 
 def abcd(patient: Patient, severity: float) -> Abcd:
@@ -288,8 +281,4 @@ def roi(patient: Patient, finding: str, size: int = SIZE, threshold: float = 0.0
     threshold: least change that counts, in image units; feather: width of the soft edge as an image fraction.
     """
     change = np.abs(render(patient, {finding: 1.0}, size) - render(patient, {}, size)).max(axis=-1)
-    core = cv2.GaussianBlur((change > threshold).astype(np.float32), (0, 0), 0.01 * size) > 0.35
-    radius = max(1, round(feather * size))
-    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1))
-    grown = cv2.dilate(core.astype(np.uint8), kernel, iterations=2).astype(np.float32)
-    return np.clip(cv2.GaussianBlur(grown, (0, 0), radius / 1.5), 0, 1)
+    return region_of_change(change, threshold, feather)

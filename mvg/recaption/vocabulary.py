@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from ..phantom import captions
@@ -13,24 +13,41 @@ from .lexicon import any_of
 class Vocabulary:
     """What the rules know of one domain.
 
-    present: finding -> pattern of the words that name it. normal: finding -> pattern of words that deny it without a
-    negation ("heart size is normal"). diagnoses: finding -> pattern, among those of present, of what only implies it
-    ("heart failure"), which counts where the report says nothing else of the finding. known: findings that the domain's
-    embedded model draws. sided: findings whose caption gives a side. regions: finding -> its place, "{side}" where the
-    side belongs. clear: the image is normal.
+    words: what its captions say, of the findings that its embedded model draws (``known``). present: finding -> pattern
+    of the words that name it. regions: finding -> its place, "{side}" where the side belongs. clear: the image is
+    normal. normal: finding -> pattern of words that deny it without a negation ("heart size is normal"). diagnoses:
+    finding -> pattern, among those of present, of what only implies it ("heart failure"), which counts where the report
+    says nothing else of the finding.
     """
 
-    domain: str
-    prefix: str
+    words: captions.Words
     present: Mapping[str, re.Pattern[str]]
-    normal: Mapping[str, re.Pattern[str]]
-    diagnoses: Mapping[str, re.Pattern[str]]
     regions: Mapping[str, str]
     clear: re.Pattern[str]
-    known: tuple[str, ...]
-    sided: tuple[str, ...]
+    normal: Mapping[str, re.Pattern[str]] = field(default_factory=dict)
+    diagnoses: Mapping[str, re.Pattern[str]] = field(default_factory=dict)
+
+    @property
+    def domain(self) -> str:
+        return self.words.domain
+
+    @property
+    def prefix(self) -> str:
+        return self.words.prefix
+
+    @property
+    def known(self) -> tuple[str, ...]:
+        return self.words.findings
+
+    @property
+    def sided(self) -> tuple[str, ...]:
+        return self.words.sided
 
 
+_NOTHING = (
+    r"no (?:\w+ ){0,3}(?:acute|active|significant|relevant|abnormal)\w*(?: \w+){0,3}",
+    r"^(?:normal|unremarkable|within normal limits)(?: (?:study|exam(?:ination)?))?(?=[.!]?$)",
+)
 _HEART = r"(?:cardio[- ]?(?:mediastinal|pericardial)|cardiac|heart|mediastinal)(?: ?(?:and|/) ?mediastin\w+)?"
 _HEART_WORDS = rf"{_HEART}(?: (?:size|silhouette|shadow|contours?|diameter))*"
 _DEGREE = (
@@ -58,10 +75,7 @@ _NOT_OPACITY = "".join(
 _HEART_FAILURE = (r"cardiac decompensation", r"(?:congestive )?heart failure", r"chf")
 
 CHEST_XRAY = Vocabulary(
-    domain=captions.CHEST_XRAY.domain,
-    prefix=captions.CHEST_XRAY.prefix,
-    known=captions.CHEST_XRAY.findings,
-    sided=captions.CHEST_XRAY.sided,
+    words=captions.CHEST_XRAY,
     present=MappingProxyType(
         {
             "cardiomegaly": any_of(
@@ -169,8 +183,7 @@ CHEST_XRAY = Vocabulary(
         }
     ),
     clear=any_of(
-        r"no (?:\w+ ){0,3}(?:acute|active|significant|relevant|abnormal)\w*(?: \w+){0,3}",
-        r"^(?:normal|unremarkable|within normal limits)(?: (?:study|exam(?:ination)?))?(?=[.!]?$)",
+        *_NOTHING,
         r"no abnormalit(?:y|ies)",
         r"no (?:\w+ )?(?:cardio[- ]?pulmonary|findings?)",
         r"without (?:acute|active) (?:\w+ ){0,2}disease",
@@ -181,10 +194,7 @@ CHEST_XRAY = Vocabulary(
 )
 
 FUNDUS = Vocabulary(
-    domain=captions.FUNDUS.domain,
-    prefix=captions.FUNDUS.prefix,
-    known=captions.FUNDUS.findings,
-    sided=captions.FUNDUS.sided,
+    words=captions.FUNDUS,
     present=MappingProxyType(
         {
             "diabetic retinopathy": any_of(
@@ -207,22 +217,16 @@ FUNDUS = Vocabulary(
             "macular degeneration": any_of(r"(?:age[- ]related )?macular degeneration", r"amd", r"drusen"),
         }
     ),
-    normal=MappingProxyType({}),
-    diagnoses=MappingProxyType({}),
     regions=MappingProxyType({"diabetic retinopathy": "retina"}),
     clear=any_of(
-        r"no (?:\w+ ){0,3}(?:acute|active|significant|relevant|abnormal)\w*(?: \w+){0,3}",
-        r"^(?:normal|unremarkable|within normal limits)(?: (?:study|exam(?:ination)?))?(?=[.!]?$)",
+        *_NOTHING,
         r"no (?:abnormalit(?:y|ies)|findings?)",
         r"(?:retinae?|fundus|fundi|macula|disc|eyes?|photographs?)\b[^.]{0,30}\b(?:normal|clear|unremarkable|healthy)",
         r"(?:normal|unremarkable|healthy) (?:left |right )?(?:retinae?|fundus|fundi|macula|eyes?)",
     ),
 )
 SKIN = Vocabulary(
-    domain=captions.SKIN.domain,
-    prefix=captions.SKIN.prefix,
-    known=captions.SKIN.findings,
-    sided=captions.SKIN.sided,
+    words=captions.SKIN,
     present=MappingProxyType(
         {
             "melanoma": any_of(
@@ -235,8 +239,6 @@ SKIN = Vocabulary(
             "seborrheic keratosis": any_of(r"seborrho?eic keratos[ei]s"),
         }
     ),
-    normal=MappingProxyType({}),
-    diagnoses=MappingProxyType({}),
     regions=MappingProxyType({"melanoma": "lesion"}),
     clear=any_of(
         r"no (?:\w+ ){0,3}(?:significant|relevant|abnormal|suspicious|malignan)\w*(?: \w+){0,3}",
@@ -247,7 +249,7 @@ SKIN = Vocabulary(
     ),
 )
 
-VOCABULARIES = MappingProxyType({words.domain: words for words in (CHEST_XRAY, FUNDUS, SKIN)})
+VOCABULARIES = MappingProxyType({v.domain: v for v in (CHEST_XRAY, FUNDUS, SKIN)})
 
 
 def vocabulary(domain: str) -> Vocabulary:

@@ -18,6 +18,7 @@ from mvgen.mvg.recaption.offline import MAX_REPORT, MODES, read_report, recaptio
 
 SENTENCES = json.loads(Path(__file__).with_name("report_sentences.json").read_text(encoding="utf-8"))
 DOMAIN = "chest_xray"
+FUNDUS, SKIN = "diabetic retinopathy", "melanoma"
 
 
 def read(report):
@@ -323,3 +324,29 @@ def test_equal_reports_give_equal_plans_whatever_their_layout():
     assert plan == recaption(report, DOMAIN, 3)
     for other in (report.upper(), report.replace(" ", "\n"), report.replace(" ", "\u00a0"), f"\r\n{report}\r\n"):
         assert recaption(other, DOMAIN, 3) == plan
+
+
+@pytest.mark.parametrize(
+    ("domain", "report", "finding", "first"),
+    [
+        ("fundus", "Mild nonproliferative diabetic retinopathy of the left eye. No macular edema.", FUNDUS, 0.45),
+        ("fundus", "Scattered dot haemorrhages and hard exudates.", FUNDUS, 0.28),
+        ("fundus", "Moderate NPDR with cotton wool spots.", FUNDUS, 0.65),
+        ("fundus", "No evidence of diabetic retinopathy. Macula normal.", NO_FINDING, 0.0),
+        ("fundus", "Normal fundus.", NO_FINDING, 0.0),
+        ("skin", "Suspicious pigmented lesion, possible melanoma in situ.", SKIN, 0.28),
+        ("skin", "Severe malignant melanoma.", SKIN, 0.90),
+        ("skin", "Benign nevus, no melanoma.", NO_FINDING, 0.0),
+        ("skin", "No suspicious lesions.", NO_FINDING, 0.0),
+    ],
+)
+def test_reports_of_the_fundus_and_the_skin(domain, report, finding, first):
+    plan = recaption(report, domain, 3, mode="ladder")
+    assert plan.finding == finding
+    assert plan.stages[0].severity == pytest.approx(first, abs=0.01)
+    assert all(stage.prompt.startswith(captions.WORDS[domain].prefix) for stage in plan.stages)
+
+
+def test_what_a_colour_model_does_not_draw_is_said():
+    plan = recaption("Moderate NPDR. Glaucoma.", "fundus", 2)
+    assert plan.finding == FUNDUS and any("glaucoma" in note for note in plan.notes)
