@@ -128,7 +128,7 @@ def test_an_extrapolation_gets_lighter_inside_only(server, graph, extrapolation,
             assert (stage[:, 32:] == course[0][:, 32:]).all()
         light = [float(np.mean(stage[:, :32])) for stage in course]
         assert light[0] < light[1] < light[2]
-    assert (3, 4) in [(value, steps) for node, value, steps in run.progress if node == "course"]
+    assert (4, 4) in [(value, steps) for node, value, steps in run.progress if node == "course"]
     notes = run.outputs["notes"]["text"]
     assert f"Extrapolation, {method} of 2 healthy and 2 diseased pictures, reach 1" in notes[0]
     assert "stage 1: 0.5 of the difference of the means, change" in notes[1]
