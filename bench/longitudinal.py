@@ -14,8 +14,6 @@ import argparse
 import csv
 import io
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -24,108 +22,18 @@ import torch
 from ..models.embedded.architecture import DOMAINS
 from ..models.headless import ROOT, use_host
 from ..mvg import anatomy
-from ..mvg.metrics.conf import conf
-from ..mvg.metrics.image import compare
 from ..mvg.metrics.plot import contact_sheet
-from ..mvg.metrics.registration import red_cyan, register
-from ..mvg.plan import NO_FINDING, Plan
-from ..mvg.recaption.offline import recaption
 from . import methods
 from .figures import same_width, save_image
 from .networks import Networks
-from .own import read_image
 from .patients import TARGET, patients, scored_findings
 from .phantom import workflow_settings
-from .tables import write
-from .worlds import reference_sets
+from .report import write
+from .series import real_visits
+from .visits import PERSISTENCE, ROWS, Visit, directions_of, score, simulate
 
-PERSISTENCE = "persistence"
-ROWS = (PERSISTENCE, *methods.METHODS)
-REFERENCES = 100
-COLUMNS = ("patient_id", "days", "files", "course")
-BATCH = 16
 MOST, CONTROL = 0.5, (0.95, 1.05)
 """Bars of the MAE over persistence: at most, and between for a control."""
-
-
-@dataclass
-class Visit:
-    """A later image of a patient, on the first one's pixels: all [H, W, 3] in [0, 1]; region and valid [H, W]."""
-
-    patient: str
-    day: str
-    first: torch.Tensor
-    later: torch.Tensor
-    region: torch.Tensor
-    valid: torch.Tensor
-    plan: Plan
-    note: str = ""
-
-
-def simulate(networks: Networks, visits: Sequence[Visit], settings: dict, directions: dict) -> dict[str, torch.Tensor]:
-    """Method -> last stage [B, H, W, 3] of every visit; visits share N. What a patient's visits share is made once."""
-    keys = [(v.patient, v.plan) for v in visits]
-    distinct = list(dict.fromkeys(keys))
-    first = [visits[keys.index(key)] for key in distinct]
-    out: dict[str, list[torch.Tensor]] = {name: [] for name in ROWS}
-    for start in range(0, len(first), BATCH):
-        part = first[start : start + BATCH]
-        images, masks = torch.stack([v.first for v in part]), torch.stack([v.region for v in part])
-        plans = [v.plan for v in part]
-        out[PERSISTENCE].append(images)
-        out[methods.PIE].append(methods.pie_states(networks, images, masks, plans, settings)[-1])
-        out[methods.WALK].append(methods.walk_states(networks, images, masks, plans, settings)[-1])
-        extrapolated = torch.empty_like(images)
-        for finding in dict.fromkeys(plan.finding for plan in plans):
-            those = [i for i, plan in enumerate(plans) if plan.finding == finding]
-            extrapolated[those] = methods.extrapolation_states(
-                networks, images[those], masks[those], directions[finding], len(plans[0].stages), settings
-            )[-1]
-        out[methods.EXTRAPOLATION].append(extrapolated)
-    place = [distinct.index(key) for key in keys]
-    return {name: torch.cat(parts)[place] for name, parts in out.items()}
-
-
-def directions_of(networks: Networks, domain: str) -> dict[str, torch.Tensor]:
-    """finding -> from healthy phantoms to those with the finding; none for "no finding"."""
-    healthy, diseased = reference_sets(domain, REFERENCES)
-    out = {finding: methods.latent_direction(networks, healthy, ill, "mean") for finding, ill in diseased.items()}
-    out[NO_FINDING] = torch.zeros_like(next(iter(out.values())))
-    return out
-
-
-@torch.inference_mode()
-def score(networks: Networks, visits: Sequence[Visit], ends: dict[str, torch.Tensor]) -> list[dict]:
-    """A row a visit and method: MAE and SSIM in the region and in the whole, Conf of the end and of the later image."""
-    outputs = list(networks.classifier.outputs)
-
-    def read(images: torch.Tensor) -> torch.Tensor:
-        return conf(networks.classifier.logits(images))
-
-    later = torch.stack([v.later for v in visits])
-    true, rows = read(later), []
-    for method, pictures_ in ends.items():
-        mine = read(pictures_)
-        for i, visit in enumerate(visits):
-            masks = {"mask": visit.region[None], "valid": visit.valid[None]}
-            compared = compare(pictures_[i : i + 1], later[i : i + 1], **masks)
-            at = outputs.index(visit.plan.finding) if visit.plan.finding in outputs else None
-            rows.append(
-                {
-                    "patient": visit.patient,
-                    "day": visit.day,
-                    "finding": visit.plan.finding,
-                    "method": method,
-                    "mae_roi": float(compared["mae"]["inside"]),
-                    "mae": float(compared["mae"]["whole"]),
-                    "ssim_roi": float(compared["ssim"]["inside"]),
-                    "ssim": float(compared["ssim"]["whole"]),
-                    "conf": float(mine[i].max() if at is None else mine[i, at]),
-                    "conf_later": float(true[i].max() if at is None else true[i, at]),
-                    "note": visit.note,
-                }
-            )
-    return rows
 
 
 def as_csv(rows: list[dict]) -> str:
@@ -214,84 +122,6 @@ def finish(out: Path, name: str, rows: list[dict], text: str, sheets: list[torch
     write(out / f"{name}.md", text)
     save_image(same_width(sheets), out / f"{name}.png")
     print(text)
-
-
-def read_series(path: Path) -> list[dict[str, str]]:
-    """The rows of SERIES.csv; ValueError naming the file and what is wrong with it."""
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file)
-            missing = [c for c in COLUMNS if c not in (reader.fieldnames or ())]
-            if missing:
-                raise ValueError(f"{path}: got no column {missing[0]!r}, want {', '.join(COLUMNS)}")
-            rows = list(reader)
-    except OSError as error:
-        raise ValueError(f"{path}: cannot be read ({error.strerror})") from error
-    for number, row in enumerate(rows, start=2):
-        days, files = row["days"].split(), row["files"].split()
-        if len(days) != len(files):
-            raise ValueError(f"{path}, line {number}: got {len(days)} days, {len(files)} files, want as many of each")
-        if len(files) < 2:
-            raise ValueError(f"{path}, line {number}: got {len(files)} image, want at least 2 to compare")
-    if not rows:
-        raise ValueError(f"{path}: got no series")
-    return rows
-
-
-def reports_below(root: Path) -> dict[str, str]:
-    """File -> its report, of DIR/manifest.csv."""
-    manifest = root / "manifest.csv"
-    if not manifest.is_file():
-        return {}
-    with manifest.open(encoding="utf-8-sig", newline="") as file:
-        return {row.get("file", ""): row.get("report_text") or "" for row in csv.DictReader(file)}
-
-
-def plan_for(texts: Sequence[str], domain: str, stages: int, mode: str, fallback: str | None) -> tuple[Plan, str]:
-    """The plan of the first text that names a finding, else of ``fallback``; where there is none, of no finding."""
-    for text in texts:
-        if text.strip():
-            plan = recaption(text, domain, stages, mode=mode, strict=False)
-            if plan.finding != NO_FINDING:
-                return plan, "finding from the report"
-    if fallback:
-        return recaption(f"{fallback}.", domain, stages, mode=mode), "no report names a finding; --finding taken"
-    return recaption("No finding.", domain, stages, mode=mode), "no report names a finding"
-
-
-def matched(later: torch.Tensor, first: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
-    """``later`` with the mean and standard deviation of ``first`` where weight [H, W] is above 0.5.
-
-    Not by least squares: where the two hardly correlate that would take all contrast out of the later image.
-    """
-    where = weight > 0.5
-    x, y = later.mean(-1)[where].double(), first.mean(-1)[where].double()
-    if x.numel() < 2 or float(x.std()) < 1e-6:
-        return later
-    gain = float(y.std() / x.std())
-    return (later * gain + float(y.mean() - gain * x.mean())).clamp(0, 1)
-
-
-def real_visits(options, size: int, mode: str) -> tuple[list[Visit], list[torch.Tensor]]:
-    """The later images of every series, and pictures of their registration."""
-    reports, visits, shown = reports_below(options.root), [], []
-    for row in read_series(options.series):
-        files, days = row["files"].split(), row["days"].split()
-        first = read_image(options.root / files[0], size)
-        for file, day in zip(files[1:], days[1:], strict=True):
-            texts = (reports.get(file, ""), row["course"])
-            plan, note = plan_for(texts, options.domain, options.stages, mode, options.finding)
-            region, _ = anatomy.roi_mask(first[None], plan)
-            found = register(read_image(options.root / file, size), first, "rigid")
-            valid = found.valid.float()
-            later = matched(found.image, first, (1 - region[0]) * valid)
-            visits.append(Visit(row["patient_id"], day, first, later, region[0], valid, plan, f"{note}; {found.note}"))
-        last = visits[-1]
-        labels = [f"{last.patient}, first"[:26], f"day {last.day}, registered", "red: first, cyan: later", "region"]
-        region = last.region[..., None].expand(-1, -1, 3)
-        pair = torch.stack([last.first, last.later, red_cyan(last.first, last.later), region])
-        shown.append(contact_sheet(pair, labels=labels, cell=192))
-    return visits, shown
 
 
 def run_series(options, settings: dict) -> None:

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from mvgen.bench import evaluation, figures, longitudinal, methods, own, tables, worlds
+from mvgen.bench import evaluation, figures, longitudinal, methods, own, report, series, tables, visits, worlds
 from mvgen.bench.evaluation import PAPER, Run, interval
 from mvgen.bench.patients import patients
 from mvgen.models.headless import use_host
@@ -67,12 +67,12 @@ def test_a_seed_counts_only_where_something_is_random(world):
 
 
 def test_tables_are_written_and_say_what_the_paper_has(world, tmp_path):
-    lines = [tables.Line("chest_xray", method, world.scores(method, 2)) for method in methods.METHODS]
-    rows = list(csv.DictReader(tables.as_csv("2", lines).splitlines()))
+    lines = [report.Line("chest_xray", method, world.scores(method, 2)) for method in methods.METHODS]
+    rows = list(csv.DictReader(report.as_csv("2", lines).splitlines()))
     assert [row["method"] for row in rows] == list(methods.METHODS)
     assert all(float(r["conf_low"]) <= float(r["conf"]) <= float(r["conf_high"]) for r in rows)
-    assert "0.712 / 0.978" in tables.as_markdown("2", lines, "about")
-    tidy = tables.tidy(lines, {"conf": "classifier", "clip_i": "clip"})
+    assert "0.712 / 0.978" in report.as_markdown("2", lines, "about")
+    tidy = report.tidy(lines, {"conf": "classifier", "clip_i": "clip"})
     write_csv(tidy, tmp_path / "scores.csv")
     assert read_csv(tmp_path / "scores.csv") == tidy
     assert {row.stage for row in tidy if row.metric == "conf"} == {0, 1, 2}
@@ -137,9 +137,9 @@ def test_own_images_and_masks(tmp_path):
 
 def test_a_later_image_is_matched_in_brightness():
     first = torch.rand(32, 32, 3, generator=torch.Generator().manual_seed(0)) * 0.5 + 0.2
-    assert torch.allclose(longitudinal.matched(first * 0.7 + 0.1, first, torch.ones(32, 32)), first, atol=1e-4)
+    assert torch.allclose(series.matched(first * 0.7 + 0.1, first, torch.ones(32, 32)), first, atol=1e-4)
     flat = torch.full((32, 32, 3), 0.5)
-    assert longitudinal.matched(flat, first, torch.ones(32, 32)) is flat
+    assert series.matched(flat, first, torch.ones(32, 32)) is flat
 
 
 @pytest.mark.parametrize(
@@ -155,17 +155,17 @@ def test_a_series_file_that_does_not_fit_is_named(tmp_path, text, words):
     path = tmp_path / "series.csv"
     path.write_text(text)
     with pytest.raises(ValueError, match=words):
-        longitudinal.read_series(path)
+        series.read_series(path)
 
 
 def test_the_phantom_comparison_scores_persistence_as_one(world, monkeypatch):
-    monkeypatch.setattr(longitudinal, "REFERENCES", 4)
+    monkeypatch.setattr(visits, "REFERENCES", 4)
     settings = TINY | {"plan": "ladder"}
-    visits = longitudinal.phantom_visits("chest_xray", "edema", 1, 5000, 2, settings, control=False)
-    directions = longitudinal.directions_of(world.networks, "chest_xray")
-    ends = longitudinal.simulate(world.networks, visits, settings, directions)
-    rows = [row | {"group": "g"} for row in longitudinal.score(world.networks, visits, ends)]
+    later = longitudinal.phantom_visits("chest_xray", "edema", 1, 5000, 2, settings, control=False)
+    directions = visits.directions_of(world.networks, "chest_xray")
+    ends = visits.simulate(world.networks, later, settings, directions)
+    rows = [row | {"group": "g"} for row in visits.score(world.networks, later, ends)]
     lines = {line["method"]: line for line in longitudinal.summary(rows, "group")}
-    assert lines[longitudinal.PERSISTENCE]["ratio"] == 1
-    assert set(lines) == set(longitudinal.ROWS)
-    assert patients("chest_xray", "edema", [5000]).at(0.85).shape == visits[0].later[None].shape
+    assert lines[visits.PERSISTENCE]["ratio"] == 1
+    assert set(lines) == set(visits.ROWS)
+    assert patients("chest_xray", "edema", [5000]).at(0.85).shape == later[0].later[None].shape
