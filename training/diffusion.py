@@ -28,7 +28,7 @@ def latents(images: torch.Tensor, family: str, device: str) -> torch.Tensor:
     if not path.exists():
         vae = weights.load_vae(family, device)
         parts = []
-        with torch.no_grad(), torch.autocast(device, torch.bfloat16):
+        with torch.no_grad(), common.autocast(device):
             for batch in images.split(64):
                 x = batch.to(device).float().div(255).expand(-1, 3, -1, -1) * 2 - 1
                 parts.append(vae.encode(x).float().cpu())
