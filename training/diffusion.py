@@ -47,6 +47,8 @@ def main() -> None:
     if options.go_on:
         unet.load_state_dict(weights.exported("unet", options.family))
         tower = weights.load_text_tower(options.family)
+        # known words stay as they are: their table is nearly all of the tower, and a third of what a step would update
+        tower.text_model.embeddings.token_embedding.requires_grad_(False)
     name = f"diffusion.{options.seed}" if options.go_on else "diffusion"
     trainer = common.Trainer(name, {"unet": unet, "text": tower}, options, decay=0.999)
 
