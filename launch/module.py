@@ -5,6 +5,9 @@ from .host import module_environment, prepare
 from .paths import PACKAGE, PYTHON, ROOT
 from .process import continue_in
 
+MEMORY = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": "8000000000", "MALLOC_TOP_PAD_": "300000000"}
+"""glibc keeps what it has: giving tensors back to Linux and asking for them anew is a fifth of a training step."""
+
 
 def names(folder: str) -> list[str]:
     """The modules of a folder that can be run: those that end in a ``__main__`` block."""
@@ -17,5 +20,5 @@ def run_module(folder: str, arguments: list[str]) -> int:
     if not arguments or arguments[0] not in known:
         given = repr(arguments[0]) if arguments else "no name"
         raise UsageError(f"{folder}: got {given}. Known: {', '.join(known) or 'none yet'}.")
-    environment = module_environment(prepare())
+    environment = MEMORY | module_environment(prepare())
     return continue_in(PYTHON, ["-m", f"{PACKAGE}.{folder}.{arguments[0]}", *arguments[1:]], environment)
