@@ -1,0 +1,243 @@
+"""The engine for OpenAI-compatible endpoints: a report without its identifiers goes out, a checked plan comes back.
+
+Neither the key nor the report is in any error, log line or kept answer. Errors of the package hold the whole request,
+so ours are raised outside of its except blocks, with no trace of them.
+"""
+
+import asyncio
+import hashlib
+import json
+import logging
+import os
+import tempfile
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from ..plan import NO_FINDING, Plan, PlanError
+from . import offline
+from .deidentify import deidentify, describe
+from .endpoints import Endpoint
+from .schema import VERSION, Question, instructions, read_answer, response_format, user_message
+
+MAX_STAGES = 50
+MAX_PROBLEMS = 10
+MAX_ECHO = 20_000  # characters of a refused answer that go back for repair
+MAX_WAIT = 60.0  # seconds that an endpoint's Retry-After is heeded for
+
+
+class CallError(RuntimeError):
+    """The endpoint gave no answer: not reached, too slow, or it refused. Names the endpoint; holds no key, no text."""
+
+
+class AnswerError(RuntimeError):
+    """The endpoint's answer made no valid plan, twice. Names what was wrong, without a word of the answer."""
+
+
+async def recaption(
+    report: str,
+    domain: str,
+    stages: int,
+    mode: str = "terminal",
+    finding: str | None = None,
+    known: Sequence[str] | None = None,
+    *,
+    endpoint: Endpoint,
+    terminal: str = "severe",
+    cache: str | Path | None = None,
+    timeout: float = 120.0,
+    attempts: int = 4,
+    backoff: float = 1.0,
+) -> Plan:
+    """The plan of a report's finding getting worse over ``stages`` stages, by a language model.
+
+    The arguments up to ``known``, and ``terminal``, are those of `offline.recaption`, whose rules also read the report:
+    where they find something else, a note says so. Findings, sides, regions and the words of the prompts are the
+    domain's, whatever is answered. Notes also say what identifiers were taken out of the report before it was sent.
+
+    cache: the folder of the kept answers, made where it is missing; an equal question to the same url and model is then
+    answered from there, without a call. None keeps nothing. timeout: seconds for one whole request. attempts: requests
+    at most for one answer, tried again after 429, a status of 500 and more and a broken connection, with a wait of
+    ``backoff`` seconds that doubles each time, or what the endpoint asks for, up to a minute. An answer that makes no
+    plan is sent back once, with what was wrong.
+
+    Raises ValueError naming the argument, before any call, EndpointError where the key is not set, CallError, and
+    AnswerError. Cancelling the task ends the request.
+    """
+    if isinstance(stages, int) and not 0 <= stages <= MAX_STAGES:
+        raise ValueError(f"stages: got {stages!r}, want a whole number in 0..{MAX_STAGES}")
+    if isinstance(attempts, bool) or not isinstance(attempts, int) or attempts < 1:
+        raise ValueError(f"attempts: got {attempts!r}, want a whole number from 1")
+    if not timeout > 0 or not backoff >= 0:
+        raise ValueError(f"timeout, backoff: got {timeout!r}, {backoff!r}, want seconds above 0 and from 0")
+    _check_text(report)
+    clean, removed = deidentify(report)
+    # In a thread, as the rules take seconds on the longest reports. They check the arguments as well.
+    rules = await asyncio.to_thread(
+        offline.recaption, clean, domain, stages, mode, finding, known, terminal=terminal, strict=False
+    )
+    known = tuple(known or offline.vocabulary(domain).known)
+    question = Question(domain, stages, mode, finding, known, terminal)
+    path = _cache_path(cache, clean, endpoint, question)
+    plan = _cached(path)
+    if plan is None:
+        plan = await _ask(clean, question, endpoint, timeout, attempts, backoff)
+        _keep(path, plan)
+    notes = [f"the prompts are by the language model {endpoint.model} at the endpoint {endpoint.name}"]
+    if removed:
+        notes.append(f"taken out of the report before it was sent: {describe(removed)}")
+    if rules.finding != plan.finding:
+        read = "no finding that the model draws" if rules.finding == NO_FINDING else rules.finding
+        notes.append(f"the rules read {read} in the report, the language model {plan.finding}; check which is right")
+    elif rules.side != plan.side:
+        notes.append(f"the rules read the side {rules.side or 'none'}, the language model {plan.side or 'none'}")
+    return replace(plan, notes=(*plan.notes, *notes))
+
+
+def _check_text(report: object) -> None:
+    """ValueError for what is no text or over-long, before the work of taking identifiers out."""
+    if not isinstance(report, str):
+        raise ValueError(f"report: got {type(report).__name__}, want text")
+    if len(report) > offline.MAX_REPORT:
+        raise ValueError(f"report: got {len(report)} characters, want at most {offline.MAX_REPORT}")
+    if not report.strip():
+        raise ValueError("report: got an empty text, want the words of a clinical report")
+    odd = sum(not (c.isprintable() or c.isspace()) or c == "\ufffd" for c in report)
+    if "\0" in report or odd > 0.05 * len(report) or not any(c.isalpha() for c in report):
+        raise ValueError("report: got bytes or symbols, want the words of a clinical report")
+
+
+async def _ask(
+    report: str, question: Question, endpoint: Endpoint, timeout: float, attempts: int, backoff: float
+) -> Plan:
+    """The plan of an answer, of the second one where the first makes none."""
+    import openai  # here, as it takes seconds and the other engines do without
+
+    # Its debug lines hold the messages, and OPENAI_LOG turns them on.
+    for name in ("openai", "openai._base_client"):
+        logging.getLogger(name).setLevel(logging.INFO)
+    messages: list[dict[str, str]] = [
+        {"role": "system", "content": instructions(question)},
+        {"role": "user", "content": user_message(report)},
+    ]
+    key = endpoint.key()
+    http = openai.DefaultAsyncHttpxClient(
+        follow_redirects=False,  # the report goes where the operator said, and nowhere else
+        trust_env=not endpoint.is_loopback,
+    )
+
+    async def only_ours(message: Any) -> None:
+        # The package adds headers of the environment, a key or a house meant for another endpoint among them.
+        for name in set(message.headers) - _HEADERS:
+            del message.headers[name]
+        if key:
+            message.headers["Authorization"] = f"Bearer {key}"
+
+    http.event_hooks = {"request": [only_ours]}
+    async with openai.AsyncOpenAI(
+        base_url=endpoint.url, api_key=key or "none", max_retries=0, timeout=timeout, http_client=http
+    ) as client:
+        for _ in range(2):
+            request = {
+                "model": endpoint.model,
+                "messages": messages,
+                "response_format": response_format(question),
+            }
+            answer = await _call(client, request, endpoint, timeout, attempts, backoff)
+            plan, problems = read_answer(answer, question, report)
+            if plan is not None:
+                return plan
+            wrong = "; ".join(problems[:MAX_PROBLEMS])
+            messages += [
+                {"role": "assistant", "content": (answer or "")[:MAX_ECHO] or "(nothing)"},
+                {"role": "user", "content": f"That answer cannot be used. {wrong}. Answer again, with the whole JSON."},
+            ]
+    raise AnswerError(f"endpoint {endpoint.name!r}: its answer makes no plan, also after one repair: {wrong}")
+
+
+async def _call(
+    client: Any, request: dict[str, Any], endpoint: Endpoint, timeout: float, attempts: int, backoff: float
+) -> str | None:
+    """The text of a completion, None where there is none. Raises CallError."""
+    import openai
+
+    where = f"endpoint {endpoint.name!r}"
+    for attempt in range(1, attempts + 1):
+        wait = backoff * 2 ** (attempt - 1)
+        try:
+            # the package's own limit starts anew with every byte
+            async with asyncio.timeout(timeout):
+                return _text(await client.chat.completions.create(**request))
+        except (TimeoutError, openai.APITimeoutError):
+            failure, again = f"no answer within {timeout:g} s", False
+        except openai.APIStatusError as error:
+            status = error.status_code
+            failure, again = f"refused with status {status}{_REASONS.get(status, '')}", status == 429 or status >= 500
+            wait = max(wait, _retry_after(error.response.headers.get("retry-after")))
+        except openai.APIConnectionError:
+            failure, again = "cannot be reached or broke the connection off", True
+        except (openai.OpenAIError, ValueError, TypeError, AttributeError):
+            failure, again = "answers, but not with a chat completion", False
+        if not again or attempt == attempts:
+            break
+        await asyncio.sleep(wait)
+    tried = f", after {attempt} attempts" if attempt > 1 else ""
+    raise CallError(f"{where}: {failure}{tried}")
+
+
+_HEADERS = {"host", "accept", "accept-encoding", "connection", "content-type", "content-length", "user-agent"}
+_REASONS = {
+    400: ": it does not take the request; its model may not know response_format json_schema",
+    401: ": the key is wrong",
+    403: ": the key may not use this model",
+    404: ": no such address or model",
+    429: ": too many requests, or no credit left",
+}
+
+
+def _text(completion: Any) -> str | None:
+    content = completion.choices[0].message.content if completion.choices else None
+    return content if isinstance(content, str) else None
+
+
+def _retry_after(value: str | None) -> float:
+    """Seconds, 0 where none are given as a number."""
+    try:
+        return min(max(float(value or 0), 0.0), MAX_WAIT)
+    except ValueError:
+        return 0.0
+
+
+def _cache_path(cache: str | Path | None, report: str, endpoint: Endpoint, question: Question) -> Path | None:
+    """The file of an answer, in a folder that is there; an OSError comes before the call is paid for."""
+    if cache is None:
+        return None
+    folder = Path(cache)
+    folder.mkdir(parents=True, exist_ok=True)
+    asked = {"report": report, "url": endpoint.url, "model": endpoint.model, "schema": VERSION, **question.data()}
+    digest = hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
+    return folder / f"{digest}.json"
+
+
+def _cached(path: Path | None) -> Plan | None:
+    if path is None:
+        return None
+    try:
+        return Plan.from_json(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, UnicodeDecodeError, PlanError):
+        return None  # a damaged file is asked for anew and replaced
+
+
+def _keep(path: Path | None, plan: Plan) -> None:
+    """Written beside and moved into place, so that a reader never meets half a file."""
+    if path is None:
+        return
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=path.stem[:16], suffix=".tmp")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(plan.to_json())
+        os.replace(name, path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
