@@ -3,7 +3,7 @@
 from comfy_api.latest import io
 
 from ..models.embedded.architecture import DOMAINS
-from ..mvg import anatomy
+from ..mvg import regions
 from ..mvg.phantom.captions import FINDINGS
 from ..mvg.recaption import offline
 from .types import Plan
@@ -75,19 +75,27 @@ class AnatomicalROI(io.ComfyNode):
             node_id="MVG_AnatomicalROI",
             display_name="Anatomical ROI",
             category="MVG/plan",
-            description="Outlines where the plan's finding shows in a frontal chest X-ray, from the picture's own "
-            "shape and anatomical priors. Edit the result in the mask editor where it is off.",
-            search_aliases=["region of interest", "mask", "lung mask", "heart mask", "segmentation"],
+            description="Outlines where the plan's finding shows in a frontal chest X-ray, a fundus photograph or a "
+            "dermoscopic image, from the picture's own shape. Edit the result in the mask editor where it is off.",
+            search_aliases=[
+                "region of interest",
+                "mask",
+                "lung mask",
+                "heart mask",
+                "optic disc",
+                "lesion",
+                "segmentation",
+            ],
             inputs=[
                 io.Image.Input("image", tooltip="The input image."),
-                Plan.Input("plan", tooltip="Its finding and side say which region."),
+                Plan.Input("plan", tooltip="Its domain, finding and side say which region."),
             ],
             outputs=[
                 io.Mask.Output("mask", tooltip="1 where the image may change, with soft edges."),
-                io.String.Output("notes", tooltip="How well the chest was found; read it before a run."),
+                io.String.Output("notes", tooltip="How well chest, disc or lesion was found; read it before a run."),
             ],
         )
 
     @classmethod
     def execute(cls, image, plan) -> io.NodeOutput:
-        return io.NodeOutput(*anatomy.roi_mask(image, plan))
+        return io.NodeOutput(*regions.roi_mask(image, plan))

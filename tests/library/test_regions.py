@@ -1,4 +1,4 @@
-"""regions.py: regions of retinopathy and melanoma, on phantoms whose truth is known and on real photographs."""
+"""mvg/regions: regions of retinopathy and melanoma, on phantoms whose truth is known and on real photographs."""
 
 import csv
 import math
@@ -9,12 +9,16 @@ import numpy as np
 import pytest
 import torch
 from mvgen.bench.anatomy import DATA, dice
-from mvgen.mvg import regions
+from mvgen.bench.patients import patients as bench_patients
+from mvgen.bench.patients import scored_findings
 from mvgen.mvg.phantom import fundus, skin
+from mvgen.mvg.regions import fundus as fundus_region
+from mvgen.mvg.regions import roi_mask
+from mvgen.mvg.regions import skin as skin_region
 from PIL import Image
 
 PATIENTS = range(6000, 6024)
-WORLDS = {"fundus": (fundus, regions.fundus_roi), "skin": (skin, regions.skin_roi)}
+WORLDS = {"fundus": (fundus, fundus_region.fundus_roi), "skin": (skin, skin_region.skin_roi)}
 RETINA, MELANOMA = fundus.FINDINGS[0], skin.FINDINGS[0]
 
 
@@ -63,11 +67,11 @@ def test_a_region_covers_what_the_disease_changes(domain, severity):
 def test_disc_and_fovea_of_phantoms(severity):
     for seed in PATIENTS[:12]:
         patient = fundus.sample_patient(seed)
-        found = regions.find_fundus(as_image(fundus.render(patient, {RETINA: severity})))
+        found = fundus_region.find_fundus(as_image(fundus.render(patient, {RETINA: severity})))
         side = found.field.shape[0]
         for mine, true, radii in ((found.disc, patient.disc, 0.4), (found.fovea, patient.fovea, 0.8)):
             assert math.dist(np.add(mine, 0.5) / side, true) < radii * patient.disc_radius
-        assert found.side == patient.side and found.disc_score > regions.SURE_DISC
+        assert found.side == patient.side and found.disc_score > fundus_region.SURE_DISC
         assert dice(found.field, fundus.fundus_mask(patient, side) > 0.5) > 0.98
 
 
@@ -75,7 +79,7 @@ def test_disc_and_fovea_of_phantoms(severity):
 def test_lesion_and_axis_of_phantoms(severity):
     for seed in PATIENTS:
         patient = skin.sample_patient(seed)
-        found = regions.find_lesion(as_image(skin.render(patient, {MELANOMA: severity})))
+        found = skin_region.find_lesion(as_image(skin.render(patient, {MELANOMA: severity})))
         assert dice(found.inside, skin.lesion_mask(patient, severity, len(found.inside)) > 0.5) > 0.9
         axis = patient.nevus.axis
         assert found.axis[0] * math.cos(axis) + found.axis[1] * math.sin(axis) > 0.9
@@ -83,7 +87,7 @@ def test_lesion_and_axis_of_phantoms(severity):
 
 def test_the_retinal_region_leaves_the_disc_and_the_dark_out():
     patient = fundus.sample_patient(6001)
-    mask = regions.fundus_roi(as_image(fundus.render(patient)))[0].numpy()
+    mask = fundus_region.fundus_roi(as_image(fundus.render(patient)))[0].numpy()
     row, column = (round(128 * value) for value in reversed(patient.disc))
     assert mask[row, column] < 0.05
     assert mask[fundus.fundus_mask(patient) == 0].mean() < 0.05
@@ -96,8 +100,8 @@ def test_real_fundus_photographs():
     on_disc, covered = [], []
     for path in real("fundus"):
         image = photograph(path)
-        mask, words = regions.fundus_roi(image)
-        found = regions.find_fundus(image)
+        mask, words = fundus_region.fundus_roi(image)
+        found = fundus_region.find_fundus(image)
         assert 0.4 < float((mask > 0.5).sum()) / (found.field.mean() * mask.numel()) < 1, path.name
         assert "guess" not in words, path.name
         box_file = path.parent.parent / "masks" / f"{path.stem}_discbox.png"
@@ -120,8 +124,8 @@ def test_real_skin_photographs():
     overlaps = []
     for path in real("skin"):
         image = photograph(path)
-        mask = regions.skin_roi(image)[0].numpy()
-        found = regions.find_lesion(image)
+        mask = skin_region.skin_roi(image)[0].numpy()
+        found = skin_region.find_lesion(image)
         lesion = cv2.resize(found.inside.astype(np.float32), mask.shape[::-1]) > 0.5
         assert 0.005 < lesion.mean() < 0.6 and 0.03 < (mask > 0.5).mean() < 0.97, path.name
         assert (mask[lesion] > 0.5).mean() > 0.99, path.name
@@ -191,18 +195,18 @@ def test_no_field_of_view_is_named():
     spark[:, 55:75, 55:75] = torch.tensor([0.8, 0.4, 0.2])
     for bad in (spark, healthy("fundus").flip(-1)):  # too little lit; a blue eye
         with pytest.raises(ValueError, match="image: got no field of view"):
-            regions.fundus_roi(bad)
+            fundus_region.fundus_roi(bad)
 
 
 def test_no_lesion_is_named():
     patient = skin.sample_patient(6001)
     bare = skin._skin(patient, 128) * skin._light(patient, 128)[..., None] + skin._grain(patient, 128)
     with pytest.raises(ValueError, match="image: got no lesion that stands out from the skin"):
-        regions.skin_roi(as_image(np.clip(bare, 0, 1)))
+        skin_region.skin_roi(as_image(np.clip(bare, 0, 1)))
 
 
 def test_a_picture_without_a_disc_says_so():
-    assert "the disc is a guess" in regions.fundus_roi(healthy("skin"))[1]
+    assert "the disc is a guess" in fundus_region.fundus_roi(healthy("skin"))[1]
 
 
 def test_hairs_are_no_lesion():
@@ -210,5 +214,14 @@ def test_hairs_are_no_lesion():
     small = skin.render(haired, {}, 256)
     lines = skin._hair(haired, 256) > 0.9
     away = lines & (skin.lesion_mask(haired, 0.0, 256) < 0.01)
-    before, after = small[away].mean(), regions._without_hairs(small)[away].mean()
+    before, after = small[away].mean(), skin_region._without_hairs(small)[away].mean()
     assert after - before > 0.15
+
+
+@pytest.mark.parametrize("domain", ["chest_xray", "fundus", "skin"])
+def test_the_plan_says_which_region(domain):
+    patients = bench_patients(domain, scored_findings(domain)[0], [6000])
+    mask, words = roi_mask(patients.images, patients.plans(1, "terminal")[0])
+    assert mask.shape == patients.masks.shape and "found" in words
+    truth = patients.masks > 0.5
+    assert float((mask[truth] > 0.5).float().mean()) >= 0.8

@@ -1,0 +1,24 @@
+"""Where a plan's finding shows in an image, in every domain."""
+
+from torch import Tensor
+
+from .. import anatomy
+from ..plan import Plan
+from .fundus import fundus_roi
+from .skin import skin_roi
+
+FITS = {"fundus": fundus_roi, "skin": skin_roi}
+
+
+def roi_mask(image: Tensor, plan: Plan) -> tuple[Tensor, str]:
+    """-> (mask [1, H, W] in [0, 1] of where the plan's finding shows in the image [B, H, W, C], a sentence about it).
+
+    The first picture of the batch is looked at. ValueError where the plan's domain has no regions, and as the domain's
+    own fit: `anatomy.roi_mask`, `fundus_roi`, `skin_roi`.
+    """
+    if plan.domain in FITS:
+        mask, words = FITS[plan.domain](image)
+        return mask[None], words
+    if plan.domain in anatomy.DOMAINS:
+        return anatomy.roi_mask(image, plan)
+    raise ValueError(f"plan: got one for {plan.domain}, want one of {', '.join((*anatomy.DOMAINS, *FITS))}")
