@@ -12,7 +12,7 @@ from pydicom.uid import UID, ExplicitVRLittleEndian, SecondaryCaptureImageStorag
 from pydicom.valuerep import DSfloat
 from torch import Tensor
 
-from .metrics.image import check_finite
+from ..metrics.image import check_finite
 
 STATEMENT = "Simulated disease progression. Not a medical record and not for diagnosis."
 MAX_SIDE = 65535

@@ -1,0 +1,144 @@
+"""Single projection images in DICOM files, read as hostile and as personal data: no identifier leaves this module."""
+
+import logging
+import math
+import threading
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pydicom
+import torch
+from torch import Tensor
+
+from .header import Format, Refused, format_of, parsing, read_header, refuse_other_objects, whole_file
+from .pixels import attach_pixels, decode
+from .show import show_colour, show_grey
+
+# Terms that may be repeated in a note; whatever else stands in the element could be anything, a name too.
+MODALITIES = "BMD CR DG DX ES GM IO IVUS LS MG OAM OP OPT OT PX RF RG RTIMAGE SC SM TG US XA XC"
+_LOCK = threading.Lock()
+
+
+class DicomError(ValueError):
+    """A file that cannot be used; the message names it, what it holds and what is wanted, and nothing personal."""
+
+
+class DicomImage(NamedTuple):
+    """image: float32 [H, W, 3] in [0, 1], as it is meant to be shown; three equal channels where the file is grey.
+
+    notes: what the file held and what was done. spacing: mm from row to row and from column to column, or None.
+    """
+
+    image: Tensor
+    notes: list[str]
+    spacing: tuple[float, float] | None
+
+
+def read_dicom(path: str | Path, grey: bool = False) -> DicomImage:
+    """A single projection image (CR, DX, MG, XC, OP, secondary capture and the like) as its file wants it shown.
+
+    Grey follows PS3.3 C.11.1 and C.11.2: modality LUT or rescale, then the first VOI LUT or window, which becomes
+    [0, 1], then MONOCHROME1 inverted. Without VOI LUT and window an image of up to 8 bits keeps its full range, and a
+    deeper one goes from its darkest to its brightest pixel, padding left out. Colour keeps its full range.
+
+    ``grey`` refuses a colour image. Raises DicomError for whatever the file holds that is not such an image.
+    """
+    name = Path(path).name
+    try:
+        with _quiet(), np.errstate(all="ignore"):
+            return _read(Path(path), grey)
+    except Refused as refused:
+        reason = str(refused)
+    except OSError as error:
+        reason = f"cannot be opened ({error.strerror or 'input error'}), want a DICOM file"
+    except MemoryError:
+        reason = "takes more memory than there is, want a smaller image"
+    # outside the handlers: an exception chained to this one could quote the file
+    raise DicomError(f"image: {name!r} {reason}")
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """pydicom's warnings and log quote values of the file; both settings are the whole process's, hence the lock."""
+    log = logging.getLogger("pydicom")
+    with _LOCK, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        propagate, log.propagate = log.propagate, False
+        try:
+            yield
+        finally:
+            log.propagate = propagate
+
+
+def _read(path: Path, grey: bool) -> DicomImage:
+    data = whole_file(path)
+    with parsing("a damaged header, want a readable DICOM header"):
+        header, syntax, body, start = read_header(data)
+        refuse_other_objects(header)
+        form = format_of(header)
+    if grey and not form.monochrome:
+        raise Refused("is a colour image, want a grey one")
+    del data
+    with parsing("damaged pixel data, want one readable image"):
+        notes = attach_pixels(header, syntax, form, body, start)
+    del body
+    pixels = decode(header, syntax, form)
+    lines = [_describe(header, form)]
+    with parsing("a damaged look-up table, window or rescale, want usable ones or none"):
+        values = show_grey(pixels, header, form, lines) if form.monochrome else show_colour(pixels, header, form)
+    if not np.isfinite(values).all() or values.min() < 0 or values.max() > 1:
+        raise Refused("maps its pixels out of range (a wrong bit depth, look-up table, window or rescale)")
+    if form.photometric == "PALETTE COLOR":
+        lines.append("palette applied")
+    elif form.photometric.startswith("YBR"):
+        lines.append("YBR turned into RGB")
+    with parsing("a damaged pixel spacing or mark, want usable ones or none"):
+        spacing, more = _spacing(header)
+        notes += more + _warnings(header, form)
+    image = torch.from_numpy(values.astype(np.float32))
+    if image.ndim == 2:
+        image = image[..., None].repeat(1, 1, 3)
+    return DicomImage(image.contiguous(), lines + notes, spacing)
+
+
+def _describe(header: pydicom.Dataset, form: Format) -> str:
+    modality = header.get("Modality")
+    kind = f" {modality}" if modality in MODALITIES.split() else ""
+    colour = "gray" if form.monochrome else "colour"
+    return f"{form.columns} x {form.rows} DICOM{kind}, {form.bits_stored}-bit {colour}"
+
+
+def _spacing(header: pydicom.Dataset) -> tuple[tuple[float, float] | None, list[str]]:
+    for keyword, where in (
+        ("PixelSpacing", ""),
+        ("ImagerPixelSpacing", " at the detector: what it shows is smaller"),
+        ("NominalScannedPixelSpacing", " on the scanned film"),
+    ):
+        value = header.get(keyword)
+        if value is None or len(value) != 2:
+            continue
+        row, column = (float(v) for v in value)
+        if not (math.isfinite(row) and math.isfinite(column) and row > 0 and column > 0):
+            continue
+        return (row, column), [f"pixel spacing {row:g} x {column:g} mm{where}"]
+    return None, ["no usable pixel spacing"]
+
+
+def _warnings(header: pydicom.Dataset, form: Format) -> list[str]:
+    notes = []
+    if header.get("PresentationIntentType") == "FOR PROCESSING":
+        notes.append("for processing: not made to be shown")
+    if header.get("PresentationLUTShape") == ("IDENTITY" if form.photometric == "MONOCHROME1" else "INVERSE"):
+        notes.append(f"its presentation LUT shape contradicts {form.photometric} and was left out")
+    ratio = header.get("PixelAspectRatio")
+    if ratio is not None and len(ratio) == 2 and ratio[0] != ratio[1]:
+        notes.append("pixels are not square; nothing was resampled")
+    if header.get("LossyImageCompression") == "01":
+        notes.append("was compressed with loss")
+    if header.get("BurnedInAnnotation") == "YES":
+        notes.append("says that text is burned into its pixels: it may name the patient")
+    return notes
