@@ -278,7 +278,8 @@ def test_a_patient_of_the_walk_comes_out_as_alone(model):
     for b in range(2):
         alone = sd_walk(model, image(seed=b), plan("", ""), seed=5 + b)
         assert (alone[0][0] - states[b]).abs().max() <= 1e-5
-        assert (alone[1][0]["samples"] - latents[b]["samples"]).abs().max() <= 1e-5
+        # latents reach 8, where fp32 itself steps by 1e-6; kernels sum in another order for another batch size
+        torch.testing.assert_close(alone[1][0]["samples"], latents[b]["samples"], rtol=1e-5, atol=1e-5)
     again = sd_walk(model, image(2), plan("", ""))
     assert all(torch.equal(a, b) for a, b in zip(again[0], states, strict=True)) and again[2] == notes
     other = sd_walk(model, image(2), plan("", ""), seed=6)
