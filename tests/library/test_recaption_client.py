@@ -10,14 +10,11 @@ from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
-
-pytest.importorskip("openai")
-
 from mvgen.mvg.phantom import captions
 from mvgen.mvg.plan import NO_FINDING, Plan
 from mvgen.mvg.recaption import offline
 from mvgen.mvg.recaption.client import MAX_STAGES, AnswerError, CallError, recaption
-from mvgen.mvg.recaption.endpoints import Endpoint, EndpointError, load_endpoints, pick_endpoint
+from mvgen.mvg.recaption.endpoints import Endpoint, EndpointError
 from mvgen.mvg.recaption.schema import Question, allowed_words, read_answer, regions, response_format
 from mvgen.mvg.recaption.vocabulary import VOCABULARIES, vocabulary
 
@@ -462,59 +459,3 @@ def test_every_caption_is_made_of_allowed_words(domain):
             assert (plan.side, plan.region, plan.stages[0].prompt) == (rules.side, rules.region, rules.stages[0].prompt)
             assert response_format(question)["json_schema"]["schema"]["required"] == ["side", "stages"]
     assert not {"nude", "cat", "text"} & allowed_words(words)
-
-
-def test_endpoints_of_a_file(tmp_path):
-    file = tmp_path / "endpoints.json"
-    assert load_endpoints(file) == {}
-    file.write_text(
-        json.dumps(
-            {
-                "house": {"url": "https://llm.example.org/v1", "model": "big", "key_env": "HOUSE_KEY"},
-                "here": {"url": "http://localhost:8000/v1", "model": "small"},
-                "six": {"url": "http://[::1]:8000/v1", "model": "small"},
-            }
-        ),
-        encoding="utf-8",
-    )
-    endpoints = load_endpoints(file)
-    assert list(endpoints) == ["house", "here", "six"]
-    assert pick_endpoint(endpoints, "here") == Endpoint("here", "http://localhost:8000/v1", "small")
-    assert endpoints["here"].key() == "" and not endpoints["house"].is_loopback and endpoints["six"].is_loopback
-    with pytest.raises(EndpointError, match=r"^endpoint: got 'http://evil/v1', want one of house, here, six"):
-        pick_endpoint(endpoints, "http://evil/v1")
-
-
-@pytest.mark.parametrize(
-    ("item", "message"),
-    [
-        ({"url": "https://x.org/v1", "model": "m"}, "'e', key_env: is missing"),
-        ({"url": "http://x.org/v1", "model": "m", "key_env": "K"}, "'e', url: want https"),
-        ({"url": "http://127.0.0.1.x.org/v1", "model": "m"}, "'e', url: want https"),
-        ({"url": "file:///etc/passwd", "model": "m"}, "'e', url: want an address"),
-        ({"url": "https://user:pass-secret@x.org", "model": "m", "key_env": "K"}, "'e', url: want an address without"),
-        ({"url": "https://x.org?key=secret", "model": "m", "key_env": "K"}, "'e', url: want an address without"),
-        ({"url": "http://[", "model": "m"}, "'e', url: want an address"),
-        ({"url": "https://x.org", "model": "m", "key_env": "sk-secret"}, "'e', key_env: want the name"),
-        ({"url": "https://x.org", "model": "m", "key": "sk-secret"}, "'e': has an unknown field"),
-        ({"url": "https://x.org", "key_env": "K"}, "'e': the field 'model' is missing"),
-        ({"url": 3, "model": "m"}, "'e', url: got int"),
-        ({"url": "http://localhost/v1", "model": " "}, "'e', model: got an empty text"),
-        ("https://x.org", "'e': got str, want an object"),
-    ],
-)
-def test_a_bad_endpoint_is_named(item, message, tmp_path):
-    file = tmp_path / "endpoints.json"
-    file.write_text(json.dumps({"e": item}), encoding="utf-8")
-    with pytest.raises(EndpointError) as caught:
-        load_endpoints(file)
-    assert str(caught.value).startswith(f"endpoint {message}") and "secret" not in str(caught.value)
-
-
-@pytest.mark.parametrize("text", ["", "[]", "{", '{"secret": "sk-secret"', "\udcff"])
-def test_a_bad_file_is_named(text, tmp_path):
-    file = tmp_path / "endpoints.json"
-    file.write_bytes(text.encode(errors="surrogateescape"))
-    with pytest.raises(EndpointError, match=r"^endpoints file endpoints.json: ") as caught:
-        load_endpoints(file)
-    assert "secret" not in str(caught.value) and caught.value.__context__ is None
