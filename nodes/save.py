@@ -17,11 +17,10 @@ from PIL.PngImagePlugin import PngInfo
 
 from ..mvg.metrics.plot import contact_sheet
 from ..mvg.metrics.table import from_csv, merge, rows_of, write_csv
+from ..mvg.synthetic import STATEMENT
 from . import provenance
 from .metrics import parse_scores
 from .types import Plan
-
-STATEMENT = "Simulated disease progression. Not a medical record and not for diagnosis."
 
 
 class SaveTrajectory(io.ComfyNode):

@@ -13,8 +13,8 @@ from pydicom.valuerep import DSfloat
 from torch import Tensor
 
 from ..metrics.image import check_finite
+from ..synthetic import STATEMENT
 
-STATEMENT = "Simulated disease progression. Not a medical record and not for diagnosis."
 MAX_SIDE = 65535
 MAX_DESCRIPTION = 64
 """Characters of a LO element, PS3.5 6.2."""

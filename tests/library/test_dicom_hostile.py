@@ -14,9 +14,9 @@ import numpy as np
 import pydicom
 import pytest
 import torch
+from dicom_files import PLANTED, build, check_grey, encode, noise, palette, save, table
 from mvgen.mvg.dicom import header
 from mvgen.mvg.dicom.read import DicomError, read_dicom
-from mvgen.tests.library.dicom_files import PLANTED, build, check_grey, encode, noise, palette, save, table
 from pydicom import pixels, uid
 from pydicom.dataset import Dataset
 

@@ -6,8 +6,8 @@ import numpy as np
 import pydicom
 import pytest
 import torch
+from dicom_files import build, check_grey, noise, palette, save, table
 from mvgen.mvg.dicom.read import read_dicom
-from mvgen.tests.library.dicom_files import build, check_grey, noise, palette, save, table
 from pydicom import pixels, uid
 
 SHARED = Path(__file__).parents[3] / "shared" / "data" / "dicom"

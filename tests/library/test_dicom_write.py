@@ -6,9 +6,9 @@ from pathlib import Path
 import pydicom
 import pytest
 import torch
+from dicom_files import noise
 from mvgen.mvg.dicom.read import read_dicom
 from mvgen.mvg.dicom.write import series_uids, write_secondary_capture
-from mvgen.tests.library.dicom_files import noise
 from pydicom import uid
 from pydicom.dataset import Dataset
 
