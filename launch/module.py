@@ -6,7 +6,7 @@ from .paths import PACKAGE, PYTHON, ROOT
 from .process import continue_in
 
 MEMORY = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": "8000000000", "MALLOC_TOP_PAD_": "300000000"}
-"""glibc keeps what it has: giving tensors back to Linux and asking for them anew is a fifth of a training step."""
+"""glibc keeps what it has: giving tensors back to Linux and asking for them anew takes time at every step."""
 
 
 def names(folder: str) -> list[str]:

@@ -30,7 +30,7 @@ def arguments(description: str, steps: int, batch: int, rate: float) -> argparse
 
 
 def autocast(device: str) -> torch.autocast:
-    """bf16 where the hardware computes in it; emulated by the processor it takes twenty times as long as fp32."""
+    """bf16 where the hardware computes in it: emulated by a processor it is far slower than fp32."""
     kind = torch.device(device).type
     native = kind != "cpu" or torch.cpu._is_avx512_bf16_supported()
     return torch.autocast(kind, torch.bfloat16, enabled=native)
