@@ -89,6 +89,8 @@ def parsing(what: str) -> Iterator[None]:
 
 
 class Format(NamedTuple):
+    """How the pixels are stored, after the elements of PS3.3 C.7.6.3; rows and columns in pixels."""
+
     rows: int
     columns: int
     photometric: str
@@ -111,6 +113,7 @@ class Format(NamedTuple):
 
 
 def whole_file(path: Path) -> bytes:
+    """A file's bytes; Refused for one that is too large or has no DICM mark."""
     with open(path, "rb") as file:
         data = file.read(MAX_FILE_BYTES + 1)
     if len(data) > MAX_FILE_BYTES:
@@ -165,6 +168,7 @@ def read_header(data: bytes) -> tuple[pydicom.Dataset, uid.UID, bytes, int]:
 
 
 def refuse_other_objects(header: pydicom.Dataset) -> None:
+    """Refused for volumes, their slices and films."""
     volume = VOLUMES.get(str(header.get("Modality"))) or VOLUME_CLASSES.get(header.get("SOPClassUID"))
     if volume:
         raise Refused(f"is a slice or volume ({volume}), want a projection image or photograph")
@@ -174,6 +178,7 @@ def refuse_other_objects(header: pydicom.Dataset) -> None:
 
 
 def integer(header: pydicom.Dataset, keyword: str, default: int | None = None) -> int:
+    """An element's value; Refused where it is no single whole number."""
     value = header.get(keyword)
     if value is None and default is not None:
         return default
@@ -183,6 +188,7 @@ def integer(header: pydicom.Dataset, keyword: str, default: int | None = None) -
 
 
 def format_of(header: pydicom.Dataset) -> Format:
+    """Size, colour and bits of the pixels; Refused for what no such image has."""
     rows, columns = integer(header, "Rows"), integer(header, "Columns")
     if min(rows, columns) < 1:
         raise Refused(f"is {columns} x {rows} pixels, want at least 1 x 1")

@@ -11,6 +11,7 @@ from .header import Format, Refused, integer
 
 
 def show_colour(pixels: np.ndarray, header: pydicom.Dataset, form: Format) -> np.ndarray:
+    """[H, W, 3] in [0, 1] of stored RGB values, or of places [H, W] in a palette (PS3.3 C.7.9)."""
     if form.photometric != "PALETTE COLOR":
         return pixels / (2.0**form.bits_stored - 1)
     if "SegmentedRedPaletteColorLookupTableData" in header:
@@ -29,6 +30,7 @@ def show_colour(pixels: np.ndarray, header: pydicom.Dataset, form: Format) -> np
 
 
 def show_grey(pixels: np.ndarray, header: pydicom.Dataset, form: Format, notes: list[str]) -> np.ndarray:
+    """[H, W] in [0, 1] of stored values (PS3.3 C.11.1, C.11.2); what was done is added to ``notes``."""
     stored = pixels.astype(np.int32)
     modality = header.get("ModalityLUTSequence")
     slope, intercept = header.get("RescaleSlope"), header.get("RescaleIntercept")

@@ -17,9 +17,10 @@ from typing import Any
 
 from ..plan import NO_FINDING, Plan, PlanError
 from . import offline
+from .answer import read_answer
 from .deidentify import deidentify, describe
 from .endpoints import Endpoint
-from .schema import VERSION, Question, instructions, read_answer, response_format, user_message
+from .question import VERSION, Question, instructions, response_format, user_message
 
 MAX_STAGES = 50
 MAX_PROBLEMS = 10

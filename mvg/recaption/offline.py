@@ -138,7 +138,7 @@ def recaption(
     if first == last:  # already there: on to the far end of the band
         last = SEVERITY_BANDS[terminal][1]
     severities = [first + (last - first) * n / stages for n in range(1, stages + 1)]
-    region = _region(words, chosen, side)
+    region = region_of(words, chosen, side)
 
     def prompt(word: str) -> str:
         said = phrase(chosen.finding, GRADES[word], side, fine=True) if word else NO_FINDING
@@ -222,7 +222,8 @@ def _no_finding(text, words: Vocabulary, observed, present, known, stages: int, 
     return Plan(words.domain, NO_FINDING, "", (stage,) * stages, negative=prompt, notes=tuple(notes))
 
 
-def _region(words: Vocabulary, observation: Observation, side: str) -> str:
+def region_of(words: Vocabulary, observation: Observation, side: str) -> str:
+    """Where an observed finding lies, in words: side ("left", "right", "bilateral", "") and zone."""
     both = side == "bilateral"
     place = words.regions[observation.finding].format(side="both" if both else side)
     if "{side}" in words.regions[observation.finding]:
