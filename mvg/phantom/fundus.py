@@ -36,17 +36,12 @@ BLOOD = np.array([0.55, 1.35, 1.10])
 """Absorbance of blood in red, green and blue, per unit of density."""
 EXUDATE, COTTON = np.array([0.98, 0.88, 0.45]), np.array([0.95, 0.90, 0.78])
 # Along a trunk vein: place (index of 40), offset from it, half length along it and across it at severity 1, and onset.
-_BLOTS = (
-    (13, 0.022, 0.044, 0.026, 0.02), (26, -0.026, 0.036, 0.030, 0.05), (19, 0.050, 0.026, 0.034, 0.10),
-    (33, 0.016, 0.046, 0.026, 0.16), (8, -0.030, 0.026, 0.026, 0.24), (23, -0.062, 0.028, 0.024, 0.32),
-    (38, -0.020, 0.034, 0.026, 0.42),
-)  # fmt: skip
-_COTTON = ((16, 0.085, 0.034, 0.030, 0.20), (29, 0.065, 0.038, 0.032, 0.36))
+_BLOTS = ((11, 0.010, 0.085, 0.048, 0.02), (22, -0.012, 0.080, 0.046, 0.08), (33, 0.012, 0.080, 0.046, 0.20))
+_COTTON = ((16, 0.095, 0.060, 0.040, 0.20), (29, 0.075, 0.064, 0.042, 0.36))
 # Clumps of the ring round the fovea: angle from the temporal side (degrees), distance (disc diameters), radius, onset.
 _RING = (
-    (-62, 1.30, 0.026, 0.06), (-28, 1.45, 0.032, 0.02), (6, 1.30, 0.024, 0.12), (33, 1.50, 0.032, 0.04),
-    (66, 1.32, 0.028, 0.16), (108, 1.42, 0.022, 0.26), (152, 1.30, 0.020, 0.34), (-100, 1.44, 0.022, 0.22),
-    (-148, 1.32, 0.022, 0.38),
+    (-60, 1.38, 0.040, 0.06), (0, 1.38, 0.046, 0.02), (60, 1.38, 0.040, 0.10), (120, 1.36, 0.034, 0.22),
+    (180, 1.34, 0.030, 0.34), (-120, 1.36, 0.034, 0.28),
 )  # fmt: skip
 
 
@@ -129,18 +124,18 @@ def _lesions(patient: Patient, severity: float, x: np.ndarray, y: np.ndarray):
             continue
         for lesion in _BLOTS:
             if g := _grown(severity, lesion[-1]):
-                blot = _trunk_lesion(vessel, lesion, g, fovea, x, y, 0.35)
+                blot = _trunk_lesion(vessel, lesion, g, fovea, x, y, 0.9)
                 blood = np.maximum(blood, min(1.0, 0.35 + 0.9 * g) * blot)
         for lesion in _COTTON:
             if g := _grown(severity, lesion[-1]):
-                white = np.maximum(white, 0.9 * g**0.5 * _trunk_lesion(vessel, lesion, g, fovea, x, y, 0.8))
+                white = np.maximum(white, 0.9 * g**0.5 * _trunk_lesion(vessel, lesion, g, fovea, x, y, 1.2))
     for degrees, distance, radius, onset in _RING:
         if g := _grown(severity, onset):
             angle = np.deg2rad(degrees)
             step = 2 * distance * patient.disc_radius * np.array([-patient.side * np.cos(angle), np.sin(angle)])
             reach = radius * (0.36 + 0.80 * g**0.5)
             around = (-np.sin(angle) * -patient.side, np.cos(angle))
-            clump = _blob(x, y, fovea + 0.75 * step, reach * 1.25, reach * 0.8, around, 0.5)
+            clump = _blob(x, y, fovea + 0.75 * step, reach * 1.25, reach * 0.8, around, 0.9)
             yellow = np.maximum(yellow, min(1.0, 0.30 + 0.9 * g) * clump)
     for ax, ay, radius, onset in patient.aneurysms:
         if severity > onset:
@@ -151,7 +146,7 @@ def _lesions(patient: Patient, severity: float, x: np.ndarray, y: np.ndarray):
         fronds = np.clip(np.cos(9 * angle + 6 * r), 0, 1) * np.exp(-(((r - 1.25) / 0.45) ** 2))
         blood = np.maximum(blood, 0.8 * g * fronds)
     near = ((x - fovea[0]) ** 2 + (y - fovea[1]) ** 2) / patient.disc_radius**2
-    return blood, yellow, white, severity * np.exp(-near / (2 * 1.8**2))
+    return blood, yellow, white, severity * np.exp(-near / (2 * 2.0**2))
 
 
 def render(patient: Patient, severities: Mapping[str, float] | None = None, size: int = SIZE) -> np.ndarray:
@@ -185,7 +180,7 @@ def render(patient: Patient, severities: Mapping[str, float] | None = None, size
     disc_r = np.hypot((x - dx) / 0.94, y - dy) / patient.disc_radius
     disc = np.clip((1 - disc_r) / 0.16 + 0.5, 0, 1)
     cup = np.clip((patient.cup - disc_r) / 0.3 + 0.5, 0, 1) * disc
-    base = np.asarray(patient.colour) * (1 + 0.30 * swelling[..., None] * np.array([0.3, 1.0, 0.9]))
+    base = np.asarray(patient.colour) * (1 + 1.1 * swelling[..., None] * np.array([0.22, 1.0, 0.9]))
     pale = np.array([0.97, 0.80, 0.50]) + cup[..., None] * np.array([0.02, 0.12, 0.22])
     ground = base * (1 - disc[..., None]) + pale * disc[..., None]
     image = ground * np.exp(-absorbed)

@@ -11,7 +11,7 @@ from itertools import pairwise
 import numpy as np
 
 EVALUATION, TRAINING = 0, 1
-ANEURYSMS = 26
+ANEURYSMS = 16
 
 
 @dataclass(frozen=True)

@@ -45,8 +45,8 @@ _SCAR = np.array([0.15, 0.12, 0.13], np.float32)
 _RED = np.array([0.70, 0.30, 0.28], np.float32)
 # The melanoma's outline in the lesion's own frame: radians from its axis, and changes of the logarithm of its radius.
 _WAVES = ((6, 0.025, 0.4), (7, 0.020, 2.1), (9, 0.012, -1.0))  # order, size, phase
-_NOTCHES = ((1.40, 0.26, 0.13), (-1.80, 0.30, 0.15), (2.75, 0.30, 0.10))  # angle, width, depth
-_PSEUDOPODS = ((-0.85, 0.10, 0.09), (-0.42, 0.09, 0.11), (0.00, 0.10, 0.08), (0.40, 0.09, 0.11), (0.88, 0.10, 0.08))
+_NOTCHES = ((1.40, 0.34, 0.14), (-1.80, 0.38, 0.13), (2.75, 0.38, 0.09))  # angle, width, depth
+_PSEUDOPODS = ((-0.85, 0.14, 0.04), (-0.42, 0.13, 0.05), (0.00, 0.14, 0.04), (0.40, 0.13, 0.05), (0.88, 0.14, 0.04))
 
 
 class Abcd(NamedTuple):
@@ -105,9 +105,9 @@ def _lesion(patient: Patient, severity: float, size: int) -> _Frame:
     along, across = cos * dx + sin * dy, cos * dy - sin * dx
     r, angle = np.hypot(along, across), np.arctan2(across, along)
 
-    log_r = nevus.ellipticity * np.cos(2 * angle) + 0.24 * s * np.cos(angle)
+    log_r = nevus.ellipticity * np.cos(2 * angle) + 0.14 * s * np.cos(angle)
     for order, (a, b) in zip(HARMONICS, nevus.outline.tolist(), strict=True):
-        log_r += (1 + 1.1 * s) * (a * np.cos(order * angle) + b * np.sin(order * angle))
+        log_r += (1 + 0.5 * s) * (a * np.cos(order * angle) + b * np.sin(order * angle))
     for order, wave, phase in _WAVES:
         log_r += s * wave * np.cos(order * angle + phase)
     for at, width, depth in _NOTCHES:
@@ -120,8 +120,8 @@ def _lesion(patient: Patient, severity: float, size: int) -> _Frame:
     u, v = q * np.cos(angle), q * np.sin(angle)
     map_u, map_v = ((m + 2) * 32 - 0.5 for m in (u, v))
     clouds = cv2.remap(_clouds(), map_u, map_v, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)
-    softness = 0.017 - 0.006 * s
-    alpha = _sigmoid((edge * (1 + 0.06 * s * clouds[..., 0]) - r) / softness)
+    softness = 0.017 - 0.003 * s
+    alpha = _sigmoid((edge * (1 + 0.04 * s * clouds[..., 0]) - r) / softness)
     return _Frame(alpha, u, v, along / (1 + 0.6 * s), across / (1 + 0.6 * s), clouds)
 
 
@@ -133,7 +133,7 @@ def _turn(angle: np.ndarray) -> np.ndarray:
 def _patch(f: _Frame, u: float, v: float, length: float, width: float, cloud: int, soft: float = 0.22) -> np.ndarray:
     """A blotch with a frayed border: 1 inside, 0 outside; its centre and half axes are in the lesion's frame."""
     r = np.hypot((f.u - u) / length, (f.v - v) / width)
-    return _sigmoid((1 - r + 0.28 * f.clouds[..., cloud]) / soft)
+    return _sigmoid((1 - r + 0.20 * f.clouds[..., cloud]) / soft)
 
 
 def _mesh(f: _Frame, period: float) -> np.ndarray:
@@ -156,17 +156,17 @@ def _pigmented(patient: Patient, skin: np.ndarray, severity: float) -> np.ndarra
     spot = np.exp(-(((f.u - 0.46) / 0.42) ** 2 + (f.v / 0.42) ** 2))
     pigment = nevus.pigment * (1 + 0.55 * s) + (nevus.spot + 0.2 * s) * spot
     pigment = pigment * (1 + (nevus.network + 0.12 * s) * _mesh(f, nevus.network_period))
-    pigment = pigment * np.exp((0.08 + 0.24 * s) * f.clouds[..., 1])
+    pigment = pigment * np.exp((0.08 + 0.08 * s) * f.clouds[..., 1])
     spectrum = _BROWN + nevus.redness * (_RUDDY - _BROWN)
     image = skin * np.exp(-(f.alpha * pigment)[..., None] * spectrum)
 
     q = np.hypot(f.u, f.v)
-    rim = np.exp(-(((q - 0.93) / 0.17) ** 2)) * _sigmoid((-0.15 - f.u + 0.3 * f.v) / 0.15)
+    rim = np.exp(-(((q - 0.90) / 0.20) ** 2))
     dark = np.maximum.reduce(
         [
-            _patch(f, 0.46, 0.05, 0.42, 0.36, 1),
-            0.9 * _patch(f, 0.02, 0.58, 0.36, 0.20, 2),
-            0.9 * _patch(f, 0.10, -0.62, 0.24, 0.20, 3),
+            _patch(f, 0.18, 0.0, 0.62, 0.58, 1, 0.5),
+            0.5 * _patch(f, 0.02, 0.62, 0.30, 0.20, 2, 0.5),
+            0.5 * _patch(f, 0.10, -0.62, 0.30, 0.20, 3, 0.5),
         ]
     )
     streaks = np.exp(-(((q - 0.95) / 0.16) ** 2)) * _sigmoid((f.u - 0.45) / 0.1)
@@ -175,8 +175,8 @@ def _pigmented(patient: Patient, skin: np.ndarray, severity: float) -> np.ndarra
     image = _blend(image, _RED * (0.6 + 0.4 * float(patient.tone[0])), 0.70 * c * f.alpha * rim)
     image = _blend(image, _BLACK, 0.85 * c * f.alpha * dark)
     image = _blend(image, _BLACK + 0.06, 0.60 * s**2 * f.alpha * streaks)
-    image = _blend(image, _VEIL, 0.75 * c * f.alpha * _patch(f, -0.08, -0.14, 0.36, 0.26, 2, 0.3))
-    return _blend(image, pale, 0.75 * c * f.alpha * _patch(f, -0.55, 0.12, 0.24, 0.30, 3))
+    image = _blend(image, _VEIL, 0.60 * c * f.alpha * _patch(f, -0.10, -0.05, 0.36, 0.30, 2, 0.5))
+    return _blend(image, pale, 0.45 * c * f.alpha * _patch(f, -0.55, 0.0, 0.20, 0.28, 3, 0.4))
 
 
 def _upsampled(noise: np.ndarray, size: int) -> np.ndarray:

@@ -106,11 +106,11 @@ def _nevus(rng) -> Nevus:
         ),
         radius=u(0.12, 0.155),
         axis=axis,
-        ellipticity=u(0.10, 0.17),
+        ellipticity=u(0.08, 0.14),
         outline=np.stack([size * np.cos(phase), size * np.sin(phase)], axis=1),
         pigment=u(0.45, 0.70),
         redness=u(0.0, 1.0),
-        spot=u(0.50, 0.75),
+        spot=u(0.60, 0.85),
         network=u(0.10, 0.20),
         network_period=u(0.042, 0.054),
     )
