@@ -78,11 +78,11 @@ def phantom_visits(domain: str, finding: str, count: int, first_seed: int, stage
     ]
 
 
-def run_phantoms(options, settings: dict) -> bool:
+def run_phantoms(options) -> bool:
     """Writes longitudinal_phantom.{csv,md,png}; whether every bar is met."""
     rows, sheets, passed = [], [], True
     for domain in options.domains:
-        networks = Networks.embedded(domain)
+        networks, settings = Networks.embedded(domain), workflow_settings(domain)
         directions = directions_of(networks, domain)
         for finding in scored_findings(domain):
             for control in (False, True):
@@ -104,8 +104,8 @@ def run_phantoms(options, settings: dict) -> bool:
             print(f"{'pass' if good else 'FAIL'}  {line['group']:45} {line['ratio']:.3f}")
     about = (
         f"`run.py bench longitudinal --patients {options.patients} --first-seed {options.first_seed}`: phantoms from "
-        f"healthy to severe ({TARGET:g}), N = {options.stages}, the bundled workflow's settings; control: a plan of "
-        "no finding against the same true future."
+        f"healthy to severe ({TARGET:g}), N = {options.stages}, the settings of the domain's bundled "
+        "workflow; control: a plan of no finding against the same true future."
     )
     text = as_markdown("Longitudinal comparison, phantoms", about, lines, "group")
     finish(options.out, "longitudinal_phantom", rows, text, sheets)
@@ -124,8 +124,9 @@ def finish(out: Path, name: str, rows: list[dict], text: str, sheets: list[torch
     print(text)
 
 
-def run_series(options, settings: dict) -> None:
+def run_series(options) -> None:
     """Writes longitudinal_real.{csv,md,png} and registration.png."""
+    settings = workflow_settings(options.domain)
     networks = Networks.embedded(options.domain)
     size = 128
     visits, shown = real_visits(options, size, settings["plan"])
@@ -170,11 +171,11 @@ def main() -> None:
     if min(options.patients, options.stages) < 1:
         parser.error("--patients and --stages want integers >= 1")
     use_host()
-    settings, began = workflow_settings(), time.time()
+    began = time.time()
     try:
         if options.series:
-            run_series(options, settings)
-        elif not run_phantoms(options, settings):
+            run_series(options)
+        elif not run_phantoms(options):
             raise SystemExit(1)
     except ValueError as error:
         raise SystemExit(f"error: {error}") from error

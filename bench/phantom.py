@@ -38,9 +38,9 @@ BARS = {
 }
 
 
-def workflow_settings() -> dict:
-    """The inputs of PIE Loop, and the mode of the plan, in the bundled workflow."""
-    inputs = bundled_inputs()
+def workflow_settings(domain: str) -> dict:
+    """The inputs of PIE Loop, and the mode of the plan, in the bundled workflow of a domain."""
+    inputs = bundled_inputs(domain)
     return inputs["MVG_PIELoop"] | {"plan": inputs["MVG_Recaption"]["mode"]}
 
 
@@ -155,7 +155,7 @@ def main() -> None:
         parser.error("--patients and --stages want integers >= 1, --first-seed one >= 0")
     use_host()
     wanted = ("plan", *SETTINGS)
-    settings = {key: value for key, value in workflow_settings().items() if key in wanted}
+    settings = {key: value for key, value in workflow_settings(options.domain).items() if key in wanted}
     settings |= {key: value for key, value in vars(options).items() if key in wanted and value is not None}
     began = time.time()
     findings = options.findings or scored_findings(options.domain)

@@ -198,7 +198,7 @@ def main() -> None:
     if options.patients < 1 or options.first_seed < 0 or options.batch < 1:
         parser.error("--patients and --batch want integers >= 1, --first-seed one >= 0")
     use_host()
-    bundled = bundled_inputs()["MVG_SEINETransition"]
+    bundled = bundled_inputs(options.domain)["MVG_SEINETransition"]
     given = {name: vars(options)[name] for name in SETTINGS if vars(options)[name] is not None}
     settings = {name: bundled[name] for name in SETTINGS} | given
     print(json.dumps(settings), flush=True)

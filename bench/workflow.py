@@ -5,7 +5,7 @@ import json
 from ..models.headless import ROOT
 
 
-def bundled_inputs() -> dict[str, dict]:
-    """Class of node -> its inputs in workflows/api/mvg_chest_xray.json."""
-    graph = json.loads((ROOT / "workflows" / "api" / "mvg_chest_xray.json").read_text(encoding="utf-8"))
+def bundled_inputs(domain: str) -> dict[str, dict]:
+    """Class of node -> its inputs in the workflow of a domain, workflows/api/mvg_DOMAIN.json."""
+    graph = json.loads((ROOT / "workflows" / "api" / f"mvg_{domain}.json").read_text(encoding="utf-8"))
     return {node["class_type"]: node["inputs"] for node in graph.values()}

@@ -6,14 +6,20 @@ disease.
 """
 
 import argparse
+import hashlib
+import inspect
+import sys
 from concurrent.futures import ProcessPoolExecutor
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 
 from ..models.embedded.architecture import DOMAINS, FAMILIES
+from ..mvg.phantom import captions, common
 from ..mvg.phantom.captions import SEVERITY_BANDS, SIDES, WORDS, caption
 from ..mvg.phantom.domains import phantom, sides
+from . import weights
 from .common import RUNS
 
 CHUNK = 1000
@@ -35,8 +41,23 @@ def sample_severities(domain: str, rng: np.random.Generator) -> dict[str, float]
     return {findings[i]: float(rng.uniform(low, 1.0)) for i in chosen}
 
 
+@cache
+def drawing(domain: str) -> str:
+    """Digest of the code that draws a domain's phantoms: pictures of an older drawing are other pictures."""
+    world = phantom(domain)
+    modules = (world, sys.modules[world.sample_patient.__module__], captions, common)
+    return hashlib.blake2b("".join(map(inspect.getsource, modules)).encode(), digest_size=4).hexdigest()
+
+
+def encoding(family: str) -> str:
+    """Name of latents of a family's phantoms: they are others with another drawing or another VAE."""
+    vae = hashlib.blake2b(weights.path_of("vae", family).read_bytes(), digest_size=4).hexdigest()
+    return "-".join([family, *(drawing(domain) for domain in FAMILIES[family]), vae])
+
+
 def _chunk_path(domain: str, start: int, visit: int) -> Path:
-    return RUNS / "phantoms" / domain / (f"{start:06d}.npz" if visit == 0 else f"{start:06d}.visit{visit}.npz")
+    name = f"{start:06d}.npz" if visit == 0 else f"{start:06d}.visit{visit}.npz"
+    return RUNS / "phantoms" / f"{domain}-{drawing(domain)}" / name
 
 
 def _render_chunk(domain: str, start: int, visit: int = 0) -> str:

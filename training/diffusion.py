@@ -24,7 +24,7 @@ def alphas_cumprod() -> torch.Tensor:
 
 def latents(images: torch.Tensor, family: str, device: str) -> torch.Tensor:
     """Posterior means [n, 8, 16, 16] of uint8 images [n, 1 or 3, 128, 128], cached under training/runs."""
-    path = common.RUNS / f"latents.{family}.npy"
+    path = common.RUNS / f"latents.{dataset.encoding(family)}.npy"
     if not path.exists():
         vae = weights.load_vae(family, device)
         parts = []

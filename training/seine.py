@@ -69,7 +69,7 @@ def clip_latents(family: str, count: int, device: str) -> Tensor:
     vae = None
     parts = []
     for start in range(0, count, CHUNK):
-        path = common.RUNS / f"clips.{family}" / f"{start:06d}.npy"
+        path = common.RUNS / f"clips.{dataset.encoding(family)}" / f"{start:06d}.npy"
         if not path.exists():
             vae = vae or weights.load_vae(family, device).to(memory_format=torch.channels_last)
             chunk = []
