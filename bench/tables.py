@@ -97,9 +97,7 @@ TABLES = {"2": table_2, "4": table_4, "5": table_5, "6": table_6, "7": table_7}
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--quick", action="store_true", help="a size for a CPU: 8 patients, 1 seed, T = 20, N up to 20"
-    )
+    parser.add_argument("--quick", action="store_true", help="a size for a CPU: 8 patients, 1 seed, T = 20, N up to 20")
     parser.add_argument("--patients", type=int, help="a domain (default: 50; quick: 8)")
     parser.add_argument("--ablation-patients", type=int, help="of a finding in tables 5 to 7 (default: all; quick: 1)")
     parser.add_argument("--seeds", type=int, help="of what is random, in table 2 (default: 5; quick: 1)")

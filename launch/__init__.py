@@ -1,1 +1,1 @@
-"""What run.py does: set-up, host, server, demo and checks. Standard library only, except launch/demo."""
+"""What run.py does: set-up, host, server, demo, batch and checks. Standard library only, except demo and cohort."""

@@ -27,13 +27,12 @@ class Parser(argparse.ArgumentParser):
 
 
 def domains() -> list[str]:
-    """The domains that have a workflow; those of other transitions are for the page."""
-    names = (file.stem.removeprefix("mvg_") for file in WORKFLOWS.glob("mvg_*.json"))
-    return sorted(name for name in names if not name.startswith("transition_"))
+    """The domains of the embedded networks that have a workflow of their name; all other workflows are for the page."""
+    return [name for name in FAMILIES if (WORKFLOWS / f"mvg_{name}.json").is_file()]
 
 
 def weight_files(domain: str) -> list[Path]:
-    shared = [f"{name}.{FAMILIES.get(domain, domain)}" for name in SHARED_WEIGHTS]
+    shared = [f"{name}.{FAMILIES[domain]}" for name in SHARED_WEIGHTS]
     return [WEIGHTS / f"{name}.safetensors" for name in (*shared, f"classifier.{domain}")]
 
 
@@ -50,7 +49,9 @@ def add_demo_options(parser: argparse.ArgumentParser) -> None:
         "--strength", type=float, metavar="G", help="noise strength gamma, 0 to 1 (default: that of the workflow)"
     )
     parser.add_argument("--seed", type=int, default=0, metavar="S", help="seed (default: 0)")
-    parser.add_argument("--domain", default=DOMAIN, metavar="D", help=f"kind of image (default: {DOMAIN})")
+    parser.add_argument(
+        "--domain", default=DOMAIN, metavar="D", help=f"kind of image: {', '.join(FAMILIES)} (default: {DOMAIN})"
+    )
     parser.add_argument(
         "--out", type=Path, default=OUTPUT, metavar="FOLDER", help="where demo-TIME goes (default: output)"
     )

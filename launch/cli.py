@@ -5,6 +5,7 @@ import os
 
 from . import arguments, module
 from .checks import test
+from .cohort.arguments import add_batch_options, check_batch
 from .doctor import doctor
 from .host import ensure_base, package_environment, prepare
 from .paths import PACKAGE, PYTHON
@@ -26,6 +27,10 @@ def parser() -> argparse.ArgumentParser:
     serving.add_argument("--port", type=int, metavar="P", help="port (default: 8188, or a free one)")
     serving.add_argument("--listen", action="store_true", help="answer the whole network, not this machine alone")
     serving.add_argument("--debug", action="store_true", help="show tracebacks and the whole output of tools")
+    batching = commands.add_parser(
+        "batch", help="many patients and seeds through one workflow, resumed where it stopped"
+    )
+    add_batch_options(batching)
     converting = commands.add_parser("convert", help="SEINE's or a classifier's checkpoint -> safetensors beside it")
     arguments.add_convert_options(converting)
     for name, help_text in (
@@ -49,6 +54,8 @@ def run(argv: list[str]) -> int:
         os.environ["MVG_DEBUG"] = "1"
     if command == "demo":
         return demo(options, rest)
+    if command == "batch":
+        return batch(options, rest)
     if command == "serve":
         return serve(options.port, options.listen)
     if command == "convert":
@@ -70,3 +77,12 @@ def demo(options: argparse.Namespace, argv: list[str]) -> int:
     prepare()
     environment = package_environment() | {"PYTHONUNBUFFERED": "1"}
     return continue_in(PYTHON, ["-m", f"{PACKAGE}.launch.demo", *argv], environment, is_guarded=True)
+
+
+def batch(options: argparse.Namespace, argv: list[str]) -> int:
+    """Check what can be checked, set up, and go on inside .venv."""
+    check_batch(options)
+    ensure_environment()
+    ensure_base()
+    environment = package_environment() | {"PYTHONUNBUFFERED": "1"}
+    return continue_in(PYTHON, ["-m", f"{PACKAGE}.launch.cohort", *argv], environment, is_guarded=True)

@@ -21,6 +21,7 @@ PIN = REQUIREMENTS / "comfyui.txt"
 PINNED = HOST / "ComfyUI"
 PINNED_VERSION = "0.30.0"
 OLDEST_VERSION = (0, 24)
+SAMPLE_SUFFIXES = (".png", ".txt", ".dcm")
 
 
 @dataclass(frozen=True)
@@ -155,6 +156,15 @@ def unpack(archive: Path, target: Path) -> None:
                 shutil.copyfileobj(content, file)
 
 
+def copy_samples(target: Path) -> None:
+    """The bundled examples, single files and folders of them, under names that begin with mvg_."""
+    for sample in (file for file in SAMPLES.rglob("*") if file.suffix in SAMPLE_SUFFIXES):
+        copy = target / f"mvg_{sample.relative_to(SAMPLES)}"
+        if not copy.is_file() or not filecmp.cmp(sample, copy, shallow=False):
+            copy.parent.mkdir(exist_ok=True)
+            shutil.copy(sample, copy)
+
+
 def ensure_base() -> None:
     """The private base directory: input, output, models, and custom_nodes with a link to this folder.
 
@@ -162,10 +172,7 @@ def ensure_base() -> None:
     """
     for name in ("input", "output", "models", "custom_nodes"):
         (BASE / name).mkdir(parents=True, exist_ok=True)
-    for sample in (file for file in SAMPLES.iterdir() if file.suffix in (".png", ".txt")):
-        copy = BASE / "input" / f"mvg_{sample.name}"
-        if not copy.is_file() or not filecmp.cmp(sample, copy, shallow=False):
-            shutil.copy(sample, copy)
+    copy_samples(BASE / "input")
     link = PACKAGE_PATH / PACKAGE
     if link.exists() and link.samefile(ROOT):
         return

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -41,7 +42,13 @@ def exit_on_signals() -> None:
 
 @contextlib.contextmanager
 def held_signals() -> Iterator[None]:
-    """Signals that arrive inside take effect at the end, so that no child is started and then forgotten."""
+    """Signals that arrive inside take effect at the end, so that no child is started and then forgotten.
+
+    A thread cannot hold them, and need not: the main thread alone answers them.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
     arrived: list[int] = []
     before = {number: signal.signal(number, lambda number, frame: arrived.append(number)) for number in SIGNALS}
     try:

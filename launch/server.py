@@ -7,6 +7,7 @@ import socket
 import subprocess
 import time
 import urllib.request
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from .process import clean_environment, held_signals, own_group, stop_group
 
 LOOPBACK = "127.0.0.1"
 START_SECONDS = 600
+TETHER = Path(__file__).with_name("tether.py")
 _direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
@@ -38,29 +40,49 @@ def is_free(port: int, address: str = LOOPBACK) -> bool:
 
 
 class Server:
-    """ComfyUI with this extension on ``port``; a context manager that stops it however the block ends."""
+    """ComfyUI with this extension on ``port``; a context manager that stops it however the block ends.
 
-    def __init__(self, host: Host, port: int, address: str = LOOPBACK):
+    It ends too when this process is killed. further: more of its arguments; environment: on top of this process's.
+    """
+
+    def __init__(
+        self,
+        host: Host,
+        port: int,
+        address: str = LOOPBACK,
+        *,
+        log: Path | None = None,
+        device: str | None = None,
+        further: Sequence[str] = (),
+        environment: Mapping[str, str] | None = None,
+    ):
         self.host = host
         self.port = port
         self.address = address
         self.url = f"http://{LOOPBACK}:{port}"
-        self.log = LOGS / f"server-{port}.log"
+        self.log = log or LOGS / f"server-{port}.log"
+        self.device = device or device_name()
+        self.further = list(further)
+        self.environment = dict(environment or {})
         self.process: subprocess.Popen | None = None
 
     def command(self) -> list[str]:
-        arguments = [str(PYTHON), str(self.host.path / "main.py"), "--listen", self.address, "--port", str(self.port)]
+        arguments = [str(PYTHON), str(TETHER), str(self.host.path / "main.py")]
+        arguments += ["--listen", self.address, "--port", str(self.port)]
         arguments += ["--disable-auto-launch", "--disable-api-nodes", "--base-directory", str(BASE)]
         arguments += ["--preview-method", "latent2rgb"]
         arguments += ["--database-url", "sqlite:///:memory:"]
-        return [*arguments, "--cpu"] if device_name() == "cpu" else arguments
+        return [*arguments, *self.further, *(["--cpu"] if self.device == "cpu" else [])]
 
     def __enter__(self) -> "Server":
-        LOGS.mkdir(parents=True, exist_ok=True)
+        self.log.parent.mkdir(parents=True, exist_ok=True)
         # PASSIVE: OpenMP's threads wait by spinning otherwise, and where another program has a core they wait for
         # each other most of the time (a stage took 425 s in place of 31)
         environment = (
-            {"OMP_WAIT_POLICY": "PASSIVE"} | clean_environment() | {"DO_NOT_TRACK": "1", "HF_HUB_OFFLINE": "1"}
+            {"OMP_WAIT_POLICY": "PASSIVE"}
+            | clean_environment()
+            | {"DO_NOT_TRACK": "1", "HF_HUB_OFFLINE": "1"}
+            | self.environment
         )
         command = self.command()
         try:
@@ -69,7 +91,7 @@ class Server:
                     command,
                     cwd=self.host.path,
                     env=environment,
-                    stdin=subprocess.DEVNULL,
+                    stdin=subprocess.PIPE,  # the tether
                     stdout=log,
                     stderr=subprocess.STDOUT,
                     **own_group(),  # type: ignore[call-overload]
@@ -88,6 +110,8 @@ class Server:
     def stop(self) -> None:
         if self.process is not None:
             stop_group(self.process)
+            if self.process is not None and self.process.stdin is not None:
+                self.process.stdin.close()
             self.process = None
 
     def get(self, path: str) -> Any:
@@ -111,7 +135,8 @@ class Server:
 
     def check_alive(self, when: str) -> None:
         """Raise LaunchError, which says how, when the server has ended."""
-        status = self.process.poll() if self.process is not None else None
+        process = self.process  # another thread may stop it
+        status = process.poll() if process is not None else None
         if status is None:
             return
         why = last_line(self.log)

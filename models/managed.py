@@ -17,11 +17,14 @@ def managed(network: torch.nn.Module) -> Any:
     )
 
 
-def loaded(patcher: Any) -> torch.device:
-    """Where the network is now, after the host has loaded it whole; the CPU without a patcher (None)."""
+def loaded(patcher: Any, memory: int = 0) -> torch.device:
+    """Where the network is now, after the host has loaded it whole; the CPU without a patcher (None).
+
+    memory: bytes that it is going to need there beside its weights, which the host frees.
+    """
     if patcher is None:
         return torch.device("cpu")
     import comfy.model_management
 
-    comfy.model_management.load_models_gpu([patcher], force_full_load=True)
+    comfy.model_management.load_models_gpu([patcher], memory_required=memory, force_full_load=True)
     return patcher.load_device

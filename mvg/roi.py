@@ -1,10 +1,18 @@
-"""The region of interest: masks, the blend of a stage (eq. 6) and of a clip (eq. 10)."""
+"""The region of interest: masks, their shape, the blend of a stage (eq. 6) and of a clip (eq. 10)."""
 
+from collections.abc import Iterator
+
+import cv2
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
 CLIP_MODES = ("mean", "crossfade")
+MAX_SHARE = 0.5
+"""How far an edge may be moved or feathered, in shares of the picture's shorter side."""
+FADE = 2.563
+"""Standard deviations of a Gaussian between 0.1 and 0.9 of its integral."""
 
 
 def check_mask(mask: Tensor, image: Tensor) -> Tensor:
@@ -37,6 +45,77 @@ def resize_mask(mask: Tensor, height: int, width: int) -> Tensor:
     At a reduction of 8 that is the mean of the middle 2 x 2 of each 8 x 8 block, as in the released PIE code.
     """
     return interpolate(mask[:, None].float(), (height, width), mode="bilinear", align_corners=False)[:, 0]
+
+
+def refine(mask: Tensor, grow: float = 0.0, feather: float = 0.0, fill: bool = False) -> Tensor:
+    """A mask [B, H, W] in [0, 1] with its holes filled, then grown, then feathered; as it is where nothing is asked.
+
+    grow in [-0.5, 0.5]: how far the edge moves outwards, or inwards where negative. feather in [0, 0.5]: over how far
+    an edge fades from 0.9 to 0.1, half of it on either side. Both are shares of the picture's shorter side, so that a
+    region stays the same in a picture of another size. fill: what the region encloses becomes part of it. Soft masks
+    are treated level by level, in 255 steps. The border of the picture is no edge.
+    ValueError naming the argument.
+    """
+    if not -MAX_SHARE <= grow <= MAX_SHARE:
+        raise ValueError(f"grow: got {grow}, want a number in [{-MAX_SHARE}, {MAX_SHARE}]")
+    if not 0 <= feather <= MAX_SHARE:
+        raise ValueError(f"feather: got {feather}, want a number in [0, {MAX_SHARE}]")
+    if not (grow or feather or fill):
+        return mask
+    check_mask(mask, mask[..., None])
+    side = min(mask.shape[-2:])
+    shaped = []
+    for one in mask.detach().cpu().float().numpy():
+        if fill:
+            one = _filled(one)
+        if grow:
+            one = _grown(one, grow * side) if grow > 0 else 1 - _grown(1 - one, -grow * side)
+        if feather:
+            # in 64 bits a full mask stays full
+            soft = cv2.GaussianBlur(
+                one.astype(np.float64), (0, 0), feather * side / FADE, borderType=cv2.BORDER_REPLICATE
+            )
+            one = np.clip(soft, 0, 1)
+        shaped.append(torch.from_numpy(np.asarray(one, np.float32)))
+    return torch.stack(shaped).to(mask)
+
+
+def boxes(mask: Tensor, least: float = 0.1) -> list[tuple[int, int, int, int]]:
+    """The boxes (x0, y0, x1, y1) in pixels of the parts of a mask [H, W] that are 0.5 or more, the largest first.
+
+    Parts smaller than ``least`` of the largest are left out. The box ends behind the last pixel: x1 - x0 is its width.
+    """
+    inside = (mask.detach().cpu().numpy() >= 0.5).astype(np.uint8)
+    count, _, stats, _ = cv2.connectedComponentsWithStats(inside, connectivity=8)
+    parts = sorted(stats[1:count].tolist(), key=lambda part: -part[cv2.CC_STAT_AREA])
+    large = [part for part in parts if part[cv2.CC_STAT_AREA] >= least * parts[0][cv2.CC_STAT_AREA]]
+    return [(x, y, x + width, y + height) for x, y, width, height, _ in large]
+
+
+def _levels(mask: np.ndarray) -> Iterator[tuple[np.float32, np.ndarray]]:
+    """The levels k / 255 above 0 of a mask [H, W], and where it reaches each of them as [H, W] of 0 and 1."""
+    steps = np.floor(mask * 255 + 1e-3)
+    for step in np.unique(steps[steps > 0]):
+        yield np.float32(step / 255), (steps >= step).astype(np.uint8)
+
+
+def _grown(mask: np.ndarray, radius: float) -> np.ndarray:
+    """Dilated by a disc of so many pixels; a part of a pixel counts as that part."""
+    grown = mask
+    for level, inside in _levels(mask):
+        away = cv2.distanceTransform(1 - inside, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+        grown = np.maximum(grown, level * np.clip(radius + 1 - away, 0, 1))
+    return grown
+
+
+def _filled(mask: np.ndarray) -> np.ndarray:
+    """Without holes: at every level, what the picture's border cannot be reached from belongs to the region."""
+    filled = mask
+    for level, inside in _levels(mask):
+        framed = np.pad(inside, 1)
+        cv2.floodFill(framed, None, (0, 0), 2, flags=4)
+        filled = np.maximum(filled, level * (framed[1:-1, 1:-1] == 0))
+    return filled
 
 
 def latent_mask(mask: Tensor, latent: Tensor) -> Tensor:

@@ -7,12 +7,16 @@ from . import cache
 from .baselines import Extrapolation, SDWalk
 from .classifier import Conf, LoadClassifier
 from .comparison import KID, CompareImages
+from .edit_plan import EditPlan
+from .label import SyntheticLabel
 from .load import LoadEmbedded, LoadMedicalImage, LoadReport
+from .medsam import SegmentBox
 from .metrics import CLIPI, DifferenceMap, ProgressionPlot
 from .pie import DDIMInvert, PIEStep, ROIBlend
 from .pie_loop import FixedMask, PIELoop
 from .pie_states import PIEStates
-from .plan import AnatomicalROI, Recaption
+from .plan import Recaption
+from .roi import AnatomicalROI
 from .save import SaveTrajectory
 from .score_table import ScoreTable
 from .seine import LoadSEINE, SEINETransition
@@ -24,7 +28,9 @@ NODES: list[type[io.ComfyNode]] = [
     LoadReport,
     LoadClassifier,
     Recaption,
+    EditPlan,
     AnatomicalROI,
+    SegmentBox,
     PIELoop,
     PIEStep,
     PIEStates,
@@ -45,6 +51,7 @@ NODES: list[type[io.ComfyNode]] = [
     DifferenceMap,
     ProgressionPlot,
     ScoreTable,
+    SyntheticLabel,
     SaveTrajectory,
 ]
 

@@ -3,16 +3,32 @@
 import hashlib
 import os
 from pathlib import Path
+from typing import NamedTuple
 
 import folder_paths
 import numpy as np
 import torch
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from ..mvg.dicom.read import check_dicom, read_dicom
+
 MIN_SIDE = 16
 MAX_PIXELS = 64_000_000
 MAX_TEXT_BYTES = 1_000_000
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg")
+DICOM_SUFFIXES = (".dcm", ".dicom")
+
+
+class Loaded(NamedTuple):
+    """image [1, H, W, 3] in [0, 1] at the file's own depth; notes on what the file held and what was done.
+
+    spacing: mm from row to row and from column to column, None where the file does not say.
+    """
+
+    image: torch.Tensor
+    notes: str
+    dicom: bool
+    spacing: tuple[float, float] | None = None
 
 
 def input_files(suffixes: tuple[str, ...]) -> list[str]:
@@ -23,6 +39,28 @@ def input_files(suffixes: tuple[str, ...]) -> list[str]:
     return sorted(
         entry.name for entry in Path(folder).iterdir() if entry.suffix.lower() in suffixes and entry.is_file()
     )
+
+
+def input_images() -> list[str]:
+    """Names of pictures and DICOM files in the host's input folder, sorted; DICOM also where the name has no suffix."""
+    named = input_files(IMAGE_SUFFIXES + DICOM_SUFFIXES)
+    folder = Path(folder_paths.get_input_directory())
+    bare = [e.name for e in folder.iterdir() if is_bare(e) and e.is_file() and is_dicom(e)] if folder.is_dir() else []
+    return sorted(named + bare)
+
+
+def is_bare(path: Path) -> bool:
+    """No suffix, or a number: archives name their files by a UID such as 1.2.840.10008.5."""
+    return path.suffix == "" or path.suffix[1:].isdigit()
+
+
+def is_dicom(path: Path) -> bool:
+    """Whether the file carries the mark of PS3.10, 7.1; False for one that cannot be read."""
+    try:
+        with open(path, "rb") as file:
+            return file.read(132)[128:] == b"DICM"
+    except OSError:
+        return False
 
 
 def find_input(name: str, what: str) -> Path:
@@ -53,12 +91,39 @@ def open_image(path: Path, name: str) -> Image.Image:
         image = Image.open(path, formats=("PNG", "JPEG"))
     except (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise ValueError(f"image: the content of {name!r} is no PNG or JPEG image") from error
-    width, height = image.size
+    check_size(*image.size, name)
+    return image
+
+
+def check_size(width: int, height: int, name: str) -> None:
     if min(width, height) < MIN_SIDE:
         raise ValueError(f"image: {name!r} is {width} x {height} pixels, want at least {MIN_SIDE} x {MIN_SIDE}")
     if width * height > MAX_PIXELS:
         raise ValueError(f"image: {name!r} is {width} x {height} pixels, want at most {MAX_PIXELS // 10**6} megapixels")
-    return image
+
+
+def check_image(path: Path, name: str, gray: bool) -> None:
+    """ValueError where the file's header tells that ``load_image`` would refuse it."""
+    if wants_dicom(path):
+        check_size(*check_dicom(path, grey=gray), name)
+    else:
+        open_image(path, name).close()
+
+
+def wants_dicom(path: Path) -> bool:
+    return path.suffix.lower() in DICOM_SUFFIXES or is_dicom(path)
+
+
+def load_image(path: Path, name: str, gray: bool = False) -> Loaded:
+    """A PNG, JPEG or DICOM file; ``gray`` refuses one in colour. ValueError names the file, what it is and the want."""
+    if wants_dicom(path):
+        image, notes, spacing = read_dicom(path, grey=gray)
+        check_size(image.shape[1], image.shape[0], name)
+        return Loaded(image[None], "; ".join(notes), True, spacing)
+    pixels, note = read_image(path, name)
+    if gray and not (pixels == pixels[..., :1]).all():
+        raise ValueError(f"image: {name!r} is a colour image, want a gray one (or switch `gray` off)")
+    return Loaded(pixels, note, False)
 
 
 def read_image(path: Path, name: str) -> tuple[torch.Tensor, str]:
@@ -129,6 +194,15 @@ def fit_square(image: torch.Tensor, size: int, fit: str) -> tuple[torch.Tensor, 
         image.movedim(-1, 1), (size, size), mode="bilinear", antialias=True, align_corners=False
     )
     return x.movedim(1, -1).contiguous().clamp(0, 1), f"{note}, resized to {size} x {size}"
+
+
+def fit_spacing(spacing: tuple[float, float], height: int, width: int, size: int, fit: str) -> tuple[float, float]:
+    """The pixel spacing, row and column in mm, of what ``fit_square`` makes of an image of that size."""
+    if size == 0:
+        return spacing
+    side = max(height, width) if fit == "pad" else min(height, width)
+    rows, columns = (height, width) if fit == "stretch" else (side, side)
+    return spacing[0] * rows / size, spacing[1] * columns / size
 
 
 def read_text(path: Path, name: str) -> str:

@@ -1,10 +1,11 @@
 """What a run starts from: the embedded networks, a medical image and a report."""
 
-from comfy_api.latest import io
+from comfy_api.latest import io, ui
 
 from ..models.embedded import loader
 from ..models.embedded.architecture import DOMAINS
 from . import files
+from .spacing import to_text
 from .types import Classifier
 
 
@@ -51,16 +52,17 @@ class LoadMedicalImage(io.ComfyNode):
             node_id="MVG_LoadMedicalImage",
             display_name="Load Medical Image",
             category="MVG/load",
-            description="Loads a PNG or JPEG at its full bit depth (gray, 16-bit and transparent files too) and makes "
-            "it the square that the model wants.",
-            search_aliases=["x-ray", "radiograph", "load image", "medical image", "16-bit"],
+            description="Loads a PNG, JPEG or DICOM file at its full bit depth (gray, 16-bit and transparent files "
+            "too) and makes it the square that the model wants. What a DICOM file says of its patient stays in it.",
+            search_aliases=["x-ray", "radiograph", "load image", "medical image", "16-bit", "dicom", "dcm"],
             inputs=[
                 io.Combo.Input(
                     "image",
-                    options=files.input_files(files.IMAGE_SUFFIXES),
+                    options=files.input_images(),
                     upload=io.UploadType.image,
                     image_folder=io.FolderType.input,
-                    tooltip="A PNG or JPEG file of ComfyUI's input folder, or an upload.",
+                    tooltip="A PNG, JPEG or DICOM file of ComfyUI's input folder, or an upload. Its name is stored in "
+                    "the workflow: let it not be the patient's.",
                 ),
                 io.Int.Input(
                     "size",
@@ -77,17 +79,28 @@ class LoadMedicalImage(io.ComfyNode):
                     tooltip="How an image that is not square becomes square: cut out the centre, pad with black, or "
                     "stretch (which changes the anatomy's proportions).",
                 ),
+                io.Boolean.Input(
+                    "gray",
+                    default=False,
+                    optional=True,
+                    tooltip="Refuse a picture in colour: on for models of gray images, such as chest X-rays.",
+                ),
             ],
             outputs=[
                 io.Image.Output("image", tooltip="The image, three equal channels where the file is gray."),
                 io.String.Output("notes", tooltip="What the file held and what was done to it."),
+                io.String.Output(
+                    "spacing",
+                    tooltip="Distance of the image's pixels, from row to row and from column to column, in mm; empty "
+                    "where the file does not say.",
+                ),
             ],
         )
 
     @classmethod
-    def validate_inputs(cls, image: str) -> bool | str:
+    def validate_inputs(cls, image: str, gray: bool = False) -> bool | str:
         try:
-            files.open_image(files.find_input(image, "image"), image).close()
+            files.check_image(files.find_input(image, "image"), image, gray)
         except ValueError as error:
             return str(error)
         return True
@@ -97,12 +110,18 @@ class LoadMedicalImage(io.ComfyNode):
         return files.fingerprint(files.find_input(image, "image"))
 
     @classmethod
-    def execute(cls, image: str, size: int, fit: str) -> io.NodeOutput:
+    def execute(cls, image: str, size: int, fit: str, gray: bool = False) -> io.NodeOutput:
         if 0 < size < files.MIN_SIDE:
             raise ValueError(f"size: got {size}, want 0 (keep) or at least {files.MIN_SIDE}")
-        pixels, held = files.read_image(files.find_input(image, "image"), image)
-        pixels, done = files.fit_square(pixels, size, fit)
-        return io.NodeOutput(pixels, f"{held}; {done}")
+        loaded = files.load_image(files.find_input(image, "image"), image, gray)
+        pixels, done = files.fit_square(loaded.image, size, fit)
+        spacing = ""
+        if loaded.spacing is not None:
+            height, width = loaded.image.shape[1:3]
+            spacing = to_text(files.fit_spacing(loaded.spacing, height, width, size, fit))
+        # the page shows a picture's file by itself, a DICOM file it cannot
+        shown = ui.PreviewImage(pixels) if loaded.dicom else None
+        return io.NodeOutput(pixels, f"{loaded.notes}; {done}", spacing, ui=shown)
 
 
 class LoadReport(io.ComfyNode):

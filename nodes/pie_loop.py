@@ -24,6 +24,7 @@ from .pie_inputs import (
     stages_input,
     steps_input,
 )
+from .preview import index_of, new_token
 from .types import Plan
 
 
@@ -72,7 +73,8 @@ class PIELoop(io.ComfyNode):
             "asking for more stages, computes only what is new, and a cancelled run goes on where it stopped.",
             search_aliases=["progressive image editing", "disease progression", "simulate", "MVG"],
             enable_expand=True,
-            hidden=[io.Hidden.unique_id, io.Hidden.dynprompt],
+            has_intermediate_output=True,  # so that the host tells a reloaded page again where the pictures are
+            hidden=[io.Hidden.unique_id, io.Hidden.dynprompt, io.Hidden.extra_pnginfo],
             inputs=[
                 io.Model.Input("model", raw_link=True, tooltip="Any image model; LoRA and other patches apply."),
                 io.Clip.Input("clip", raw_link=True, tooltip="Encodes the plan's prompts."),
@@ -221,5 +223,10 @@ class PIELoop(io.ComfyNode):
                 round_trip=True,
                 **common,
             ).out(2)
+        # only the page sends this; a headless run needs no pictures for a viewer
+        token = new_token() if cls.hidden.extra_pnginfo else ""
+        if token:
+            collected["viewer"] = token
         out = graph.node("MVG_PIEStates", "states", delta=delta, about="\n".join(about), **collected)
-        return io.NodeOutput(*(out.out(i) for i in range(4)), expand=graph.finalize())
+        ui = {"mvg_progressions_in": [index_of(token)]} if token else None
+        return io.NodeOutput(*(out.out(i) for i in range(4)), ui=ui, expand=graph.finalize())

@@ -8,6 +8,7 @@ from comfy_api.latest import io
 
 from ..mvg import pie
 from .pie_inputs import MAX_STAGES
+from .preview import write_preview
 
 
 class PIEStates(io.ComfyNode):
@@ -32,6 +33,7 @@ class PIEStates(io.ComfyNode):
                 io.Float.Input("delta", tooltip="The change below which a patient's stages end; 0 never ends them."),
                 io.String.Input("about", tooltip="The settings in words: a line for all, then one a stage."),
                 io.String.Input("round_trip", optional=True, force_input=True, tooltip="Notes of DDIM Invert."),
+                io.String.Input("viewer", optional=True, tooltip="Where the page's viewer looks for the pictures."),
                 *(io.Latent.Input(f"latent_{n}", optional=True, lazy=True, tooltip=f"Stage {n}.") for n in stages),
                 *(io.Image.Input(f"state_{n}", optional=True, lazy=True, tooltip=f"Stage {n}.") for n in stages),
             ],
@@ -54,7 +56,7 @@ class PIEStates(io.ComfyNode):
         return [f"state_{n}" for n in range(1, last + 1) if stages[f"state_{n}"] is None]
 
     @classmethod
-    def execute(cls, delta, about, round_trip=None, **stages) -> io.NodeOutput:
+    def execute(cls, delta, about, round_trip=None, viewer="", **stages) -> io.NodeOutput:
         latents, _ = known_latents(stages)
         curves = pie.row_curves(latents)
         ends = pie.stop_stages(curves, delta)
@@ -74,7 +76,10 @@ class PIEStates(io.ComfyNode):
             )
             for column, value in zip(columns, one, strict=True):
                 column.append(value)
-        return io.NodeOutput(*columns)
+        if not viewer:
+            return io.NodeOutput(*columns)
+        index = write_preview(viewer, columns[0], [json.loads(curve) for curve in columns[2]])
+        return io.NodeOutput(*columns, ui={"mvg_progressions_in": [index]})
 
 
 def known_latents(stages: dict[str, Any]) -> tuple[list[torch.Tensor], int]:

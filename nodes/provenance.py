@@ -3,6 +3,7 @@
 import datetime
 import functools
 import hashlib
+import json
 import platform
 import tomllib
 from pathlib import Path
@@ -56,8 +57,8 @@ def host_version() -> str:
     return __version__
 
 
-def record(prompt: dict, plan, states: torch.Tensor, folder: Path) -> dict:
-    """JSON-able provenance of a run. ``prompt`` is the host's graph, ``folder`` holds the files written so far."""
+def record(prompt: dict, plan, states: torch.Tensor) -> dict:
+    """JSON-able provenance of a run. ``prompt`` is the host's graph."""
     return {
         "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "versions": {
@@ -67,15 +68,31 @@ def record(prompt: dict, plan, states: torch.Tensor, folder: Path) -> dict:
             "python": platform.python_version(),
         },
         "device": str(comfy.model_management.get_torch_device()),
-        "input_image": hashlib.sha256((states[0].clamp(0, 1) * 255).round().byte().cpu().numpy().tobytes()).hexdigest(),
+        "input_image": pixel_hash(states[0]),
         "stages": len(states) - 1,
         "size": [states.shape[2], states.shape[1]],
         "plan": None if plan is None else describe_plan(plan),
         "seeds": seeds(prompt),
         "parameters": parameters(prompt),
         "models": models(prompt),
-        "files": {entry.name: sha256(entry) for entry in sorted(folder.iterdir())},
     }
+
+
+def hashes(folder: Path) -> dict[str, str]:
+    """SHA-256 of every file in the folder."""
+    return {entry.name: sha256(entry) for entry in sorted(folder.iterdir())}
+
+
+def pixel_hash(images: torch.Tensor) -> str:
+    """SHA-256 of pictures in [0, 1] at 8 bits."""
+    return hashlib.sha256((images.clamp(0, 1) * 255).round().byte().cpu().numpy().tobytes()).hexdigest()
+
+
+def run(record: dict, states: torch.Tensor) -> str:
+    """What tells this run from others: a hash of its record and stages, the same wherever it is saved."""
+    lasting = {key: value for key, value in record.items() if key not in ("created", "parameters")}
+    lasting["parameters"] = [p for p in record["parameters"].values() if p["class_type"] != "MVG_SaveTrajectory"]
+    return hashlib.sha256((json.dumps(lasting, sort_keys=True) + pixel_hash(states)).encode()).hexdigest()
 
 
 def describe_plan(plan) -> dict:

@@ -1,5 +1,6 @@
 """Everything of a run into one folder that appears complete or not at all."""
 
+import dataclasses
 import errno
 import json
 import os
@@ -15,12 +16,16 @@ from comfy_api.latest import InputImpl, Types, io
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
+from ..mvg.dicom.write import write_secondary_capture
+from ..mvg.label import TEXT, labelled
 from ..mvg.metrics.plot import contact_sheet
-from ..mvg.metrics.table import from_csv, merge, rows_of, write_csv
+from ..mvg.metrics.table import Row, from_csv, merge, rows_of, write_csv
 from ..mvg.synthetic import STATEMENT
 from . import provenance
 from .metrics import parse_scores
+from .spacing import from_text
 from .types import Plan
+from .viewer import progression
 
 
 class SaveTrajectory(io.ComfyNode):
@@ -32,7 +37,7 @@ class SaveTrajectory(io.ComfyNode):
             category="MVG/save",
             description="Writes video, stages, contact sheet, plot, scores and provenance of a run into one folder, "
             "everything marked as synthetic. The report's words are never written.",
-            search_aliases=["save video", "export", "save progression", "provenance"],
+            search_aliases=["save video", "export", "save progression", "provenance", "dicom", "secondary capture"],
             is_output_node=True,
             hidden=[io.Hidden.prompt],
             inputs=[
@@ -55,6 +60,26 @@ class SaveTrajectory(io.ComfyNode):
                 io.String.Input("curve", optional=True, force_input=True, tooltip="The curve of PIE Loop."),
                 io.String.Input(
                     "table", optional=True, force_input=True, tooltip="From Score Table: more rows for scores.csv."
+                ),
+                io.String.Input(
+                    "spacing",
+                    optional=True,
+                    force_input=True,
+                    tooltip="From Load Medical Image: the pixel spacing that the DICOM files say.",
+                ),
+                io.Boolean.Input(
+                    "label",
+                    default=True,
+                    optional=True,
+                    tooltip=f"Draws the word {TEXT} into the top left corner of every simulated stage and of the "
+                    "video. The input image and what the scores are computed from stay as they are.",
+                ),
+                io.Boolean.Input(
+                    "dicom",
+                    default=False,
+                    optional=True,
+                    tooltip="Also writes every stage as a DICOM Secondary Capture, marked as derived and synthetic. "
+                    "Nothing in it comes from the patient's own DICOM file.",
                 ),
             ],
             outputs=[
@@ -85,27 +110,37 @@ class SaveTrajectory(io.ComfyNode):
         clip_i=None,
         curve=None,
         table=None,
+        spacing=None,
+        label=True,
+        dicom=False,
     ) -> io.NodeOutput:
         for name, images in (("states", states), ("frames", frames), ("plot", plot), ("difference", difference)):
             if images is not None and not torch.isfinite(images).all():
                 raise ValueError(f"{name}: got values that are not finite (NaN); nothing was saved")
         given = {"conf": conf, "clip_i": clip_i, "curve": curve}
         scores = {name: parse_scores(name, text) for name, text in given.items() if text}
-        rows = merge(*(rows_of(score, folder_prefix) for score in scores.values()), from_csv(table) if table else [])
+        rows = [row for score in scores.values() for row in rows_of(score, folder_prefix)]
+        rows = merge(map(marked, rows), map(marked, from_csv(table) if table else []))
+        record = provenance.record(cls.hidden.prompt or {}, plan, states)
+        distances = from_text(spacing or "")
+        # stage 0 is the input image, no simulation; a film is one, and a player shows its first frame as its picture
+        stages = torch.cat([states[:1, ..., :3], labelled(states[1:, ..., :3])]) if label else states
 
         def write(folder: Path) -> None:
-            save_video(folder / "video.mp4", states if frames is None else frames, video, fps)
-            for n, state in enumerate(states):
-                save_png(folder / f"stage_{n:02d}.png", state, n)
-            save_sheet(folder / "contact_sheet.png", states, scores.get("conf", {}))
+            save_video(folder / "video.mp4", states if frames is None else frames, video, fps, label)
+            for n, stage in enumerate(stages):
+                save_png(folder / f"stage_{n:02d}.png", stage, n)
+            if dicom:
+                save_dicom(folder, stages, provenance.run(record, states), distances, label)
+            save_sheet(folder / "contact_sheet.png", stages, scores.get("conf", {}))
             if plot is not None:
                 save_png(folder / "plot.png", plot[0])
             for n, image in enumerate(difference if difference is not None else [], start=1):
                 save_png(folder / f"difference_{n:02d}.png", image)
             save_json(folder / "scores.json", {"synthetic": True, "statement": STATEMENT, **scores})
             write_csv(rows, folder / "scores.csv")
-            record = provenance.record(cls.hidden.prompt or {}, plan, states, folder)
-            save_json(folder / "provenance.json", {"synthetic": True, "statement": STATEMENT, **record})
+            files = provenance.hashes(folder)
+            save_json(folder / "provenance.json", {"synthetic": True, "statement": STATEMENT, **record, "files": files})
 
         folder = write_folder(folder_prefix, write)
         subfolder = folder.relative_to(folder_paths.get_output_directory()).as_posix()
@@ -113,7 +148,9 @@ class SaveTrajectory(io.ComfyNode):
         film = {"filename": "video.mp4", "subfolder": subfolder, "type": "output"}
         saved = {"subfolder": subfolder, "files": names}
         # the page plays the film on the node where it is the one entry, and marked as animated
-        return io.NodeOutput(subfolder, ui={"images": [film], "animated": (True,), "mvg_trajectory": [saved]})
+        playing = {"images": [film], "animated": (True,)}
+        shown = progression({"subfolder": subfolder, "type": "output"}, names, scores)
+        return io.NodeOutput(subfolder, ui={**playing, "mvg_trajectory": [saved], "mvg_progressions": [shown]})
 
 
 def output_folder(prefix: str) -> Path:
@@ -177,6 +214,30 @@ def save_png(path: Path, image: torch.Tensor, stage: int | None = None) -> None:
     to_pil(image).save(path, pnginfo=png_marks(stage))
 
 
+def save_dicom(folder: Path, stages: torch.Tensor, run: str, spacing: tuple[float, float] | None, label: bool) -> None:
+    """One Secondary Capture a stage, all of one series; ``label``: whether all but stage 0 carry it."""
+    for n, stage in enumerate(stages):
+        write_secondary_capture(
+            folder / f"stage_{n:02d}.dcm",
+            stage[..., :3].clamp(0, 1),
+            run=run,
+            stage=n,
+            description="Simulated stages of a disease",
+            version=provenance.version(),
+            spacing=spacing,
+            label=TEXT if label and n else "",
+        )
+
+
+def marked(row: Row) -> Row:
+    """The row with a word in its settings on whether its picture is synthetic: CSV has no other place for it."""
+    try:
+        settings = {**json.loads(row.settings), "synthetic": row.stage != 0}
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"table: got settings {row.settings!r}, want a JSON object") from error
+    return dataclasses.replace(row, settings=json.dumps(settings, sort_keys=True, ensure_ascii=False))
+
+
 def save_sheet(path: Path, states: torch.Tensor, conf: dict) -> None:
     """All stages side by side, each under its number and, where known, its Conf."""
     labels = ["input", *(f"stage {n}" for n in range(1, len(states)))]
@@ -189,16 +250,23 @@ def save_json(path: Path, content: dict) -> None:
     path.write_text(json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
 
 
-def save_video(path: Path, frames: torch.Tensor, video, fps: float) -> None:
+def save_video(path: Path, frames: torch.Tensor, video, fps: float, label: bool) -> None:
     """H.264 in MP4 through the host's video classes. Odd sides get their last row or column twice."""
     if video is None:
-        odd = frames.shape[1] % 2, frames.shape[2] % 2
-        if any(odd):
-            frames = torch.nn.functional.pad(frames.movedim(-1, 1), (0, odd[1], 0, odd[0]), mode="replicate")
-            frames = frames.movedim(1, -1)
         rate = Fraction(fps).limit_denominator(1000)
-        video = InputImpl.VideoFromComponents(
-            Types.VideoComponents(images=frames[..., :3], audio=None, frame_rate=rate)
-        )
+        parts = Types.VideoComponents(images=even(frames[..., :3]), audio=None, frame_rate=rate)
+        video = InputImpl.VideoFromComponents(parts)
+    if label:
+        parts = video.get_components()
+        images = labelled(even(parts.images[..., :3]))
+        video = InputImpl.VideoFromComponents(dataclasses.replace(parts, images=images))
     marks = {"synthetic": True, "comment": STATEMENT, "software": f"MVG {provenance.version()}"}
     video.save_to(str(path), format=Types.VideoContainer.MP4, codec=Types.VideoCodec.H264, metadata=marks)
+
+
+def even(frames: torch.Tensor) -> torch.Tensor:
+    """[F, H, W, 3] with sides that H.264 takes."""
+    odd = frames.shape[1] % 2, frames.shape[2] % 2
+    if not any(odd):
+        return frames
+    return torch.nn.functional.pad(frames.movedim(-1, 1), (0, odd[1], 0, odd[0]), mode="replicate").movedim(1, -1)

@@ -1,35 +1,150 @@
-"""Makes a template's thumbnail from a demo: ``python -m mvgen.workflows.thumbnail NAME FOLDER``.
+"""Makes the templates' thumbnails: ``python -m mvgen.workflows.thumbnail NAME [FOLDER]`` writes workflows/NAME.jpg.
 
-FOLDER is what ``python3 run.py demo`` printed as its result. Written: workflows/NAME.jpg, four of its stages from the
-input image to the last, 400 x 400.
+FOLDER holds the results that NAME shows: what ``python3 run.py demo --domain D`` printed for mvg_D, else the folder
+inside ComfyUI's output folder that the workflow saved to. A workflow that needs other people's checkpoints shows no
+result, as nobody has made one here: its thumbnail is a diagram round the drawn patient and takes no FOLDER.
 """
 
 import sys
 from pathlib import Path
 
-from PIL import Image
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
 
-SIDE, GAP = 198, 4
+from ..mvg.phantom import chest_xray
+from ..samples.make import FOLDER as SAMPLES
+from ..samples.make import LATER, SEEDS
+
+WIDTH, HEIGHT, GAP = 400, 300, 4
+LINE, TEXT = 26, 19
 QUALITY = 88
+GROUND, BOX, INK = "#18181b", "#3b3b44", "#f4f4f5"
+
+Cell = str
+"""``=words``: a box with words; ``severe``: the chest patient with the finding; a name in DRAWN; a file of FOLDER."""
+DRAWN = {"input": "chest_xray.png", "later": "chest_xray_later.png", "lesion": "skin.png"}
+
+DOMAINS = ("mvg_chest_xray", "mvg_fundus", "mvg_skin")
+LAST = "stage_04.png"
+CARDS: dict[str, tuple[tuple[tuple[Cell, ...], ...], tuple[str, ...]]] = {
+    "mvg_sd14_seine": (
+        (("input", "=Stable Diffusion\n1.4: 10 stages"), ("=SEINE:\n151 frames", "=Conf\nCLIP-I")),
+        ("Set-up of the paper's table 2", "with checkpoints of your own"),
+    ),
+    "mvg_sd3": (
+        (("input", "=Stable Diffusion 3\nmedium: 10 stages"), ("=SEINE:\n151 frames", "=film, stages,\nprovenance")),
+        ("Set-up of the paper's user study", "with checkpoints of your own"),
+    ),
+    "mvg_diffusers_finetune": (
+        (("input", "=unet"), ("=text_encoder", "=vae")),
+        ("A published fine-tune", "in diffusers layout, as it is"),
+    ),
+    "mvg_stage_by_stage": (
+        (("stage_00.png", "stage_01.png"), ("stage_02.png", "stage_03.png")),
+        ("Stage by stage, each with words", "and a painted region of its own"),
+    ),
+    "mvg_compare_baselines": (
+        tuple(
+            (f"={name}", f"{key}/stage_00.png", f"{key}/stage_02.png", f"{key}/{LAST}")
+            for name, key in (("PIE", "pie"), ("SD Walk", "sd_walk"), ("Extra-\npolation", "extrapolation"))
+        ),
+        ("PIE beside the paper's baselines", "same patient, same networks"),
+    ),
+    "mvg_compare_image_to_video": (
+        (("input", "=MVG"), ("=CogVideoX", "=a clip\nfrom a file")),
+        ("Image-to-video models, scored", "by the same two nodes"),
+    ),
+    "mvg_compare_pixverse": (
+        (("input", "=PixVerse"), ("=over the\nnetwork", "=Conf\nCLIP-I")),
+        ("PixVerse, scored as MVG is", "sends the picture to a company"),
+    ),
+    "mvg_longitudinal": (
+        (("stage_00.png", "later"), ("stage_06.png", "difference_01.png")),
+        ("First and later visit; last stage", "and where it differs (drawn patient)"),
+    ),
+    "mvg_cohort_kid": (
+        (
+            tuple(f"patient{n}/stage_02.png" for n in ("", "_00002", "_00003", "_00004")),
+            tuple(f"patient{n}/stage_02.png" for n in ("_00005", "_00006", "_00007", "_00008")),
+        ),
+        ("A folder of patients at once", "last stages against a real set: KID"),
+    ),
+    "mvg_llm_recaption": (
+        (("input", "=report"), ("=language model\nat an endpoint", "=plan, to read\nand change")),
+        ("The plan by a language model", "which the server's operator named"),
+    ),
+    "mvg_llm_local": (
+        (("input", "=report"), ("=language model\non this machine", "=plan, to read\nand change")),
+        ("The plan by a language model", "that is a file of yours"),
+    ),
+    "mvg_medsam": (
+        (("lesion", "=box round the\nplan's region"), ("=MedSAM", "=region, to\ngrow and edit")),
+        ("The region by MedSAM", "in place of Anatomical ROI"),
+    ),
+    "mvg_dicom": (
+        (("=DICOM in", "stage_00.png"), ("stage_06.png", "=DICOM out")),
+        ("DICOM in, DICOM out", "derived, synthetic, no identifiers"),
+    ),
+    "mvg_transition_wan": (
+        (("input", "=Wan 2.1:\nfirst and\nlast frame", "severe"),),
+        ("The film between two stages", "by Wan, in place of SEINE"),
+    ),
+    "mvg_transition_interpolation": (
+        (("input", "=RIFE\nor FILM", "severe"),),
+        ("The film between two stages", "by frame interpolation"),
+    ),
+}
 
 
-def thumbnail(folder: Path) -> Image.Image:
+def four_stages(folder: Path) -> Image.Image:
+    """From the input image to the last stage, 400 x 400."""
     stages = sorted(folder.glob("stage_*.png"))
     if len(stages) < 4:
         sys.exit(f"{folder} has {len(stages)} stages, want at least 4 (run.py demo --stages 3 or more)")
-    sheet = Image.new("L", (2 * SIDE + GAP, 2 * SIDE + GAP))
+    side = (WIDTH - GAP) // 2
+    sheet = Image.new("RGB", (WIDTH, WIDTH))
     for n in range(4):
-        stage = Image.open(stages[round(n * (len(stages) - 1) / 3)]).convert("L")
-        sheet.paste(stage.resize((SIDE, SIDE), Image.Resampling.LANCZOS), (n % 2 * (SIDE + GAP), n // 2 * (SIDE + GAP)))
+        stage = Image.open(stages[round(n * (len(stages) - 1) / 3)]).convert("RGB")
+        sheet.paste(stage.resize((side, side), Image.Resampling.LANCZOS), (n % 2 * (side + GAP), n // 2 * (side + GAP)))
     return sheet
 
 
-def main(name: str, folder: str) -> None:
-    target = Path(__file__).with_name(f"{name}.jpg")
-    thumbnail(Path(folder)).save(target, quality=QUALITY, optimize=True)
+def picture(cell: Cell, folder: Path) -> Image.Image:
+    if cell == "severe":
+        drawn = chest_xray.render(chest_xray.sample_patient(SEEDS["chest_xray"]), LATER)
+        return Image.fromarray(np.round(drawn * 255).astype(np.uint8))
+    return Image.open(SAMPLES / DRAWN[cell] if cell in DRAWN else folder / cell)
+
+
+def card(name: str, folder: Path) -> Image.Image:
+    """Rows of pictures and words, and two lines that say what they are."""
+    rows, lines = CARDS[name]
+    sheet = Image.new("RGB", (WIDTH, HEIGHT + 2 * LINE + 4 * GAP), GROUND)
+    pen = ImageDraw.Draw(sheet)
+    height = (HEIGHT - (len(rows) - 1) * GAP) // len(rows)
+    for r, row in enumerate(rows):
+        width = (WIDTH - (len(row) - 1) * GAP) // len(row)
+        for c, cell in enumerate(row):
+            x, y = c * (width + GAP), r * (height + GAP)
+            if cell.startswith("="):
+                pen.rectangle((x, y, x + width - 1, y + height - 1), fill=BOX)
+                font = ImageFont.load_default(TEXT if width > 120 else TEXT - 4)
+                pen.text((x + width / 2, y + height / 2), cell[1:], INK, font, "mm", align="center")
+                continue
+            side = min(width, height)
+            square = picture(cell, folder).convert("RGB").resize((side, side), Image.Resampling.LANCZOS)
+            sheet.paste(square, (x + (width - side) // 2, y + (height - side) // 2))
+    for n, line in enumerate(lines):
+        pen.text((WIDTH / 2, HEIGHT + 2 * GAP + (n + 0.5) * LINE), line, INK, ImageFont.load_default(TEXT), "mm")
+    return sheet
+
+
+def main(name: str, folder: str = ".") -> None:
+    made = four_stages(Path(folder)) if name in DOMAINS else card(name, Path(folder))
+    made.save(Path(__file__).with_name(f"{name}.jpg"), quality=QUALITY, optimize=True)
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 3:
+    if len(sys.argv) not in (2, 3) or sys.argv[1] not in (*DOMAINS, *CARDS):
         sys.exit(__doc__)
     main(*sys.argv[1:])

@@ -59,7 +59,9 @@ def use_mask(graph: Graph, name: str) -> None:
     """Connect a mask file wherever the graph uses a mask, brought to the image's square in the image's own way."""
     image = next(node for node in graph.values() if node["class_type"] == "MVG_LoadMedicalImage")
     loader, channel = "mask_file", "mask_channel"
-    graph[loader] = {"class_type": "MVG_LoadMedicalImage", "inputs": {**image["inputs"], "image": name}}
+    # a mask may be painted in colour, whatever the image is
+    inputs = {**image["inputs"], "image": name, "gray": False}
+    graph[loader] = {"class_type": "MVG_LoadMedicalImage", "inputs": inputs}
     graph[channel] = {"class_type": "ImageToMask", "inputs": {"image": [loader, 0], "channel": "red"}}
     for node in graph.values():
         if "mask" in node["inputs"] or node["class_type"] == "MVG_PIELoop":

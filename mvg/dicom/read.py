@@ -4,14 +4,15 @@ import logging
 import math
 import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 import pydicom
 import torch
+from pydicom.uid import UID
 from torch import Tensor
 
 from .header import Format, Refused, format_of, parsing, read_header, refuse_other_objects, whole_file
@@ -21,6 +22,7 @@ from .show import show_colour, show_grey
 # Terms that may be repeated in a note; whatever else stands in the element could be anything, a name too.
 MODALITIES = "BMD CR DG DX ES GM IO IVUS LS MG OAM OP OPT OT PX RF RG RTIMAGE SC SM TG US XA XC"
 _LOCK = threading.Lock()
+T = TypeVar("T")
 
 
 class DicomError(ValueError):
@@ -47,10 +49,22 @@ def read_dicom(path: str | Path, grey: bool = False) -> DicomImage:
 
     ``grey`` refuses a colour image. Raises DicomError for whatever the file holds that is not such an image.
     """
-    name = Path(path).name
+    return _named(Path(path), lambda path: _read(path, grey))
+
+
+def check_dicom(path: str | Path, grey: bool = False) -> tuple[int, int]:
+    """Width and height in pixels by the header alone. Raises DicomError for what ``read_dicom`` refuses by its header:
+    everything but an image that is damaged further on.
+    """
+    _, _, form, *_ = _named(Path(path), lambda path: _header(path, grey))
+    return form.columns, form.rows
+
+
+def _named(path: Path, read: Callable[[Path], T]) -> T:
+    """``read`` of the file; what it refuses becomes one DicomError that names the file."""
     try:
         with _quiet(), np.errstate(all="ignore"):
-            return _read(Path(path), grey)
+            return read(path)
     except Refused as refused:
         reason = str(refused)
     except OSError as error:
@@ -58,7 +72,7 @@ def read_dicom(path: str | Path, grey: bool = False) -> DicomImage:
     except MemoryError:
         reason = "takes more memory than there is, want a smaller image"
     # outside the handlers: an exception chained to this one could quote the file
-    raise DicomError(f"image: {name!r} {reason}")
+    raise DicomError(f"image: {path.name!r} {reason}")
 
 
 @contextmanager
@@ -74,7 +88,7 @@ def _quiet() -> Iterator[None]:
             log.propagate = propagate
 
 
-def _read(path: Path, grey: bool) -> DicomImage:
+def _header(path: Path, grey: bool) -> tuple[pydicom.Dataset, UID, Format, bytes, int]:
     data = whole_file(path)
     with parsing("a damaged header, want a readable DICOM header"):
         header, syntax, body, start = read_header(data)
@@ -82,7 +96,11 @@ def _read(path: Path, grey: bool) -> DicomImage:
         form = format_of(header)
     if grey and not form.monochrome:
         raise Refused("is a colour image, want a grey one")
-    del data
+    return header, syntax, form, body, start
+
+
+def _read(path: Path, grey: bool) -> DicomImage:
+    header, syntax, form, body, start = _header(path, grey)
     with parsing("damaged pixel data, want one readable image"):
         notes = attach_pixels(header, syntax, form, body, start)
     del body

@@ -46,6 +46,7 @@ def write_secondary_capture(
     version: str,
     spacing: Sequence[float] | None = None,
     burned_in: bool | None = None,
+    label: str = "",
 ) -> UID:
     """Writes ``image`` [H, W, 3] in [0, 1] with 8 bits, as MONOCHROME2 where its channels agree, else as RGB.
 
@@ -53,7 +54,8 @@ def write_secondary_capture(
     stage: 0 is the input image, 1 and up are simulated; the image's number in the series is ``stage`` + 1.
     description: of the series, at most 64 characters, and for the caller to keep free of personal data.
     version: this extension's. spacing: mm from row to row and from column to column.
-    burned_in: whether text is burned into the pixels; None says nothing about it.
+    burned_in: whether text that may name the patient is burned into the pixels; None says nothing about it.
+    label: the word that the caller has drawn into the pixels. It counts as burned-in text, but names nobody.
 
     Nothing is copied from any other file. The file appears whole or not at all, over an earlier one of its name.
     Returns the SOP Instance UID, which depends on run, stage, description and pixels alone. Raises ValueError.
@@ -63,7 +65,7 @@ def write_secondary_capture(
         raise ValueError(f"stage: got {stage}, want 0 or more")
     if not run:
         raise ValueError("run: got an empty text, want what makes this run's series")
-    for name, text in (("description", description), ("version", version)):
+    for name, text in (("description", description), ("version", version), ("label", label or "-")):
         if not 0 < len(text) <= MAX_DESCRIPTION or "\\" in text or not text.isprintable():
             raise ValueError(
                 f"{name}: got {len(text)} characters, want 1 to {MAX_DESCRIPTION} printable ones without backslash"
@@ -74,7 +76,7 @@ def write_secondary_capture(
     ds = Dataset()
     ds.file_meta = FileMetaDataset()
     ds.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    _mark_synthetic(ds, stage, version, burned_in)
+    _mark_synthetic(ds, stage, version, burned_in, label)
     ds.SpecificCharacterSet = "ISO_IR 192"
     ds.SOPClassUID = SecondaryCaptureImageStorage
     content = [run, str(stage), description, str(pixels.shape), hashlib.sha256(pixels.tobytes()).hexdigest()]
@@ -107,7 +109,7 @@ def _to_levels(image: Tensor) -> np.ndarray:
     return np.ascontiguousarray(levels[..., 0] if grey else levels)
 
 
-def _mark_synthetic(ds: Dataset, stage: int, version: str, burned_in: bool | None) -> None:
+def _mark_synthetic(ds: Dataset, stage: int, version: str, burned_in: bool | None, label: str) -> None:
     made = f"Stage {stage} of a simulated course." if stage else "Input image, stage 0 of a simulated course."
     ds.ImageType = ["DERIVED", "SECONDARY"]
     ds.ConversionType = "SYN" if stage else "WSD"
@@ -117,10 +119,11 @@ def _mark_synthetic(ds: Dataset, stage: int, version: str, burned_in: bool | Non
     ds.PatientID = "SYNTHETIC"
     ds.PatientIdentityRemoved = "NO" if burned_in else "YES"
     ds.DeidentificationMethod = "All attributes made anew, pixels not inspected"
-    if burned_in is not None:
-        ds.BurnedInAnnotation = "YES" if burned_in else "NO"
+    if label or burned_in is not None:
+        ds.BurnedInAnnotation = "YES" if label or burned_in else "NO"
     ds.StudyDescription = "SYNTHETIC: simulated disease progression"
-    ds.DerivationDescription = f"{made} Reduced to 8 bits. Made by MVG {version}."
+    drawn = f" The word {label} is drawn into it." if label else ""
+    ds.DerivationDescription = f"{made} Reduced to 8 bits.{drawn} Made by MVG {version}."
     ds.ImageComments = f"SYNTHETIC. {made} {STATEMENT}"
     ds.Manufacturer = "MVG"
     ds.SecondaryCaptureDeviceManufacturer = "MVG"

@@ -21,11 +21,16 @@ MAX_RATIONALE = 300
 QUOTE = 5  # that many words of the report in a row are a quotation
 
 
-def read_answer(answer: str | None, question: Question, report: str) -> tuple[Plan | None, list[str]]:
+class AnswerError(RuntimeError):
+    """A language model's answer that makes no valid plan. Names what was wrong, without a word of the answer."""
+
+
+def read_answer(answer: str | None, question: Question, report: str | None) -> tuple[Plan | None, list[str]]:
     """(plan, []) of a valid answer, (None, problems) of any other.
 
     A problem names the stage and the field and what is wanted. It quotes nothing of the answer, which may repeat the
-    report. ``report``: as it was sent; a rationale that quotes it is left out of the plan's notes.
+    report. ``report``: as it was sent; a rationale that quotes it is left out of the plan's notes. None: it is not
+    known, and all of them are left out.
     """
     data = _parse(answer)
     if data is None:
@@ -131,10 +136,10 @@ def _read_prompt(prompt: str, finding: str, side: str, question: Question, words
     return "", own[0].severity
 
 
-def _plan(stages: list[dict[str, Any]], side: str, question: Question, words: Vocabulary, report: str) -> Plan:
+def _plan(stages: list[dict[str, Any]], side: str, question: Question, words: Vocabulary, report: str | None) -> Plan:
     finding = stages[0]["finding"]
     nothing = f"{words.prefix}, {NO_FINDING}"
-    notes = _rationales(stages, report)
+    notes = () if report is None else _rationales(stages, report)
     if finding == NO_FINDING:  # as the rules have it: under one prompt an image comes back as it was
         stage = Stage(nothing, NO_FINDING, 0.0, source=nothing)
         return Plan(words.domain, NO_FINDING, "", (stage,) * question.stages, negative=nothing, notes=notes)

@@ -17,7 +17,7 @@ from typing import Any
 
 from ..plan import NO_FINDING, Plan, PlanError
 from . import offline
-from .answer import read_answer
+from .answer import AnswerError, read_answer
 from .deidentify import deidentify, describe
 from .endpoints import Endpoint
 from .question import VERSION, Question, instructions, response_format, user_message
@@ -30,10 +30,6 @@ MAX_WAIT = 60.0  # seconds that an endpoint's Retry-After is heeded for
 
 class CallError(RuntimeError):
     """The endpoint gave no answer: not reached, too slow, or it refused. Names the endpoint; holds no key, no text."""
-
-
-class AnswerError(RuntimeError):
-    """The endpoint's answer made no valid plan, twice. Names what was wrong, without a word of the answer."""
 
 
 async def recaption(
@@ -64,7 +60,7 @@ async def recaption(
     plan is sent back once, with what was wrong.
 
     Raises ValueError naming the argument, before any call, EndpointError where the key is not set, CallError, and
-    AnswerError. Cancelling the task ends the request.
+    AnswerError after the second answer that makes no plan. Cancelling the task ends the request.
     """
     if isinstance(stages, int) and not 0 <= stages <= MAX_STAGES:
         raise ValueError(f"stages: got {stages!r}, want a whole number in 0..{MAX_STAGES}")
@@ -88,6 +84,8 @@ async def recaption(
     notes = [f"the prompts are by the language model {endpoint.model} at the endpoint {endpoint.name}"]
     if removed:
         notes.append(f"taken out of the report before it was sent: {describe(removed)}")
+    else:
+        notes.append("the rules found no identifier to take out of the report before it was sent")
     if rules.finding != plan.finding:
         read = "no finding that the model draws" if rules.finding == NO_FINDING else rules.finding
         notes.append(f"the rules read {read} in the report, the language model {plan.finding}; check which is right")

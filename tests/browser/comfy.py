@@ -4,11 +4,28 @@ import contextlib
 import json
 import urllib.request
 from collections.abc import Iterator
+from typing import Any
 
 from ..host.hosting import Server
+from ..host.templates import LOADERS, load
 from .devtools import Page, open_page
 
-READY = "window.app?.extensionManager && app.canvas && LiteGraph.registered_node_types.MVG_PIELoop"
+# with its first workflow, which would else replace one that a test has loaded
+READY = """window.app?.extensionManager?.workflow?.activeWorkflow && app.canvas
+&& LiteGraph.registered_node_types.MVG_PIELoop"""
+# one of the graph before, such as the page's own at its start, may go late
+NO_OVERLAY = "document.querySelectorAll('[data-testid=error-overlay]').length === 0"
+MISSING = """
+const bad = app.rootGraph.nodes.filter((n) => n.has_errors || !(n.type in LiteGraph.registered_node_types))
+return bad.map((n) => n.type)
+"""
+RUN = """
+return await new Promise((done) => {
+  for (const kind of ['execution_success', 'execution_error'])
+    app.api.addEventListener(kind, (event) => done([kind, event.detail]), { once: true })
+  app.queuePrompt(0, 1)
+})
+"""
 
 
 @contextlib.contextmanager
@@ -22,3 +39,26 @@ def open_comfy(server: Server, browser: str) -> Iterator[Page]:
         page.goto(f"http://{server.address}/")
         page.wait(READY, 120)
         yield page
+
+
+def open_template(page: Page, name: str) -> None:
+    """One of workflows/, with no node missing but where its model is."""
+    graph = load(f"{name}.json")
+    page.run("await app.loadGraphData(graph, true, true, name)", graph=graph, name=name)
+    wanting = {node["type"] for node in graph["nodes"]} & set(LOADERS)
+    assert set(page.run(MISSING)) == wanting
+    if not wanting:
+        page.wait(NO_OVERLAY)
+
+
+def widget(page: Page, node_type: str, name: str, value: Any = None) -> Any:
+    """Sets a widget where a value is given -> its value."""
+    return page.run(
+        """
+        const node = app.rootGraph.nodes.find((n) => n.type === type)
+        const widget = node.widgets.find((w) => w.name === name)
+        if (value !== null) { widget.value = value; widget.callback?.(value) }
+        return widget.value
+        """,
+        **{"type": node_type, "name": name, "value": value},
+    )

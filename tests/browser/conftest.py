@@ -10,7 +10,7 @@ from mvgen.tests.host.hosting import running
 def server(tmp_path_factory):
     if find_browser() is None:
         pytest.skip("no Chromium on this machine (Debian: apt-get install chromium)")
-    with running(tmp_path_factory.mktemp("comfyui")) as started:
+    with running(tmp_path_factory.mktemp("comfyui"), api_nodes=True) as started:
         yield started
 
 

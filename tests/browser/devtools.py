@@ -20,6 +20,9 @@ OPTIONS = (
     *("--remote-debugging-port=0", "--remote-allow-origins=*"),
 )
 START_SECONDS = 120
+KEY_CODES = {"Tab": 9, "PageUp": 33, "PageDown": 34, "End": 35, "Home": 36} | {
+    f"Arrow{side}": code for code, side in enumerate(("Left", "Up", "Right", "Down"), start=37)
+}
 
 
 class PageError(Exception):
@@ -70,6 +73,12 @@ class Page:
                     return
             time.sleep(0.2)
         raise PageError(f"after {timeout:g} s this is still not so: {condition}")
+
+    def press(self, key: str) -> None:
+        """A key that has a name, such as ArrowLeft, pressed and let go where the focus is."""
+        code = KEY_CODES[key]
+        for kind in ("rawKeyDown", "keyUp"):
+            self.command("Input.dispatchKeyEvent", type=kind, key=key, code=key, windowsVirtualKeyCode=code)
 
     def screenshot(self, path: Path) -> None:
         path.write_bytes(base64.b64decode(self.command("Page.captureScreenshot", format="png")["data"]))

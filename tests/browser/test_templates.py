@@ -1,23 +1,19 @@
 """The templates in the page: found, loaded, equal to their API twins, run. The report's upload."""
 
+import json
+
 import pytest
-from mvgen.tests.host.hosting import EXTENSION
-from mvgen.tests.host.templates import MODEL_LOADERS, ONLY_ON_THE_PAGE, TEMPLATES, load
+from mvgen.tests.browser.comfy import MISSING, NO_OVERLAY, RUN, open_template, widget
+from mvgen.tests.host.hosting import EXTENSION, ROOT
+from mvgen.tests.host.templates import COMPLETE, ONLY_ON_THE_PAGE, SMALL, TEMPLATES, load
+from mvgen.workflows.blueprints import BLUEPRINTS
 
 EXTENSIONS_ENTRY = f"[...document.querySelectorAll('nav span')].find((e) => e.textContent.trim() === '{EXTENSION}')"
-# one of the graph before, such as the page's own at its start, may go late
-NO_OVERLAY = "document.querySelectorAll('[data-testid=error-overlay]').length === 0"
-MISSING = """
-const bad = app.rootGraph.nodes.filter((n) => n.has_errors || !(n.type in LiteGraph.registered_node_types))
-return bad.map((n) => n.type)
+SHRINK = """
+for (const node of app.rootGraph.nodes)
+  for (const widget of node.widgets ?? []) if (widget.name in sizes && widget.value) widget.value = sizes[widget.name]
 """
-RUN = """
-return await new Promise((done) => {
-  for (const kind of ['execution_success', 'execution_error'])
-    app.api.addEventListener(kind, (event) => done([kind, event.detail]), { once: true })
-  app.queuePrompt(0, 1)
-})
-"""
+CARDS = '[data-testid^="template-workflow-"]'  # the page makes them, and loads their pictures, as they come into view
 DROP = """
 const node = app.rootGraph.nodes.find((n) => n.type === 'MVG_LoadReport')
 const transfer = new DataTransfer()
@@ -27,35 +23,14 @@ return [taken, node.onDragOver({ dataTransfer: transfer })]
 """
 
 
-def open_template(page, name):
-    graph = load(f"{name}.json")
-    page.run("await app.loadGraphData(graph, true, true, name)", graph=graph, name=name)
-    wanting = {node["type"] for node in graph["nodes"]} & MODEL_LOADERS
-    assert set(page.run(MISSING)) == wanting
-    if not wanting:
-        page.wait(NO_OVERLAY)
-
-
-def widget(page, node_type, name, value=None):
-    """Sets a widget where a value is given -> its value."""
-    return page.run(
-        """
-        const node = app.rootGraph.nodes.find((n) => n.type === type)
-        const widget = node.widgets.find((w) => w.name === name)
-        if (value !== null) { widget.value = value; widget.callback?.(value) }
-        return widget.value
-        """,
-        **{"type": node_type, "name": name, "value": value},
-    )
-
-
 def test_the_dialog_lists_the_templates_under_extensions(page):
     page.run("app.extensionManager.command.execute('Comfy.BrowseTemplates')")
     page.wait(EXTENSIONS_ENTRY)
     page.run(f"{EXTENSIONS_ENTRY}.click()")
     for name in TEMPLATES:
         card = f'[data-testid="template-workflow-{name}"]'
-        page.wait(f"document.querySelector('{card} img')?.naturalWidth > 0")
+        seen = f"document.querySelector('{card}') ?? [...document.querySelectorAll('{CARDS}')].at(-1)"
+        page.wait(f"(({seen})?.scrollIntoView(), document.querySelector('{card} img')?.naturalWidth > 0)")
     page.run(f"document.querySelector('[data-testid=\"template-workflow-{TEMPLATES[0]}\"]').click()")
     page.wait("app.rootGraph.nodes.some((n) => n.type === 'MVG_SaveTrajectory')")
     assert page.run(MISSING) == []
@@ -88,6 +63,26 @@ def test_the_page_saves_it_as_it_is(page, name):
     assert values[0] == values[1]
 
 
+@pytest.mark.parametrize("name", BLUEPRINTS)
+def test_a_blueprint_holds_the_nodes_of_its_workflow(page, name):
+    file = ROOT / "subgraphs" / f"{name}.json"
+    graph = json.loads(file.read_text(encoding="utf-8"))
+    page.run("await app.loadGraphData(graph, true, true, name)", graph=graph, name=name)
+    assert page.run(MISSING) == []
+    posted = page.run("return (await app.graphToPrompt()).output")
+    api = load(f"api/{BLUEPRINTS[name].workflow}.json")
+    kept = {id_ for column in BLUEPRINTS[name].columns for id_ in column}
+    assert {key.removeprefix("1:") for key in posted} == kept
+    for key, node in posted.items():
+        own = api[key.removeprefix("1:")]
+        assert node["class_type"] == own["class_type"]
+        for given, value in own["inputs"].items():
+            if not isinstance(value, list):
+                assert node["inputs"][given] == value
+            elif value[0] in kept:
+                assert node["inputs"][given] == [f"1:{value[0]}", value[1]]
+
+
 def test_run_ends_well_and_shows_the_film(server, page, tmp_path):
     open_template(page, "mvg_chest_xray")
     widget(page, "MVG_Recaption", "stages", 2)
@@ -105,6 +100,15 @@ def test_run_ends_well_and_shows_the_film(server, page, tmp_path):
     plan = page.run("return app.rootGraph.nodes.find((n) => n.title === 'Plan in words').widgets.map((w) => w.value)")
     assert any("chest_xray" in str(value) for value in plan)
     page.screenshot(tmp_path / "page.png")
+
+
+@pytest.mark.parametrize("name", COMPLETE)
+def test_a_workflow_that_needs_no_other_files_runs_on_the_page(page, name):
+    open_template(page, name)
+    page.run(SHRINK, sizes=SMALL)
+    kind, detail = page.run(RUN, timeout=240)
+    assert kind == "execution_success", detail
+    assert page.run(MISSING) == []
 
 
 def test_a_report_can_be_dropped_on_its_node(server, page):

@@ -1,15 +1,18 @@
 """One real ComfyUI server for all tests of this folder."""
 
 import json
+import os
 import uuid
 
 import pytest
 from mvgen.tests.host.hosting import ROOT, Server, running
+from mvgen.tests.library.llm_server import KEY, KEY_ENV
 
 
 @pytest.fixture(scope="session")
 def server(tmp_path_factory) -> Server:
-    with running(tmp_path_factory.mktemp("comfyui")) as started:
+    os.environ[KEY_ENV] = KEY  # the host takes it over as it starts
+    with running(tmp_path_factory.mktemp("comfyui"), api_nodes=True) as started:
         yield started
 
 

@@ -19,6 +19,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from mvgen.launch.host import copy_samples
 from PIL import Image
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -137,8 +138,7 @@ def prepare(base: Path) -> None:
     link(base / "custom_nodes" / EXTENSION, ROOT)
     shutil.copy(Path(__file__).with_name("plan_node.py"), base / "custom_nodes" / "plan_node.py")
     draw_inputs(base / "input")
-    for sample in (ROOT / "samples").glob("chest_xray.*"):
-        shutil.copy(sample, base / "input" / f"mvg_{sample.name}")
+    copy_samples(base / "input")
 
 
 def draw_inputs(folder: Path) -> None:
@@ -160,8 +160,11 @@ def draw_inputs(folder: Path) -> None:
 
 
 @contextlib.contextmanager
-def running(base: Path) -> Iterator[Server]:
-    """A server over ``base``, which has to be empty or absent; it is stopped however the block ends."""
+def running(base: Path, api_nodes: bool = False) -> Iterator[Server]:
+    """A server over ``base``, which has to be empty or absent; it is stopped however the block ends.
+
+    api_nodes: with the host's nodes that send pictures to companies, which a ComfyUI has and ``run.py serve`` has not.
+    """
     if not (HOST / "main.py").is_file():
         pytest.fail("no ComfyUI: set COMFYUI_PATH, or run run.py test once, which fetches it")
     prepare(base)
@@ -170,7 +173,8 @@ def running(base: Path) -> Iterator[Server]:
     command = [
         *(sys.executable, str(HOST / "main.py"), "--cpu", "--listen", "127.0.0.1", "--port", str(port)),
         *("--disable-auto-launch", "--base-directory", str(base), "--database-url", "sqlite:///:memory:"),
-        *("--disable-api-nodes", "--preview-method", "latent2rgb"),
+        *("--preview-method", "latent2rgb"),
+        *(() if api_nodes else ("--disable-api-nodes",)),
     ]
     with open(log, "wb") as output:
         # one thread: these networks are small, and OpenMP's threads crawl where another job has a core

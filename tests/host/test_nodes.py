@@ -12,7 +12,9 @@ IDS = {
     "MVG_LoadMedicalImage",
     "MVG_LoadReport",
     "MVG_Recaption",
+    "MVG_EditPlan",
     "MVG_AnatomicalROI",
+    "MVG_MedSAM",
     "MVG_PIELoop",
     "MVG_PIEStep",
     "MVG_PIEStates",
@@ -34,6 +36,7 @@ IDS = {
     "MVG_ScoreTable",
     "MVG_DifferenceMap",
     "MVG_ProgressionPlot",
+    "MVG_SyntheticLabel",
     "MVG_SaveTrajectory",
 }
 LOADED = {"class_type": "MVG_LoadEmbedded", "inputs": {"domain": "chest_xray"}}

@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 from mvgen.tests.host.hosting import EXTENSION, ROOT
 from mvgen.tests.host.templates import ONLY_ON_THE_PAGE, TEMPLATES, load
+from mvgen.workflows import locale
 from PIL import Image
 
+BLUEPRINTS = sorted((ROOT / "subgraphs").glob("*.json"))
 ADDED_BY_THE_PAGE = {"IMAGEUPLOAD"}  # widgets without a value of their own
 
 
@@ -31,7 +33,8 @@ def to_api(page: dict, definitions: dict) -> dict:
                 inputs[slot["name"]] = origin[slot["link"]]
             elif "widget" in slot and slot["type"] not in ADDED_BY_THE_PAGE:
                 inputs[slot["name"]] = value
-            if "widget" in slot and options.get(slot["name"], {}).get("control_after_generate"):
+            by_itself = slot["name"] in ("seed", "noise_seed")  # where the page adds the control unasked
+            if "widget" in slot and options.get(slot["name"], {}).get("control_after_generate", by_itself):
                 assert next(values) == "fixed", f"{node['type']}: a second Run would differ from the first"
         assert list(values) == [], f"{node['type']} has more values than widgets"
         title = node.get("title", definition["display_name"])
@@ -60,7 +63,7 @@ def test_a_page_workflow_explains_itself(name):
 
 
 def test_every_workflow_has_both_forms_and_a_thumbnail():
-    assert sorted(file.stem for file in (ROOT / "workflows" / "api").glob("*.json")) == TEMPLATES
+    assert sorted(file.stem for file in (ROOT / "workflows").glob("*.json")) == TEMPLATES
     for name in TEMPLATES:
         picture = ROOT / "workflows" / f"{name}.jpg"
         assert picture.stat().st_size < 60_000
@@ -75,6 +78,18 @@ def test_the_host_lists_and_serves_them(server):
             assert json.load(answer) == load(f"{name}.json")
         with urllib.request.urlopen(f"{address}.jpg", timeout=30) as answer:
             assert answer.headers["Content-Type"] == "image/jpeg"
+
+
+def test_the_host_offers_the_blueprints_and_their_nodes_are_there(server, definitions):
+    files = {file.stem: json.loads(file.read_text(encoding="utf-8")) for file in BLUEPRINTS}
+    offered = {id_: e for id_, e in server.get("/global_subgraphs").items() if EXTENSION in e["info"]["node_pack"]}
+    assert files and {entry["name"] for entry in offered.values()} == set(files)
+    for id_, entry in offered.items():
+        blueprint = json.loads(server.get(f"/global_subgraphs/{id_}")["data"])
+        assert blueprint == files[entry["name"]]
+        (one,), (inside,) = blueprint["nodes"], blueprint["definitions"]["subgraphs"]
+        assert one["type"] == inside["id"] and inside["name"] == entry["name"]
+        assert {node["type"] for node in inside["nodes"]} <= set(definitions)
 
 
 def test_every_node_has_a_help_page_that_names_its_sockets(server, definitions):
@@ -98,7 +113,19 @@ def test_every_node_has_a_help_page_that_names_its_sockets(server, definitions):
 
 def test_the_page_gets_our_script(server):
     scripts = server.get("/extensions")
-    assert f"/extensions/{EXTENSION}/report_upload.js" in scripts
+    assert f"/extensions/{EXTENSION}/file_upload.js" in scripts
     assert {Path(path).name for path in scripts if EXTENSION in path} == {
         file.name for file in (ROOT / "web").glob("*.js")
     }
+
+
+def test_the_english_locale_says_what_the_nodes_say(server, definitions):
+    current = locale.FILE.read_text(encoding="utf-8") == locale.write(definitions)
+    assert current, "locales/en/nodeDefs.json is behind the nodes: python -m mvgen.workflows.locale"
+    served = server.get("/i18n")["en"]["nodeDefs"]
+    assert served["MVG_PIELoop"]["display_name"] == "PIE Loop"
+    assert set(served["MVG_PIELoop"]["inputs"]["gamma"]) == {"name", "tooltip"}
+
+
+def test_the_locale_leaves_out_what_the_page_would_take_for_syntax():
+    assert locale.texts(name="|x|", tooltip="plain", description="") == {"tooltip": "plain"}

@@ -287,3 +287,16 @@ def test_what_cannot_be_done_is_named_before_anything_is_computed(server, graph,
     done = server.run(graph)
     assert done.error["node_type"] == "MVG_PIELoop" and words in done.error["exception_message"]
     assert done.stages_run() == []
+
+
+def test_the_viewers_folder_cannot_be_led_elsewhere(server):
+    inputs = {"state_0": ["1", 0], "latent_0": ["2", 0], "delta": 0.0, "about": "all", "viewer": "../../../elsewhere"}
+    prompt = {
+        "1": {"class_type": "EmptyImage", "inputs": {"width": 64, "height": 64, "batch_size": 1, "color": 0}},
+        "2": {"class_type": "EmptyLatentImage", "inputs": {"width": 64, "height": 64, "batch_size": 1}},
+        "3": {"class_type": "MVG_PIEStates", "inputs": inputs},
+        "4": {"class_type": "PreviewImage", "inputs": {"images": ["3", 0]}},
+    }
+    error = server.run(prompt).error
+    assert error and error["exception_message"].startswith("viewer: got '../../../elsewhere'")
+    assert not list(server.base.parent.rglob("elsewhere"))

@@ -5,7 +5,7 @@ import time
 from pathlib import Path
 
 import pytest
-from mvgen.launch import paths
+from mvgen.launch import arguments, paths
 from mvgen.launch.demo import client, graph, result, timing
 from mvgen.launch.errors import LaunchError
 
@@ -14,9 +14,12 @@ ROOT = Path(__file__).resolve().parents[2]
 REQUEST = graph.Request("i.png", "r.txt", None, 3, 0.25, 7, "chest_xray", "demo-1")
 
 
-def test_the_graph_takes_the_request():
-    filled = graph.fill(graph.load(paths.WORKFLOWS / "mvg_chest_xray.json"), REQUEST)
+@pytest.mark.parametrize("domain", arguments.domains())
+def test_the_graph_takes_the_request(domain):
+    request = graph.Request(**{**vars(REQUEST), "domain": domain})
+    filled = graph.fill(graph.load(paths.WORKFLOWS / f"mvg_{domain}.json"), request)
     values = {(node["class_type"], name): value for node in filled.values() for name, value in node["inputs"].items()}
+    assert values["MVG_LoadEmbedded", "domain"] == values["MVG_Recaption", "domain"] == domain
     assert values["MVG_LoadMedicalImage", "image"] == "i.png"
     assert values["MVG_LoadReport", "report"] == "r.txt"
     assert values["MVG_Recaption", "stages"] == 3
@@ -32,7 +35,7 @@ def test_a_mask_is_connected_wherever_one_is_used():
     assert users
     assert all(filled[key]["inputs"]["mask"] == ["mask_channel", 0] for key in users)
     image = next(node for node in template.values() if node["class_type"] == "MVG_LoadMedicalImage")
-    assert filled["mask_file"]["inputs"] == {**image["inputs"], "image": "m.png"}
+    assert filled["mask_file"]["inputs"] == {**image["inputs"], "image": "m.png", "gray": False}
 
 
 def test_a_refused_prompt_and_a_failed_node_become_one_line():

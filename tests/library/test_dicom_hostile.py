@@ -16,7 +16,7 @@ import pytest
 import torch
 from dicom_files import PLANTED, build, check_grey, encode, noise, palette, save, table
 from mvgen.mvg.dicom import header
-from mvgen.mvg.dicom.read import DicomError, read_dicom
+from mvgen.mvg.dicom.read import DicomError, check_dicom, read_dicom
 from pydicom import pixels, uid
 from pydicom.dataset import Dataset
 
@@ -104,13 +104,22 @@ def test_refused_by_name_and_without_a_word_on_the_patient(tmp_path, case, caplo
     with pytest.raises(DicomError, match=reason) as caught:
         read_dicom(path)
     text = said(caught.value, path) + caplog.text
+    try:
+        check_dicom(path)
+    except DicomError as early:
+        assert str(early) == str(caught.value), "the header is refused for the same reason, only earlier"
     assert not [secret for secret in PLANTED if secret in text]
 
 
-def test_colour_where_grey_is_wanted(tmp_path):
+@pytest.mark.parametrize("read", [read_dicom, check_dicom])
+def test_colour_where_grey_is_wanted(tmp_path, read):
     for ds in (build(noise((4, 4, 3), 8), "RGB"), build(noise((4, 4), 8), "PALETTE COLOR", **palette(256, 8))):
         with pytest.raises(DicomError, match="is a colour image, want a grey one"):
-            read_dicom(save(tmp_path, ds), grey=True)
+            read(save(tmp_path, ds), grey=True)
+
+
+def test_the_header_tells_the_size(tmp_path):
+    assert check_dicom(save(tmp_path, build(noise((4, 6), 8)))) == (6, 4)
 
 
 def test_a_missing_file_is_named(tmp_path):

@@ -104,3 +104,12 @@ def test_a_write_that_fails_leaves_the_earlier_file(tmp_path, monkeypatch):
     with pytest.raises(OSError, match="No space left"):
         write(path, torch.ones(8, 8, 3))
     assert path.read_bytes() == before and [entry.name for entry in tmp_path.iterdir()] == ["a.dcm"]
+
+
+def test_a_label_counts_as_text_and_names_nobody(tmp_path):
+    write(tmp_path / "a.dcm", torch.full((8, 8, 3), 0.5), label="SYNTHETIC")
+    ds = pydicom.dcmread(tmp_path / "a.dcm")
+    assert (ds.BurnedInAnnotation, ds.PatientIdentityRemoved) == ("YES", "YES")
+    assert "The word SYNTHETIC is drawn into it." in ds.DerivationDescription
+    write(tmp_path / "b.dcm", torch.full((8, 8, 3), 0.5), label="SYNTHETIC", burned_in=True)
+    assert pydicom.dcmread(tmp_path / "b.dcm").PatientIdentityRemoved == "NO"

@@ -1,6 +1,7 @@
 """The runner: its command line, bad input, and the processes it starts."""
 
 import os
+import shutil
 import signal
 import socket
 import struct
@@ -93,26 +94,92 @@ def test_a_report_without_text_is_refused(tmp_path, content, named):
         arguments.check_report(report)
 
 
+def test_the_domains_of_a_demo_are_those_of_the_embedded_networks():
+    """Not those workflows that are for the page."""
+    assert arguments.domains() == list(architecture.DOMAINS)
+    for domain in arguments.domains():
+        assert (paths.SAMPLES / f"{domain}.png").is_file()
+        arguments.check_report(paths.SAMPLES / f"{domain}.txt")
+
+
 def test_the_launcher_and_the_extension_want_the_same_weights():
     for domain in architecture.DOMAINS:
         wanted = {architecture.file_name(part, domain) for part in loader.LOADED}
         assert {file.name for file in arguments.weight_files(domain)} == wanted
 
 
-def test_only_ci_is_given_a_browser(tmp_path, monkeypatch):
-    calls = tmp_path / "calls"
-    tool = tmp_path / "apt-get"
-    tool.write_text(f'#!/bin/sh\necho "$@" >> {calls}\n')
+def fake_tool(folder: Path, name: str, script: str) -> Path:
+    tool = folder / name
+    tool.parent.mkdir(parents=True, exist_ok=True)
+    tool.write_text(f"#!/bin/sh\n{script}\n")
     tool.chmod(0o755)
-    monkeypatch.setenv("PATH", f"{tmp_path}:/bin")
-    monkeypatch.setattr(browser, "find_browser", lambda: None)
+    return tool
+
+
+@pytest.fixture
+def bare_machine(tmp_path, monkeypatch):
+    """No browser anywhere, and a folder for tools that is the whole search path."""
+    tools = tmp_path / "tools"
+    tools.mkdir()
+    for name in ("cp", "sleep"):
+        (tools / name).symlink_to(shutil.which(name))
+    monkeypatch.setenv("PATH", str(tools))
+    monkeypatch.setenv("PLAYWRIGHT_BROWSERS_PATH", str(tmp_path / "playwright"))
     monkeypatch.setattr(os, "geteuid", lambda: 0, raising=False)
-    monkeypatch.delenv("CI", raising=False)
-    browser.provide_browser()
-    assert not calls.exists()
-    monkeypatch.setenv("CI", "true")
-    browser.provide_browser()
-    assert calls.read_text().splitlines() == ["update -qq", "install -y -qq chromium"]
+    return tools
+
+
+@pytest.mark.skipif(os.name == "nt", reason="apt-get is Debian's")
+def test_root_is_given_debians_browser(bare_machine, tmp_path):
+    calls = tmp_path / "calls"
+    blank = fake_tool(tmp_path, "blank", "")
+    script = f'echo "$@" >> {calls}; case "$*" in *install*) cp {blank} {bare_machine}/chromium;; esac'
+    fake_tool(bare_machine, "apt-get", script)
+    assert browser.provide_browser() is None
+    update, install = calls.read_text().splitlines()
+    assert update.endswith("update -qq") and install.endswith("install -y -qq chromium")
+    assert browser.provide_browser() is None
+    assert len(calls.read_text().splitlines()) == 2, "there is a browser now"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="apt-get is Debian's")
+@pytest.mark.parametrize(
+    ("script", "why"),
+    [
+        ("echo E: no network >&2; exit 100", "no Chromium was found, and apt-get update failed: E: no network"),
+        ('case "$*" in *install*) exit 3;; esac', "no Chromium was found, and apt-get install failed with status 3"),
+        ("exec sleep 60", "no Chromium was found, and apt-get update took too long"),
+        ("exit 0", "Debian's package chromium brought no browser"),
+    ],
+)
+def test_a_browser_that_cannot_be_installed_is_left_out_with_the_reason(bare_machine, monkeypatch, script, why):
+    fake_tool(bare_machine, "apt-get", script)
+    monkeypatch.setattr(browser, "APT_SECONDS", {"update": 0.5, "install": 0.5})
+    assert browser.provide_browser() == why
+
+
+@pytest.mark.skipif(os.name == "nt", reason="apt-get is Debian's")
+def test_nothing_is_installed_without_leave(bare_machine, tmp_path, monkeypatch):
+    assert "was found" in browser.provide_browser()
+    fake_tool(bare_machine, "apt-get", f"echo called > {tmp_path}/called")
+    monkeypatch.setattr(os, "geteuid", lambda: 1000, raising=False)
+    assert "sudo apt-get install chromium" in browser.provide_browser()
+    assert not (tmp_path / "called").exists()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="modes are POSIX's")
+def test_playwrights_newest_browser_is_found(bare_machine, tmp_path):
+    folder = tmp_path / "playwright"
+    assert browser.find_browser() is None
+    shell = fake_tool(folder, "chromium_headless_shell-1200/chrome-headless-shell-linux64/chrome-headless-shell", "")
+    assert browser.find_browser() == str(shell)
+    fake_tool(folder, "chromium-999/chrome-linux/chrome", "")
+    newest = fake_tool(folder, "chromium-1187/chrome-linux/chrome", "")
+    (folder / "chromium-1300" / "chrome-linux").mkdir(parents=True)
+    (folder / "chromium-1300" / "chrome-linux" / "chrome").write_text("an install that was cut off")
+    assert browser.find_browser() == str(newest)
+    on_path = fake_tool(bare_machine, "chromium", "")
+    assert browser.find_browser() == str(on_path)
 
 
 def test_missing_weights_are_named(tmp_path, monkeypatch):

@@ -3,94 +3,25 @@
 import asyncio
 import json
 import logging
-import threading
 import time
 import traceback
-from contextlib import contextmanager, suppress
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 from llm_answer import WORDS, answer
+from llm_server import KEY, KEY_ENV, serving
 from mvgen.mvg.plan import NO_FINDING, Plan
 from mvgen.mvg.recaption import offline
 from mvgen.mvg.recaption.client import MAX_STAGES, AnswerError, CallError, recaption
 from mvgen.mvg.recaption.endpoints import Endpoint, EndpointError
 
-KEY = "sk-very-secret-0123456789"
 REPORT = (
     "Patient: Jane Quimby, MRN 4711042. On 3/14/2021 there is a small left pleural effusion after zymurgical travel."
 )
 
 
-def completion(content):
-    text = content if isinstance(content, str) else json.dumps(content)
-    message = {"role": "assistant", "content": text}
-    choice = {"index": 0, "finish_reason": "stop", "message": message}
-    return {"id": "1", "object": "chat.completion", "created": 1, "model": "m", "choices": [choice]}
-
-
-class Server(ThreadingHTTPServer):
-    """Speaks /v1/chat/completions: each call takes the next of ``turns``, the last one again and again.
-
-    A turn is an answer (dict or text), (status, headers, body), a float to hang for, or "cut".
-    """
-
-    daemon_threads = True
-    request_queue_size = 32
-
-    def __init__(self, *turns):
-        super().__init__(("127.0.0.1", 0), Handler)
-        self.turns, self.requests, self.released = turns, [], threading.Event()
-
-    @property
-    def endpoint(self):
-        return Endpoint("local", f"http://127.0.0.1:{self.server_port}/v1", "tiny", "MVG_TEST_KEY")
-
-
-class Handler(BaseHTTPRequestHandler):
-    def do_POST(self):
-        server = self.server
-        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        turn = server.turns[min(len(server.requests), len(server.turns) - 1)]
-        server.requests.append((self.path, {k.lower(): v for k, v in self.headers.items()}, body))
-        if turn == "cut":
-            self.connection.close()
-            return
-        if isinstance(turn, float):
-            server.released.wait(turn)
-            return
-        status, headers, data = turn if isinstance(turn, tuple) else (200, {}, json.dumps(completion(turn)))
-        self.send_response(status)
-        for name, value in {"Content-Type": "application/json", "Content-Length": str(len(data)), **headers}.items():
-            self.send_header(name, value)
-        self.end_headers()
-        self.wfile.write(data.encode())
-
-    def finish(self):
-        with suppress(OSError, ValueError):
-            super().finish()
-
-    def log_message(self, *args):
-        pass
-
-
-@contextmanager
-def serving(*turns):
-    server = Server(*turns)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-    thread.start()
-    try:
-        yield server
-    finally:
-        server.released.set()
-        server.shutdown()
-        server.server_close()
-        thread.join(5)
-
-
 @pytest.fixture(autouse=True)
 def key(monkeypatch):
-    monkeypatch.setenv("MVG_TEST_KEY", KEY)
+    monkeypatch.setenv(KEY_ENV, KEY)
 
 
 def run(server, report=REPORT, stages=3, mode="ladder", **options):
@@ -286,8 +217,8 @@ def test_a_rerun_is_free_and_equal(tmp_path):
         for other in (
             {"report": REPORT + " Stable."},
             {"stages": 3, "terminal": "severe", "finding": "pleural effusion"},
-            {"endpoint": Endpoint("local", server.endpoint.url, "other", "MVG_TEST_KEY")},
-            {"endpoint": Endpoint("local", server.endpoint.url + "/", "tiny", "MVG_TEST_KEY")},
+            {"endpoint": Endpoint("local", server.endpoint.url, "other", KEY_ENV)},
+            {"endpoint": Endpoint("local", server.endpoint.url + "/", "tiny", KEY_ENV)},
         ):
             before = len(server.requests)
             run(server, cache=cache, **other)
@@ -374,7 +305,7 @@ def test_bad_input_is_named_before_any_call(options, message):
 
 
 def test_a_key_that_is_not_set(monkeypatch):
-    monkeypatch.delenv("MVG_TEST_KEY")
+    monkeypatch.delenv(KEY_ENV)
     with serving(answer()) as server:
         assert "MVG_TEST_KEY is not set" in failure(EndpointError, server)
         assert server.requests == []

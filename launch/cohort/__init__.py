@@ -1,0 +1,1 @@
+"""``run.py batch``: a cohort through ComfyUI processes of our own, running servers or a Ray cluster."""

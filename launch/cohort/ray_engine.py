@@ -1,0 +1,123 @@
+"""A Ray cluster: actors that each hold one ComfyUI, on a GPU where there are any.
+
+Every node sees this folder, the manifest's files and the output folder under the same path (shared storage). An actor
+that dies costs the chain that it was at, which is tried again; Ray starts the actor anew, on another node if need be.
+"""
+
+import os
+from pathlib import Path
+from typing import Any
+
+from ...mvg.cohort.client import Failed
+from ...mvg.cohort.engine import BROKEN, Facts, Job, NoWorkers, Outcome
+from ...mvg.cohort.pool import Gone, attempt
+from ...mvg.cohort.store import Store
+from ..errors import LaunchError, UsageError
+from ..host import Host
+from ..paths import PACKAGE_PATH
+from ..process import exit_on_signals
+from .local import LocalServer
+
+INSTALL = "--engine ray needs the package ray. Install it: .venv/bin/python -m pip install ray"
+
+READY_SECONDS = 1800.0  # for a node to be found and its ComfyUI to answer
+
+
+class Holder:
+    """What an actor does: one ComfyUI, one chain at a time."""
+
+    def __init__(self, host: Host, device: str, folder: Path, log: Path, threads: int | None):
+        self.worker = LocalServer(host, device, folder, log, threads)
+
+    def facts(self, classes: frozenset[str]) -> Facts:
+        return self.worker.ready(_go_on).facts(classes)
+
+    def run(self, job: Job, limit: float) -> Outcome:
+        try:
+            comfy = self.worker.ready(_go_on)
+        except (Gone, LaunchError, OSError) as error:
+            return Outcome(job, 0.0, self.worker.name, str(error), BROKEN)
+        outcome = attempt(comfy, job, self._check, limit, self.worker.name)
+        if outcome.kind == BROKEN or "limit" in outcome.details:
+            self.worker.broken()
+        return outcome
+
+    def _check(self) -> None:
+        try:
+            self.worker.check()
+        except Failed:
+            raise
+        except LaunchError as error:
+            raise Failed(str(error), BROKEN) from error
+
+
+def _go_on() -> None:
+    """An actor is ended from outside, and its ComfyUI with it."""
+
+
+class RayEngine:
+    """An engine over actors. address: of a cluster, or None for one on this machine that ends with the batch.
+
+    count: how many actors there are; one a GPU of the cluster, else one, where ``workers`` is None.
+    """
+
+    def __init__(self, host: Host, store: Store, address: str | None, workers: int | None, limit: float):
+        try:
+            import ray
+        except ModuleNotFoundError as error:
+            raise UsageError(INSTALL) from error
+        self.ray = ray
+        self.limit = limit
+        inherited = [path for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path]
+        settings = {"env_vars": {"PYTHONPATH": os.pathsep.join([str(PACKAGE_PATH), *inherited])}}
+        try:
+            ray.init(address, runtime_env=settings, log_to_driver=False, configure_logging=False)
+        except (ConnectionError, ValueError, RuntimeError) as error:
+            raise LaunchError(f"no Ray cluster at {address!r} ({str(error).splitlines()[0]}).") from error
+        exit_on_signals()  # it takes signals for itself
+        resources = ray.cluster_resources()
+        cards = int(resources.get("GPU", 0))
+        self.count = workers or cards or 1
+        need, have = (self.count, cards) if cards else (self.count, int(resources.get("CPU", 1)))
+        if need > have:
+            ray.shutdown()
+            raise UsageError(f"--workers is {need}, and the cluster has {have} {'GPUs' if cards else 'cores'}.")
+        threads = None if cards else max(1, have // self.count)
+        actor: Any = ray.remote(max_restarts=-1, num_cpus=1, num_gpus=1 if cards else 0)(Holder)
+        logs = store.out / "logs" / store.shard
+        self.actors = [
+            actor.remote(host, "0" if cards else "cpu", store.work / f"ray-{n}", logs / f"ray-{n}.log", threads)
+            for n in range(1, self.count + 1)
+        ]
+        self.idle = list(self.actors)
+        self.running: dict[Any, tuple[Any, Job]] = {}
+
+    def start(self, classes: frozenset[str]) -> list[Facts]:
+        try:
+            return self.ray.get([actor.facts.remote(classes) for actor in self.actors], timeout=READY_SECONDS)
+        except self.ray.exceptions.RayError as error:
+            raise NoWorkers(str(error).strip().splitlines()[-1]) from error
+
+    def room(self) -> int:
+        return len(self.idle)
+
+    def submit(self, job: Job) -> None:
+        actor = self.idle.pop()
+        self.running[actor.run.remote(job, self.limit)] = actor, job
+
+    def collect(self, timeout: float) -> Outcome | None:
+        ready, _ = self.ray.wait(list(self.running), num_returns=1, timeout=timeout) if self.running else ([], [])
+        if not ready:
+            return None
+        actor, job = self.running.pop(ready[0])
+        self.idle.append(actor)
+        try:
+            return self.ray.get(ready[0])
+        except self.ray.exceptions.RayError as error:
+            told = str(error).strip().splitlines()
+            return Outcome(job, 0.0, "ray", f"its actor ended ({told[0] if told else type(error).__name__})", BROKEN)
+
+    def close(self) -> None:
+        for actor in self.actors:
+            self.ray.kill(actor, no_restart=True)
+        self.ray.shutdown()

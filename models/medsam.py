@@ -1,0 +1,129 @@
+"""MedSAM: what lies in a box of a medical image (Ma et al., Nature Communications 15:654, 2024)."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn.functional import interpolate
+
+from ..mvg.metrics.conf import check_pictures
+from .managed import loaded, managed
+from .medsam_checkpoint import read_sam
+
+
+class Network(torch.nn.Module):
+    """transformers' SamModel behind MedSAM's preprocessing, and with its way from logits to a mask."""
+
+    def __init__(self, sam: torch.nn.Module):
+        super().__init__()
+        self.sam: Any = sam
+
+    @property
+    def size(self) -> int:
+        """Side in pixels of what the encoder sees: 1024 in MedSAM."""
+        return self.sam.config.vision_config.image_size
+
+    @property
+    def layers(self) -> Any:
+        return self.sam.vision_encoder.layers
+
+    @property
+    def memory(self) -> int:
+        """Bytes that an image takes at most beside the weights: the attention over all places, thrice."""
+        vision = self.sam.config.vision_config
+        return 3 * 4 * vision.num_attention_heads * (vision.image_size // vision.patch_size) ** 4
+
+    def encode(self, images: Tensor) -> Tensor:
+        """Images [B, H, W, 1 or 3] in [0, 1] -> features [B, C, h, w]."""
+        return self.sam.vision_encoder(medsam_input(images, self.size)).last_hidden_state
+
+    def decode(self, features: Tensor, boxes: Tensor, height: int, width: int) -> Tensor:
+        """Features [1, C, h, w] and boxes [N, 4] (x0, y0, x1, y1) in pixels of the image -> masks [N, height, width].
+
+        As MedSAM_Inference.py of the release: a box scaled to the encoder's size, one mask a box, sigmoid, bilinear.
+        """
+        scaled = boxes.to(features) / features.new_tensor([width, height, width, height]) * self.size
+        found = self.sam(image_embeddings=features, input_boxes=scaled[None], multimask_output=False)
+        return interpolate(found.pred_masks[0].sigmoid(), (height, width), mode="bilinear", align_corners=False)[:, 0]
+
+
+def medsam_input(images: Tensor, size: int) -> Tensor:
+    """Images [B, H, W, 1 or 3] -> [B, 3, size, size]: bicubic without regard to the aspect, each stretched to [0, 1].
+
+    ValueError for other shapes.
+    """
+    if images.ndim != 4 or images.shape[-1] not in (1, 3):
+        raise ValueError(f"image: got {tuple(images.shape)}, want [B, H, W, C] with C = 1 or 3")
+    x = images.float().movedim(-1, 1).expand(-1, 3, -1, -1)
+    low, high = x.amin((1, 2, 3), keepdim=True), x.amax((1, 2, 3), keepdim=True)
+    if x.shape[-2:] != (size, size):
+        x = interpolate(x, (size, size), mode="bicubic", align_corners=False, antialias=True)
+        x = torch.minimum(torch.maximum(x, low), high)  # a cubic overshoots at edges
+        low, high = x.amin((1, 2, 3), keepdim=True), x.amax((1, 2, 3), keepdim=True)
+    return (x - low) / (high - low).clamp(min=1e-8)
+
+
+@dataclass(frozen=True)
+class MedSAM:
+    """MedSAM's network and the host's memory management for it."""
+
+    network: Network
+    patcher: Any
+
+    @property
+    def steps(self) -> int:
+        """How often `encode` tells of its progress for one image."""
+        return len(self.network.layers)
+
+    @torch.inference_mode()
+    def encode(self, images: Tensor, progress: Callable[[], None] = lambda: None) -> Tensor:
+        """Images [B, H, W, 1 or 3] in [0, 1] -> features [B, C, h, w] on the CPU, one image after the other.
+
+        progress is called after every layer and may raise, to cancel. ValueError naming an image that is not finite or
+        constant, and for other shapes.
+        """
+        check_pictures(images)
+        device = loaded(self.patcher, self.network.memory)
+        with after_each(self.network.layers, progress):
+            return torch.cat([self.network.encode(image.to(device)).cpu() for image in images.split(1)])
+
+    @torch.inference_mode()
+    def masks(self, features: Tensor, boxes: list[Tensor], height: int, width: int) -> Tensor:
+        """Features [B, C, h, w] and the boxes [N, 4] of every image, see `Network.decode`, -> [B, height, width].
+
+        A mask is the union of what lies in the boxes of its image, soft and in [0, 1], on the CPU.
+        """
+        device = loaded(self.patcher, self.network.memory)
+        found = (
+            self.network.decode(one.to(device), own.to(device), height, width).amax(dim=0)
+            for one, own in zip(features.split(1), boxes, strict=True)
+        )
+        return torch.stack([mask.cpu() for mask in found])
+
+
+def load_medsam(path: Path, patcher: bool = True) -> MedSAM:
+    """MedSAM from a file, see `read_sam` for the files and the errors.
+
+    With ``patcher`` the network is wrapped in the host's ModelPatcher, so that the host moves and frees it.
+    """
+    network = Network(read_sam(path))
+    return MedSAM(network, managed(network) if patcher else None)
+
+
+@contextmanager
+def after_each(layers: Any, call: Callable[[], None]) -> Iterator[None]:
+    """Calls ``call`` after each of the layers that runs inside."""
+
+    def hook(*_: Any) -> None:
+        call()
+
+    handles = [layer.register_forward_hook(hook) for layer in layers]
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()

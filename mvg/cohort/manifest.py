@@ -1,0 +1,207 @@
+"""The manifest: a CSV with a row a patient. Everything that is wrong with it is said at once, before anything runs."""
+
+import csv
+import io
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from . import files
+from .files import InputFile
+from .problems import CohortError, Problem, refuse
+from .seeds import parse_seeds
+from .workflow import Slot, Value, Workflow, parse
+
+STANDARD = ("patient_id", "image", "report", "prompt", "mask", "seeds")
+MAX_ID = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Patient:
+    """A row. row: its line in the file. values: widgets that it sets. files: what goes to the host's input folder."""
+
+    row: int
+    patient_id: str
+    seeds: tuple[int, ...]
+    values: dict[Slot, Value]
+    files: tuple[InputFile, ...]
+    mask: InputFile | None
+
+    @property
+    def where(self) -> str:
+        return f"row {self.row} ({self.patient_id})"
+
+
+@dataclass(frozen=True)
+class Columns:
+    """What the columns of a manifest set in a workflow."""
+
+    image: Slot
+    report: Slot | None
+    others: dict[str, list[Slot]]
+
+
+def read(path: Path, workflow: Workflow) -> list[Patient]:
+    """The patients of a CSV, files relative to its folder. CohortError with every problem of every row."""
+    header, rows, problems = _table(path)
+    columns = _columns(header, workflow)
+    reader = _Reader(path.parent, columns, workflow)
+    reader.problems += problems
+    patients = [reader.patient(number, row) for number, row in rows]
+    reader.check_ids()
+    if reader.problems:
+        raise CohortError(sorted(reader.problems, key=lambda p: int(p.where.split()[1])))
+    return [patient for patient in patients if patient is not None]
+
+
+def _table(path: Path) -> tuple[list[str], list[tuple[int, dict[str, str]]], list[Problem]]:
+    """-> (column names, [(line, name -> cell)], rows of a wrong length); separated by comma, semicolon or tab."""
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError as error:
+        raise refuse("manifest", f"there is no file {path}") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise refuse("manifest", f"{path} cannot be read as UTF-8 text ({error})") from error
+    first = text.partition("\n")[0]
+    separator = max(",;\t", key=first.count)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
+    header = [name.strip() for name in next(reader, [])]
+    rows, problems = [], []
+    for cells in reader:
+        if not any(cell.strip() for cell in cells):
+            continue
+        if len(cells) != len(header):
+            problems.append(
+                Problem(f"row {reader.line_num}", f"it has {len(cells)} cells, want {len(header)}, one a column")
+            )
+            continue
+        rows.append((reader.line_num, {n: c.strip() for n, c in zip(header, cells, strict=True)}))
+    if not rows and not problems:
+        raise refuse("manifest", f"{path} holds no patient: want a line of column names and a row for each")
+    return header, rows, problems
+
+
+def _columns(header: list[str], workflow: Workflow) -> Columns:
+    problems = [Problem("columns", f"{name!r} is there {n} times") for name, n in Counter(header).items() if n > 1]
+    problems += [Problem("columns", f"{name} is missing") for name in ("patient_id", "image") if name not in header]
+    others: dict[str, list[Slot]] = {}
+    image = report = None
+    try:
+        image = workflow.image()
+        report = workflow.report()
+    except CohortError as error:
+        problems += error.problems
+    for name in header:
+        if name in STANDARD:
+            continue
+        try:
+            others[name] = workflow.column(name)
+        except CohortError as error:
+            problems += error.problems
+    words = [name for name in ("report", "prompt") if name in header]
+    if report is None and words and image is not None:
+        problems.append(
+            Problem("columns", f"{words[0]}: the workflow has no Load Report node; name an input, as 14.text")
+        )
+    if "seeds" in header and not workflow.seeds():
+        problems.append(Problem("columns", "seeds: the workflow has no seed that could be set"))
+    if report is not None and not words:
+        problems.append(Problem("columns", "report or prompt is missing: the workflow reads a report"))
+    taken = {image, report, *(slot for slots in others.values() for slot in slots)}
+    for slot in workflow.files():
+        if slot not in taken and image is not None:
+            problems.append(
+                Problem("columns", f"{slot} is missing: the workflow reads a file there ({workflow.title(slot)})")
+            )
+    counts = Counter(slot for slots in others.values() for slot in slots)
+    problems += [Problem("columns", f"{n} columns set {slot}") for slot, n in counts.items() if n > 1]
+    if problems or image is None:
+        raise CohortError(problems)
+    return Columns(image, report, others)
+
+
+class _Reader:
+    """Rows to patients; gathers what is wrong."""
+
+    def __init__(self, folder: Path, columns: Columns, workflow: Workflow):
+        self.folder = folder
+        self.columns = columns
+        self.workflow = workflow
+        self.problems: list[Problem] = []
+        self.lines: dict[str, list[int]] = {}
+
+    def patient(self, number: int, row: dict[str, str]) -> Patient | None:
+        name = row["patient_id"]
+        where = f"row {number} ({name})" if name else f"row {number}"
+        before = len(self.problems)
+        for message in self._id(name):
+            self.problems.append(Problem(where, f"patient_id: {message}"))
+        self.lines.setdefault(name, []).append(number)
+        values: dict[Slot, Value] = {}
+        sent: list[InputFile] = []
+        for column, slots, file in self._files(row, where):
+            values |= dict.fromkeys(slots, file.name)
+            sent.append(file)
+            if column == "image":
+                picture = file
+        for column, slots in self.columns.others.items():
+            if self.workflow.is_file(slots[0]) or not row[column]:
+                continue
+            for slot in slots:
+                try:
+                    values[slot] = parse(row[column], self.workflow.value(slot))
+                except ValueError as error:
+                    self.problems.append(Problem(where, f"{column}: {error}"))
+                    break
+        mask = self._attempt(where, "mask", files.image, self._path(row["mask"])) if row.get("mask") else None
+        if mask is not None and len(self.problems) == before:
+            self._attempt(where, "mask", files.check_mask, mask, picture)
+        seeds = self._attempt(where, "seeds", parse_seeds, row.get("seeds", "")) or ()
+        if len(self.problems) > before:
+            return None
+        return Patient(number, name, seeds, values, tuple(sent), mask)
+
+    def _files(self, row: dict[str, str], where: str) -> Iterator[tuple[str, list[Slot], InputFile]]:
+        wanted: list[tuple[str, list[Slot]]] = [("image", [self.columns.image])]
+        if self.columns.report is not None:
+            report, prompt = row.get("report", ""), row.get("prompt", "")
+            if bool(report) == bool(prompt):
+                message = "both are given, want one" if report else "both are empty, want one"
+                self.problems.append(Problem(where, f"report and prompt: {message}"))
+            elif prompt:
+                yield "prompt", [self.columns.report], files.text(prompt)
+            else:
+                wanted.append(("report", [self.columns.report]))
+        wanted += [(name, slots) for name, slots in self.columns.others.items() if self.workflow.is_file(slots[0])]
+        for column, slots in wanted:
+            if not row[column]:
+                self.problems.append(Problem(where, f"{column}: it is empty, want a file"))
+                continue
+            read = files.reader(self.workflow.class_of(slots[0]))
+            file = self._attempt(where, column, read, self._path(row[column]))
+            if file is not None:
+                yield column, slots, file
+
+    def _path(self, cell: str) -> Path:
+        return self.folder / Path(cell).expanduser()
+
+    def _attempt(self, where: str, column: str, function, *arguments):
+        try:
+            return function(*arguments)
+        except ValueError as error:
+            self.problems.append(Problem(where, f"{column}: {error}"))
+            return None
+
+    @staticmethod
+    def _id(name: str) -> Iterator[str]:
+        if not name:
+            yield "it is empty, want a name"
+        if len(name) > MAX_ID or not name.isprintable():
+            yield f"got {name[:40]!r}, want at most {MAX_ID} printable letters"
+
+    def check_ids(self) -> None:
+        for name, lines in self.lines.items():
+            if name and len(lines) > 1:
+                first, *again = lines
+                self.problems += [Problem(f"row {n} ({name})", f"patient_id: row {first} has it too") for n in again]

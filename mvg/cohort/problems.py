@@ -1,0 +1,28 @@
+"""What is wrong with a cohort, all of it at once."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing to correct. where: "row 7 (P-12)", "columns", "workflow" or the address of a server."""
+
+    where: str
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.message}"
+
+
+class CohortError(ValueError):
+    """A cohort that cannot be run as it is; ``problems`` holds every reason that could be seen beforehand."""
+
+    def __init__(self, problems: Iterable[Problem]):
+        self.problems = tuple(problems)
+        super().__init__("\n".join(map(str, self.problems)))
+
+
+def refuse(where: str, message: str) -> CohortError:
+    """The error of one problem."""
+    return CohortError([Problem(where, message)])

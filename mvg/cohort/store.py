@@ -1,0 +1,206 @@
+"""The output folder of a cohort: a folder a chain that is whole or not there, and what happened on the way.
+
+chains/ID/        what a chain gave; done.json closes it and holds the hash of every other file
+failed/ID.json    why a chain gave nothing
+journal/*.jsonl   a line a chain that ended: when, where, how long
+.partial/, .work/ of a batch that runs, cleared by the next
+"""
+
+import contextlib
+import hashlib
+import json
+import os
+import shutil
+import socket
+import time
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+DONE = "done.json"
+ALL = "all"
+
+
+class Busy(RuntimeError):
+    """Another batch works on the output folder."""
+
+
+class Store:
+    """shard: "3-of-8" where several batches share the folder, each with a part of its own."""
+
+    def __init__(self, out: Path, shard: str = ALL):
+        self.out = out.absolute()
+        self.shard = shard
+        self.chains = self.out / "chains"
+        self.failed = self.out / "failed"
+        self.partials = self.out / ".partial" / shard
+        self.work = self.out / ".work" / shard
+        self.journal = self.out / "journal" / f"{shard}.jsonl"
+
+    @contextlib.contextmanager
+    def lock(self, wait: bool = False) -> Iterator[None]:
+        """The right to write; the system drops it with its holder. Clears what a killed batch left half done.
+
+        Busy where another batch has it, and ``wait`` is False. Shards of one count go together, others do not.
+        """
+        for folder in (self.chains, self.failed, self.journal.parent):
+            folder.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(self._lock_file(self.shard))
+        with self._taken(lock, wait):
+            while rival := self._rival():
+                if not wait:
+                    raise Busy(self._holder(rival))
+                time.sleep(1)
+            note = self._lock_file(self.shard).with_suffix(".holder")
+            note.write_text(f"process {os.getpid()} on {socket.gethostname()}", encoding="utf-8")
+            self._clear()
+            try:
+                yield
+            finally:
+                self._clear()
+                note.unlink(missing_ok=True)
+
+    @contextlib.contextmanager
+    def _taken(self, lock: FileLock, wait: bool) -> Iterator[None]:
+        try:
+            lock.acquire(timeout=-1 if wait else 0)
+        except Timeout:
+            raise Busy(self._holder(self.shard)) from None
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def _lock_file(self, shard: str) -> Path:
+        return self.out / f".lock-{shard}"
+
+    def _rival(self) -> str | None:
+        """A shard of another count, or a batch of the whole, that runs now."""
+        for file in self.out.glob(".lock-*"):
+            shard = file.name.removeprefix(".lock-")
+            together = ALL not in (shard, self.shard) and shard.split("-")[-1] == self.shard.split("-")[-1]
+            if file.suffix or shard == self.shard or together:
+                continue
+            probe = FileLock(file)
+            try:
+                probe.acquire(timeout=0)
+            except Timeout:
+                return shard
+            probe.release()
+        return None
+
+    def _holder(self, shard: str) -> str:
+        try:
+            holder = self._lock_file(shard).with_suffix(".holder").read_text(encoding="utf-8")
+        except OSError:
+            holder = "another batch"
+        return f"{holder} works on {self.out}"
+
+    def _clear(self) -> None:
+        for folder in (self.partials, self.work):
+            # of the whole: what killed shards left, too
+            shutil.rmtree(folder.parent if self.shard == ALL else folder, ignore_errors=True)
+
+    def done(self) -> set[str]:
+        """Ids of the chains that are whole."""
+        try:
+            with os.scandir(self.chains) as entries:
+                return {entry.name for entry in entries if os.path.exists(os.path.join(entry.path, DONE))}
+        except FileNotFoundError:
+            return set()
+
+    def folder(self, chain: str) -> Path:
+        return self.chains / chain
+
+    def partial(self, chain: str) -> Path:
+        """A new empty folder for what a chain gives, on the file system of the results."""
+        folder = self.partials / f"{chain}-{uuid.uuid4().hex[:8]}"
+        folder.mkdir(parents=True)
+        return folder
+
+    def keep(self, chain: str, partial: Path) -> Path:
+        """Closes a partial folder with done.json and moves it to its place in one step. Returns that place.
+
+        Where the chain is there already, which is then the same, the partial folder is dropped.
+        """
+        names = sorted(path.relative_to(partial).as_posix() for path in partial.rglob("*") if path.is_file())
+        hashes = {name: _sealed(partial / name) for name in names}
+        write_json(partial / DONE, {"chain": chain, "files": hashes})
+        _sealed(partial / DONE)
+        target = self.folder(chain)
+        if target.is_dir() and not (target / DONE).is_file():  # a folder that someone emptied by hand
+            shutil.rmtree(target)
+        try:
+            os.rename(partial, target)
+        except OSError:
+            if not (target / DONE).is_file():
+                raise
+            shutil.rmtree(partial)
+        self.forget(chain)
+        return target
+
+    def fail(self, chain: str, record: dict[str, Any]) -> None:
+        write_json(self.failed / f"{chain}.json", record)
+
+    def forget(self, chain: str) -> None:
+        """Forgets that a chain failed."""
+        (self.failed / f"{chain}.json").unlink(missing_ok=True)
+
+    def failures(self) -> dict[str, dict[str, Any]]:
+        """Id -> record of the chains that failed."""
+        found = {}
+        for path in sorted(self.failed.glob("*.json")):
+            with contextlib.suppress(OSError, ValueError):
+                found[path.stem] = json.loads(path.read_text(encoding="utf-8"))
+        return found
+
+    def note(self, **entry: Any) -> None:
+        """A line of the journal."""
+        line = json.dumps({"time": round(time.time(), 3), **entry}, ensure_ascii=False)
+        with self.journal.open("a", encoding="utf-8") as file:
+            file.write(line + "\n")
+
+    def notes(self) -> list[dict[str, Any]]:
+        """The journals of all shards; a line that a killed batch left unfinished is passed over."""
+        entries = []
+        for path in sorted(self.journal.parent.glob("*.jsonl")):
+            for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+                with contextlib.suppress(ValueError):
+                    entries.append(json.loads(line))
+        return entries
+
+    def check(self, chain: str) -> list[str]:
+        """Names of the files of a chain that are not as they were written; [] where all is well."""
+        folder = self.folder(chain)
+        files = json.loads((folder / DONE).read_text(encoding="utf-8"))["files"]
+        return [n for n, h in files.items() if not (folder / n).is_file() or _sha256(folder / n) != h]
+
+
+def _sealed(path: Path) -> str:
+    """The hash of a file, once it is on the disk for good."""
+    with path.open("rb+") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+        os.fsync(file.fileno())
+    return digest
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def write_json(path: Path, content: Any) -> None:
+    """JSON that is there whole or not at all."""
+    write_text(path, json.dumps(content, indent=1, sort_keys=True, ensure_ascii=False) + "\n")
+
+
+def write_text(path: Path, text: str) -> None:
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")
+    try:
+        temporary.write_text(text, encoding="utf-8", newline="")
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)

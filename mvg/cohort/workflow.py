@@ -1,0 +1,205 @@
+"""A workflow in the host's API format as a form: which of its inputs a column means, and filling them in."""
+
+import copy
+import json
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from .problems import refuse
+
+Graph = dict[str, dict[str, Any]]
+Value = bool | int | float | str
+
+FILE_INPUTS = {
+    ("MVG_LoadMedicalImage", "image"),
+    ("MVG_LoadReport", "report"),
+    ("LoadImage", "image"),
+    ("LoadImageMask", "image"),
+    ("LoadVideo", "file"),
+}
+"""Widgets that name a file of the host's input folder: a cohort sends the file along."""
+PREFERRED = ("MVG_Recaption", "MVG_PIELoop")
+"""Whose input a bare name means where several classes have one."""
+EVERYWHERE = ("domain",)
+SEEDS = ("seed", "noise_seed")
+SEEDLESS = ("MVG_KID",)  # its seed draws subsets of pictures, not pictures
+PREFIXES = ("folder_prefix", "filename_prefix")
+PATIENT = "Patient image"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Slot:
+    """A widget of a workflow: node id and name of the input."""
+
+    node: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.node}.{self.name}"
+
+
+@dataclass(frozen=True)
+class Workflow:
+    """An API graph, which is never changed."""
+
+    name: str
+    graph: Graph
+
+    @classmethod
+    def load(cls, path: Path) -> "Workflow":
+        """Reads API JSON. CohortError where the file is none, or holds the page's format."""
+        try:
+            graph = json.loads(path.read_text(encoding="utf-8"))
+        except FileNotFoundError as error:
+            raise refuse("workflow", f"there is no file {path}") from error
+        except (OSError, ValueError) as error:
+            raise refuse("workflow", f"{path} cannot be read as JSON ({error})") from error
+        return cls(path.stem, checked(graph, str(path)))
+
+    def slots(self, name: str) -> list[Slot]:
+        """Every widget of that name; inputs that another node feeds are none."""
+        return [Slot(key, name) for key, node in self.graph.items() if is_widget(node["inputs"].get(name))]
+
+    def value(self, slot: Slot) -> Value:
+        return self.graph[slot.node]["inputs"][slot.name]
+
+    def class_of(self, slot: Slot) -> str:
+        return self.graph[slot.node]["class_type"]
+
+    def title(self, slot: Slot) -> str:
+        return self.graph[slot.node].get("_meta", {}).get("title") or self.class_of(slot)
+
+    def is_file(self, slot: Slot) -> bool:
+        return (self.class_of(slot), slot.name) in FILE_INPUTS
+
+    def files(self) -> list[Slot]:
+        return [
+            slot
+            for name in sorted({name for _, name in FILE_INPUTS})
+            for slot in self.slots(name)
+            if self.is_file(slot)
+        ]
+
+    def image(self) -> Slot:
+        """Where the patient's image goes. CohortError where the workflow has no place for it, or several."""
+        for class_type in ("MVG_LoadMedicalImage", "LoadImage"):
+            found = [slot for slot in self.slots("image") if self.class_of(slot) == class_type]
+            titled = [slot for slot in found if self.title(slot) == PATIENT]
+            if len(titled or found) == 1:
+                return (titled or found)[0]
+            if found:
+                raise refuse("columns", f"image fits {self._listed(found)}: call one of these nodes {PATIENT!r}")
+        raise refuse("workflow", "it loads no image: no Load Medical Image and no Load Image")
+
+    def report(self) -> Slot | None:
+        """Where report and prompt go; None where the workflow reads none. CohortError where there are several."""
+        found = [slot for slot in self.slots("report") if self.class_of(slot) == "MVG_LoadReport"]
+        if len(found) > 1:
+            raise refuse("workflow", f"it reads {len(found)} reports ({self._listed(found)}), want one")
+        return found[0] if found else None
+
+    def column(self, column: str) -> list[Slot]:
+        """The widgets that a column sets, all of one class: ``guidance``, ``MVG_PIELoop.guidance`` or ``6.guidance``.
+
+        A bare name that several classes have means the one in PREFERRED; ``domain`` means all. CohortError where
+        there is no such widget, or where it is not clear which.
+        """
+        for dot in (n for n, letter in enumerate(column) if letter == "."):
+            head, name = column[:dot], column[dot + 1 :]
+            found = [s for s in self.slots(name) if head in (s.node, self.class_of(s), self.title(s))]
+            if found:
+                return found
+        found = self.slots(column)
+        if not found:
+            raise refuse("columns", f"{column!r} is no input of the workflow{self._fed(column)}")
+        classes = sorted({self.class_of(slot) for slot in found})
+        if len(classes) == 1 or column in EVERYWHERE:
+            return found
+        for wanted in PREFERRED:
+            if wanted in classes:
+                return [slot for slot in found if self.class_of(slot) == wanted]
+        raise refuse("columns", f"{column!r} fits {self._listed(found)}: name one, as {classes[0]}.{column}")
+
+    def _fed(self, column: str) -> str:
+        name = column.rpartition(".")[2]
+        fed = [f"{key}.{name}" for key, node in self.graph.items() if name in node["inputs"]]
+        return f" that can be set: another node feeds {', '.join(fed)}" if fed else ""
+
+    def _listed(self, slots: Iterable[Slot]) -> str:
+        return ", ".join(f"{slot} ({self.title(slot)})" for slot in slots)
+
+    def seeds(self) -> list[Slot]:
+        return [s for name in SEEDS for s in self.slots(name) if self.class_of(s) not in SEEDLESS]
+
+    def savers(self) -> list[Slot]:
+        """The widgets that say where a node saves."""
+        return [slot for name in PREFIXES for slot in self.slots(name)]
+
+    def filled(self, values: Mapping[Slot, Value], seed: int, mask: str | None, prefix: str) -> Graph:
+        """A copy with a chain's values. mask: its file name in the host's input folder. prefix: where it saves."""
+        graph = copy.deepcopy(self.graph)
+        for slot, value in {**values, **dict.fromkeys(self.seeds(), seed)}.items():
+            graph[slot.node]["inputs"][slot.name] = value
+        savers = self.savers()
+        for slot in savers:
+            graph[slot.node]["inputs"][slot.name] = prefix if len(savers) == 1 else f"{prefix}/{slot.node}"
+        tables = [slot for slot in self.slots("chain") if self.class_of(slot) == "MVG_ScoreTable"]
+        if len(savers) == len(tables) == 1:  # then both speak of the one series that there is
+            graph[tables[0].node]["inputs"]["chain"] = prefix
+        if mask is not None:
+            use_mask(graph, self.image().node, mask)
+        return graph
+
+
+def is_widget(value: Any) -> bool:
+    return isinstance(value, bool | int | float | str)
+
+
+def checked(graph: Any, name: str) -> Graph:
+    """The graph itself; CohortError unless it is one in API format that saves something."""
+    if isinstance(graph, dict) and "nodes" in graph:
+        raise refuse("workflow", f"{name} is in the page's format: save it with Workflow -> Export (API)")
+    nodes = graph.values() if isinstance(graph, dict) else []
+    if not nodes or not all(isinstance(n, dict) and {"class_type", "inputs"} <= n.keys() for n in nodes):
+        raise refuse("workflow", f"{name} is no workflow in ComfyUI's API format")
+    if not any(is_widget(node["inputs"].get(prefix)) for node in nodes for prefix in PREFIXES):
+        raise refuse("workflow", f"{name} saves nothing: add a Save Trajectory node")
+    return graph
+
+
+def use_mask(graph: Graph, image: str, name: str) -> None:
+    """Connect a mask file wherever the graph uses a mask, brought to the image's square in the image's own way.
+
+    image: id of the node that loads the image.
+    """
+    loader, channel = "mask_file", "mask_channel"
+    graph[loader] = {"class_type": graph[image]["class_type"], "inputs": {**graph[image]["inputs"], "image": name}}
+    graph[channel] = {"class_type": "ImageToMask", "inputs": {"image": [loader, 0], "channel": "red"}}
+    for node in graph.values():
+        if "mask" in node["inputs"] or node["class_type"] == "MVG_PIELoop":
+            node["inputs"]["mask"] = [channel, 0]
+
+
+def parse(text: str, like: Value) -> Value:
+    """A cell as a value of the type that the widget has; ValueError says what was wanted."""
+    if isinstance(like, str):
+        return text
+    if isinstance(like, bool):
+        if text.lower() not in ("true", "false", "yes", "no", "1", "0"):
+            raise ValueError(f"got {text!r}, want true or false")
+        return text.lower() in ("true", "yes", "1")
+    try:
+        return int(text) if isinstance(like, int) else finite(text)
+    except ValueError:
+        wanted = "a whole number" if isinstance(like, int) else "a number"
+        raise ValueError(f"got {text!r}, want {wanted}") from None
+
+
+def finite(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError
+    return value

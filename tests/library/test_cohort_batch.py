@@ -1,0 +1,137 @@
+"""A batch over an engine that does as the test says: every chain ends as it should, whatever breaks."""
+
+from collections import deque
+from pathlib import Path
+
+import pytest
+from mvgen.mvg import cohort
+from mvgen.mvg.cohort import batch, preflight
+from mvgen.mvg.cohort.engine import BROKEN, FULL, WRONG, Facts, Job, NoWorkers, Outcome
+from mvgen.tests.library.cohort_files import HEADER, manifest, workflow
+
+VERSIONS = {"comfyui": "0.30.0", "torch": "2"}
+
+
+class Scripted:
+    """An engine of two places. script: chain number -> what its attempts end in, "" for well."""
+
+    def __init__(self, script: dict[int, list[str]] | None = None, versions=VERSIONS, nodes=None):
+        self.script = script or {}
+        self.versions = versions
+        self.nodes = nodes or {}
+        self.jobs: deque[Job] = deque()
+        self.order: list[str] = []
+        self.closed = False
+
+    def start(self, classes):
+        return [Facts("here", self.versions, "cpu", {name: {} for name in classes} | self.nodes)]
+
+    def room(self):
+        if any("nobody" in attempts[:1] for attempts in self.script.values()):
+            raise NoWorkers("nobody is left")
+        return 2 - len(self.jobs)
+
+    def submit(self, job):
+        self.jobs.append(job)
+
+    def collect(self, timeout):
+        if not self.jobs:
+            return None
+        job = self.jobs.popleft()
+        if job.chain not in self.order:
+            self.order.append(job.chain)
+        attempts = self.script.get(self.order.index(job.chain), [])
+        kind = attempts.pop(0) if attempts else ""
+        if kind:
+            return Outcome(job, 1.0, "here", f"it was {kind}", kind, {"gone": True} if kind == BROKEN else {})
+        (job.into / "result.txt").write_text(job.chain)
+        return Outcome(job, 1.0, "here")
+
+    def close(self):
+        self.closed = True
+
+
+@pytest.fixture
+def plan(tmp_path) -> cohort.Cohort:
+    return cohort.build(manifest(tmp_path, [["A", "a.png", "report.txt", "0-4"]]), workflow(tmp_path))
+
+
+@pytest.fixture
+def store(tmp_path) -> cohort.Store:
+    return cohort.Store(tmp_path / "out")
+
+
+def run(plan, store, engine, **options):
+    with store.lock():
+        result = cohort.run(plan, store, engine, **options)
+    return result
+
+
+def test_only_what_is_missing_runs(plan, store):
+    assert len(run(plan, store, Scripted()).done) == 5
+    assert store.done() == plan.ids()
+    second = Scripted()
+    assert run(plan, store, second).before == 5 and second.order == []
+    assert cohort.estimate(store).seconds == 1.0
+
+
+def test_what_breaks_is_tried_again_and_a_bad_chain_never_ends_the_cohort(plan, store):
+    engine, events = Scripted({0: [BROKEN, BROKEN], 1: [WRONG], 2: [BROKEN] * 3}), []
+    result = run(plan, store, engine, on_event=events.append)
+    assert len(result.done) == 3 and len(result.failed) == 2 and engine.closed
+    assert [event.kind for event in events].count("again") == 4
+    assert {record["kind"] for record in store.failures().values()} == {WRONG, BROKEN}
+    # those that broke are tried again by themselves, those that are wrong on request
+    assert len(run(plan, store, Scripted()).done) == 1
+    assert len(run(plan, store, Scripted()).done) == 0
+    assert len(run(plan, store, Scripted(), retry_failed=True).done) == 1
+    assert store.failures() == {} and store.done() == plan.ids()
+
+
+@pytest.mark.parametrize(("kind", "error"), [(FULL, batch.DiskFull), ("nobody", NoWorkers)])
+def test_what_was_done_is_kept_where_nothing_more_can_be(plan, store, kind, error):
+    engine = Scripted({1: [kind]})
+    with pytest.raises(error):
+        run(plan, store, engine)
+    assert engine.closed and store.failures() == {} and not store.partials.exists()
+    run(plan, store, Scripted())
+    assert store.done() == plan.ids()
+
+
+def test_hosts_are_asked_before_anything_runs(plan, store):
+    with pytest.raises(cohort.CohortError, match="here: it has no node MVG_PIELoop"):
+        run(plan, store, Scripted(nodes={"MVG_PIELoop": None}))
+    loop = {"input": {"required": {"steps": ["INT", {"max": 10}], "mode": ["COMBO", {"options": ["sde"]}], "new": []}}}
+    with pytest.raises(cohort.CohortError) as error:
+        run(plan, store, Scripted(nodes={"MVG_PIELoop": loop}))
+    assert sorted(map(str, error.value.problems)) == [
+        "workflow: 6 (MVG_PIELoop) lacks its input new",
+        "workflow: mode: got 'ddim', want one of: sde",
+        "workflow: steps: got 50, want 50 to 10",
+    ]
+    assert store.done() == set()
+
+
+def test_values_of_rows_are_checked_by_row(tmp_path, store):
+    rows = [["A", "a.png", "report.txt", "0", "7"], ["B", "a.png", "report.txt", "0", "99"]]
+    plan = cohort.build(manifest(tmp_path, rows, [*HEADER, "guidance"]), workflow(tmp_path))
+    nodes: dict = {name: {} for name in preflight.classes(plan.workflow)}
+    nodes["MVG_PIELoop"] = {"input": {"required": {"guidance": ["FLOAT", {"min": 0.0, "max": 30.0}]}}}
+    (problem,) = preflight.check(plan.workflow, plan.chains, [Facts("here", VERSIONS, "cpu", nodes)])
+    assert str(problem) == "row 3 (B): guidance: got 99.0, want 0.0 to 30.0"
+
+
+def test_another_version_is_refused_unless_it_is_allowed(plan, store):
+    run(plan, store, Scripted({1: [WRONG]}))
+    other = {**VERSIONS, "torch": "3"}
+    with pytest.raises(cohort.CohortError, match=r"torch 3, the chains that are there comfyui 0\.30\.0, torch 2"):
+        run(plan, store, Scripted(versions=other), retry_failed=True)
+    run(plan, store, Scripted(versions=other), retry_failed=True, any_version=True)
+    assert store.done() == plan.ids()
+
+
+def test_no_host_answers(plan, store):
+    engine = cohort.Pool([cohort.RunningServer("127.0.0.1:9", patience=0.1)])
+    with pytest.raises(NoWorkers, match=r"no ComfyUI answers at http://127\.0\.0\.1:9"):
+        run(plan, store, engine)
+    assert not (Path(store.out) / "cohort.json").exists()

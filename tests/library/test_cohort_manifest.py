@@ -1,0 +1,125 @@
+"""Manifests: what is read, and what is wrong, of all rows at once."""
+
+import pytest
+from mvgen.mvg import cohort
+from mvgen.mvg.cohort import manifest as reading
+from mvgen.mvg.cohort.seeds import parse_seeds
+from mvgen.mvg.cohort.workflow import Slot, Workflow
+from mvgen.tests.library.cohort_files import HEADER, REPORT, manifest, workflow
+
+
+def problems(tmp_path, rows, header=HEADER, name="mvg_chest_xray") -> list[str]:
+    with pytest.raises(cohort.CohortError) as error:
+        cohort.build(manifest(tmp_path, rows, header), workflow(tmp_path, name))
+    return [str(problem).replace(str(tmp_path) + "/", "") for problem in error.value.problems]
+
+
+def test_seeds():
+    assert parse_seeds("") == (0,)
+    assert parse_seeds("1 2 3") == (1, 2, 3)
+    assert parse_seeds("1-5, 9") == (1, 2, 3, 4, 5, 9)
+    for text, told in (("x", "'x'"), ("5-1", "smaller"), ("1 1", "1 twice"), ("0-99999", "more than"), ("-1", "'-1'")):
+        with pytest.raises(ValueError, match=told):
+            parse_seeds(text)
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+def test_rows_become_patients(tmp_path, separator):
+    header = ["patient_id", "image", "report", "prompt", "mask", "seeds", "guidance", "stages", "finding"]
+    path = manifest(
+        tmp_path,
+        [
+            ["P1", "a.png", "report.txt", "", "small.png", "1-2", "2.5", "3", "edema"],
+            [""] * 9,
+            ["P ü", "b.png", "", REPORT, "", "", "", "", ""],
+        ],
+        header,
+        separator,
+    )
+    with pytest.raises(cohort.CohortError, match=r"row 2 \(P1\): mask: .* is 32 x 32 pixels and the image 64 x 64"):
+        reading.read(path, Workflow.load(workflow(tmp_path)))
+    path.write_text(path.read_text(encoding="utf-8").replace("small.png", "b.png"), encoding="utf-8")
+    first, second = reading.read(path, Workflow.load(workflow(tmp_path)))
+    assert (first.row, first.patient_id, first.seeds) == (2, "P1", (1, 2))
+    assert first.mask is not None and second.mask is None
+    assert first.values[Slot("6", "guidance")] == 2.5 and Slot("7", "guidance") not in first.values
+    assert first.values[Slot("4", "stages")] == 3 and first.values[Slot("4", "finding")] == "edema"
+    assert (second.row, second.patient_id, second.seeds) == (4, "P ü", (0,))
+    # the same words, from a file and from a cell, are the same input; no name of a patient's file is in a graph
+    assert first.values[Slot("3", "report")] == second.values[Slot("3", "report")]
+    assert set(second.values) == {Slot("2", "image"), Slot("3", "report")}
+    assert all(str(value).startswith("mvg_cohort/") for value in second.values.values())
+
+
+def test_every_problem_of_every_row_is_told(tmp_path):
+    header = [*HEADER, "prompt", "mask", "MVG_PIELoop.steps", "composite"]
+    told = problems(
+        tmp_path,
+        [
+            ["P1", "a.png", "report.txt", "1", "", "", "", ""],
+            ["P1", "none.png", "report.txt", "1", "", "", "", ""],
+            ["", "words.png", "blank.txt", "one", "", "", "many", "perhaps"],
+            ["P4", "a.png", "report.txt", "1", "and words", "black.png", "", ""],
+            ["P5", "", "", "1", "", "", "", ""],
+            ["P6", "."],
+        ],
+        header,
+    )
+    assert told == [
+        "row 3 (P1): image: there is no file none.png",
+        "row 3 (P1): patient_id: row 2 has it too",
+        "row 4: patient_id: it is empty, want a name",
+        "row 4: image: words.png is no PNG, JPEG or DICOM image",
+        "row 4: report: blank.txt holds no words",
+        "row 4: MVG_PIELoop.steps: got 'many', want a whole number",
+        "row 4: composite: got 'perhaps', want true or false",
+        "row 4: seeds: got 'one', want whole numbers as 1 2 3 or ranges as 1-5",
+        "row 5 (P4): report and prompt: both are given, want one",
+        "row 6 (P5): report and prompt: both are empty, want one",
+        "row 6 (P5): image: it is empty, want a file",
+        "row 7: it has 2 cells, want 8, one a column",
+    ]
+
+
+def test_every_problem_of_the_columns_is_told(tmp_path):
+    header = ["patient", "image", "image", "colour", "model", "domain", "beta_1", "guidance", "6.guidance"]
+    told = problems(tmp_path, [["x"] * len(header)], header)
+    assert told == [
+        "columns: 'image' is there 2 times",
+        "columns: patient_id is missing",
+        "columns: 'patient' is no input of the workflow",
+        "columns: 'colour' is no input of the workflow",
+        "columns: 'model' is no input of the workflow that can be set: another node feeds 6.model, 7.model",
+        "columns: report or prompt is missing: the workflow reads a report",
+        "columns: 2 columns set 6.guidance",
+    ]
+
+
+def test_every_file_that_a_workflow_reads_has_a_column(tmp_path):
+    row = ["P1", "a.png", "report.txt", "1"]
+    told = problems(tmp_path, [row], name="mvg_longitudinal")
+    assert told == ["columns: 7.image is missing: the workflow reads a file there (Real later image)"]
+    path = manifest(tmp_path, [[*row, "b.png"]], [*HEADER, "Real later image.image"])
+    (chain,) = cohort.build(path, workflow(tmp_path, "mvg_longitudinal")).chains
+    assert len(chain.patient.files) == 3
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ('{"nodes": []}', "page's format"),
+        ('{"1": {"class_type": "A", "inputs": {}}}', "saves nothing"),
+        ("[]", "no workflow"),
+        ("{", "cannot be read as JSON"),
+    ],
+)
+def test_what_is_no_workflow_is_named(tmp_path, text, told):
+    (tmp_path / "w.json").write_text(text)
+    with pytest.raises(cohort.CohortError, match=told):
+        cohort.build(manifest(tmp_path, [["P", "a.png", "report.txt", ""]]), tmp_path / "w.json")
+
+
+def test_empty_manifests_are_named(tmp_path):
+    assert "holds no patient" in problems(tmp_path, [])[0]
+    with pytest.raises(cohort.CohortError, match="there is no file"):
+        cohort.build(tmp_path / "none.csv", workflow(tmp_path))

@@ -1,0 +1,136 @@
+"""The output folder: whole chains or none, one batch at a time."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+from mvgen.mvg.cohort.contents import settle
+from mvgen.mvg.cohort.store import DONE, Busy, Store
+
+HOLD = """
+import sys, time
+from pathlib import Path
+from mvgen.mvg.cohort.store import Store
+store = Store(Path(sys.argv[1]), sys.argv[2])
+with store.lock():
+    (store.partial("half") / "file").write_text("half")
+    print("held", flush=True)
+    time.sleep(60)
+"""
+
+
+@pytest.fixture
+def store(tmp_path) -> Store:
+    return Store(tmp_path / "out")
+
+
+def make(store: Store, chain: str, text: str = "one"):
+    partial = store.partial(chain)
+    (partial / "part").mkdir()
+    (partial / "scores.json").write_text(text)
+    (partial / "part" / "stage_00.png").write_bytes(b"png")
+    return partial
+
+
+def test_a_chain_is_there_whole_or_not_at_all(store):
+    with store.lock():
+        partial = make(store, "c1")
+        assert store.done() == set()
+        folder = store.keep("c1", partial)
+        assert store.done() == {"c1"} and not partial.exists()
+        assert set(json.loads((folder / DONE).read_text())["files"]) == {"scores.json", "part/stage_00.png"}
+        assert store.check("c1") == []
+        before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+        store.keep("c1", make(store, "c1"))  # another has computed it meanwhile: the same
+        assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
+        (folder / "scores.json").write_text("two")
+        assert store.check("c1") == ["scores.json"]
+    assert not store.partials.exists()
+
+
+def test_a_folder_without_done_file_is_none(store):
+    with store.lock():
+        (store.folder("c1")).mkdir(parents=True)
+        (store.folder("c1") / "left.png").touch()
+        assert store.done() == set()
+        folder = store.keep("c1", make(store, "c1"))
+        assert store.done() == {"c1"} and not (folder / "left.png").exists()
+
+
+def test_failures_are_recorded_and_forgotten_once_the_chain_is_there(store):
+    with store.lock():
+        store.fail("c1", {"error": "no"})
+        assert store.failures() == {"c1": {"error": "no"}}
+        store.keep("c1", make(store, "c1"))
+        assert store.failures() == {}
+
+
+def test_a_journal_that_was_cut_off_is_read_as_far_as_it_goes(store):
+    with store.lock():
+        store.note(event="done", chain="c1", seconds=1.5)
+        with store.journal.open("a") as file:
+            file.write('{"event": "do')
+        assert [note["chain"] for note in store.notes()] == ["c1"]
+
+
+@pytest.mark.parametrize(
+    ("held", "wanted", "refused"),
+    [
+        ("all", "all", True),
+        ("all", "1-of-2", True),
+        ("1-of-2", "all", True),
+        ("1-of-2", "1-of-3", True),
+        ("1-of-2", "1-of-2", True),
+        ("1-of-2", "2-of-2", False),
+    ],
+)
+def test_a_second_batch_is_refused_unless_it_is_another_part(tmp_path, held, wanted, refused):
+    with Store(tmp_path, held).lock():
+        second = Store(tmp_path, wanted).lock()
+        if refused:
+            with pytest.raises(Busy, match=rf"process {os.getpid()} on .* works on"), second:
+                pass
+        else:
+            with second:
+                pass
+    with Store(tmp_path, wanted).lock():
+        pass
+
+
+@pytest.mark.skipif(os.name == "nt", reason="POSIX signals")
+def test_what_a_killed_batch_left_half_done_is_cleared_by_the_next(tmp_path):
+    holder = subprocess.Popen([sys.executable, "-c", HOLD, str(tmp_path), "all"], stdout=subprocess.PIPE, text=True)
+    assert holder.stdout is not None and holder.stdout.readline() == "held\n"
+    store = Store(tmp_path)
+    with pytest.raises(Busy, match=f"process {holder.pid} on"), store.lock():
+        pass
+    assert list(store.partials.iterdir())
+    holder.send_signal(signal.SIGKILL)
+    began = time.monotonic()
+    with store.lock(wait=True):
+        assert not store.partials.exists() and store.done() == set()
+    assert time.monotonic() - began < 10
+    holder.wait()
+
+
+def test_what_is_kept_depends_on_the_chain_alone(tmp_path):
+    kept = []
+    for n, prefix in enumerate(("mvg_cohort/c1", "mvg_cohort/c1-7e57")):
+        folder = tmp_path / str(n)
+        folder.mkdir()
+        header = "chain,stage,metric,value,model,settings\n"
+        (folder / "scores.csv").write_text(f"{header}{prefix},1,conf,0.5,m,{{}}\nPIE,1,conf,0.25,m,{{}}\n")
+        record = {"created": f"today {n}", "device": f"cuda:{n}", "files": {"scores.csv": f"{n}"}}
+        record["parameters"] = {"12": {"folder_prefix": prefix, "fps": 8.0}}
+        (folder / "provenance.json").write_text(json.dumps(record))
+        settle(folder, prefix, "c1")
+        kept.append({path.name: path.read_bytes() for path in folder.iterdir()})
+    assert kept[0] == kept[1]
+    assert b"\nc1,1,conf,0.5" in kept[0]["scores.csv"] and b"\nc1/PIE,1,conf,0.25" in kept[0]["scores.csv"]
+    record = json.loads(kept[0]["provenance.json"])
+    assert set(record) == {"files", "parameters"} and record["parameters"]["12"]["folder_prefix"] == "c1"
+    assert len(record["files"]["scores.csv"]) == 64
