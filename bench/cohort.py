@@ -139,7 +139,7 @@ def kill(folder: Path, options: argparse.Namespace) -> dict:
     chance, killed, drivers = random.Random(options.seed), {"server": 0, "driver": 0}, 1
     process = subprocess.Popen([*RUN, *arguments, str(outs[-1])], env=environment())
     while sum(killed.values()) < options.kills:
-        time.sleep(chance.uniform(0, 3 * each))
+        time.sleep(chance.uniform(0, 6 * each))
         if process.poll() is not None:
             if process.returncode == 0:
                 outs.append(folder / f"out{len(outs) + 1}")

@@ -5,7 +5,6 @@ import asyncio
 from comfy_api.latest import io
 
 from ..models.embedded.architecture import DOMAINS
-from ..mvg import regions
 from ..mvg.phantom.captions import WORDS
 from ..mvg.plan import NO_FINDING
 from ..mvg.recaption import client, offline
@@ -167,36 +166,3 @@ class Recaption(io.ComfyNode):
             plan = plan or rules
         question = await asyncio.to_thread(question_text, *asked)
         return io.NodeOutput(plan, plan.to_text(), question)
-
-
-class AnatomicalROI(io.ComfyNode):
-    @classmethod
-    def define_schema(cls):
-        return io.Schema(
-            node_id="MVG_AnatomicalROI",
-            display_name="Anatomical ROI",
-            category="MVG/plan",
-            description="Outlines where the plan's finding shows in a frontal chest X-ray, a fundus photograph or a "
-            "dermoscopic image, from the picture's own shape. Edit the result in the mask editor where it is off.",
-            search_aliases=[
-                "region of interest",
-                "mask",
-                "lung mask",
-                "heart mask",
-                "optic disc",
-                "lesion",
-                "segmentation",
-            ],
-            inputs=[
-                io.Image.Input("image", tooltip="The input image."),
-                Plan.Input("plan", tooltip="Its domain, finding and side say which region."),
-            ],
-            outputs=[
-                io.Mask.Output("mask", tooltip="1 where the image may change, with soft edges."),
-                io.String.Output("notes", tooltip="How well chest, disc or lesion was found; read it before a run."),
-            ],
-        )
-
-    @classmethod
-    def execute(cls, image, plan) -> io.NodeOutput:
-        return io.NodeOutput(*regions.roi_mask(image, plan))

@@ -5,6 +5,7 @@ that dies costs the chain that it was at, which is tried again; Ray starts the a
 """
 
 import os
+import time
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,9 @@ class Holder:
         if outcome.kind == BROKEN or "limit" in outcome.details:
             self.worker.broken()
         return outcome
+
+    def ping(self) -> None:
+        """Answers as soon as the actor is there (again)."""
 
     def _check(self) -> None:
         try:
@@ -90,6 +94,7 @@ class RayEngine:
             for n in range(1, self.count + 1)
         ]
         self.idle = list(self.actors)
+        self.waking: dict[Any, Any] = {}  # an actor's answer to a ping -> the actor
         self.running: dict[Any, tuple[Any, Job]] = {}
 
     def start(self, classes: frozenset[str]) -> list[Facts]:
@@ -99,7 +104,21 @@ class RayEngine:
             raise NoWorkers(str(error).strip().splitlines()[-1]) from error
 
     def room(self) -> int:
+        awake, _ = (
+            self.ray.wait(list(self.waking), num_returns=len(self.waking), timeout=0) if self.waking else ([], [])
+        )
+        for answer in awake:
+            actor = self.waking.pop(answer)
+            try:
+                self.ray.get(answer)
+                self.idle.append(actor)
+            except self.ray.exceptions.RayError:
+                self._wake(actor)
         return len(self.idle)
+
+    def _wake(self, actor: Any) -> None:
+        """An actor that Ray starts anew takes no chain before it answers: each would break at once."""
+        self.waking[actor.ping.options(max_task_retries=-1).remote()] = actor
 
     def submit(self, job: Job) -> None:
         actor = self.idle.pop()
@@ -108,12 +127,15 @@ class RayEngine:
     def collect(self, timeout: float) -> Outcome | None:
         ready, _ = self.ray.wait(list(self.running), num_returns=1, timeout=timeout) if self.running else ([], [])
         if not ready:
+            time.sleep(0 if self.running else min(timeout, 0.5))
             return None
         actor, job = self.running.pop(ready[0])
-        self.idle.append(actor)
         try:
-            return self.ray.get(ready[0])
+            outcome = self.ray.get(ready[0])
+            self.idle.append(actor)
+            return outcome
         except self.ray.exceptions.RayError as error:
+            self._wake(actor)
             told = str(error).strip().splitlines()
             return Outcome(job, 0.0, "ray", f"its actor ended ({told[0] if told else type(error).__name__})", BROKEN)
 

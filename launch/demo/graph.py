@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ...mvg.cohort.workflow import use_mask
 from ..errors import LaunchError
 
 Graph = dict[str, dict[str, Any]]
@@ -42,7 +43,8 @@ def fill(template: Graph, request: Request) -> Graph:
     set_input(graph, "MVG_PIELoop", "seed", request.seed)
     set_input(graph, "MVG_SaveTrajectory", "folder_prefix", request.folder)
     if request.mask is not None:
-        use_mask(graph, request.mask)
+        image = next(key for key, node in graph.items() if node["class_type"] == "MVG_LoadMedicalImage")
+        use_mask(graph, image, request.mask)
     return graph
 
 
@@ -53,19 +55,6 @@ def set_input(graph: Graph, class_type: str, name: str, value: Any) -> None:
         raise LaunchError(f"the workflow has no {class_type} node: restore workflows/api.")
     for node in nodes:
         node["inputs"][name] = value
-
-
-def use_mask(graph: Graph, name: str) -> None:
-    """Connect a mask file wherever the graph uses a mask, brought to the image's square in the image's own way."""
-    image = next(node for node in graph.values() if node["class_type"] == "MVG_LoadMedicalImage")
-    loader, channel = "mask_file", "mask_channel"
-    # a mask may be painted in colour, whatever the image is
-    inputs = {**image["inputs"], "image": name, "gray": False}
-    graph[loader] = {"class_type": "MVG_LoadMedicalImage", "inputs": inputs}
-    graph[channel] = {"class_type": "ImageToMask", "inputs": {"image": [loader, 0], "channel": "red"}}
-    for node in graph.values():
-        if "mask" in node["inputs"] or node["class_type"] == "MVG_PIELoop":
-            node["inputs"]["mask"] = [channel, 0]
 
 
 def titles(graph: Graph) -> dict[str, str]:

@@ -176,7 +176,10 @@ def use_mask(graph: Graph, image: str, name: str) -> None:
     image: id of the node that loads the image.
     """
     loader, channel = "mask_file", "mask_channel"
-    graph[loader] = {"class_type": graph[image]["class_type"], "inputs": {**graph[image]["inputs"], "image": name}}
+    inputs = {**graph[image]["inputs"], "image": name}
+    if graph[image]["class_type"] == "MVG_LoadMedicalImage":
+        inputs["gray"] = False  # a mask may be painted in colour, whatever the image is
+    graph[loader] = {"class_type": graph[image]["class_type"], "inputs": inputs}
     graph[channel] = {"class_type": "ImageToMask", "inputs": {"image": [loader, 0], "channel": "red"}}
     for node in graph.values():
         if "mask" in node["inputs"] or node["class_type"] == "MVG_PIELoop":

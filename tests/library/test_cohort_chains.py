@@ -86,7 +86,7 @@ def test_the_graph_of_a_chain(tmp_path):
     assert graph["6"]["inputs"]["seed"] == graph["7"]["inputs"]["seed"] == 3
     assert graph["12"]["inputs"]["folder_prefix"] == "mvg_cohort/x"
     assert graph["6"]["inputs"]["mask"] == graph["7"]["inputs"]["mask"] == ["mask_channel", 0]
-    assert graph["mask_file"]["inputs"] == {**graph["2"]["inputs"], "image": chain.patient.mask.name}
+    assert graph["mask_file"]["inputs"] == {**graph["2"]["inputs"], "image": chain.patient.mask.name, "gray": False}
     assert plan.workflow.graph["6"]["inputs"]["seed"] == 0 and "mask_file" not in plan.workflow.graph
     sent = {file.name for file in chains.uploads_of(chain.patient)}
     assert sent == {graph["2"]["inputs"]["image"], graph["3"]["inputs"]["report"], chain.patient.mask.name}

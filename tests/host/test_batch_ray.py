@@ -1,0 +1,38 @@
+"""The same cohort on Ray, an actor killed on the way. Runs where the optional package ray is installed."""
+
+import os
+import signal
+from pathlib import Path
+
+import pytest
+from mvgen.mvg import cohort
+from mvgen.tests.host.cloning import Clone
+from mvgen.tests.host.test_batch import POSIX, arguments, clone, files, quiet, same, wait_until  # noqa: F401 -- fixtures
+
+pytest.importorskip("ray")
+
+
+def actors() -> list[int]:
+    found = []
+    for file in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            if file.read_bytes().startswith(b"ray::Holder"):
+                found.append(int(file.parent.name))
+        except OSError:
+            continue
+    return found
+
+
+@POSIX
+def test_an_actor_that_is_killed_costs_its_chain_only(clone: Clone, files: Path, quiet: Path):  # noqa: F811
+    out = clone.folder.parent / "ray"
+    driver = clone.start(*arguments(files, out), "--engine", "ray", "--workers", "1")
+    log = out / "logs" / "all" / "ray-1.log"
+    wait_until(lambda: log.is_file() and "got prompt" in log.read_text(errors="replace"))
+    for actor in actors():
+        os.kill(actor, signal.SIGKILL)
+    told, errors = driver.communicate(timeout=300)
+    assert driver.returncode == 0, told + errors
+    assert told.count("again, as its actor ended") == 1
+    assert same(quiet / "chains", out / "chains") and len(cohort.Store(out).done()) == 2
+    clone.check_nothing_left()
