@@ -74,15 +74,11 @@ class LoadClassifier(io.ComfyNode):
 
     @classmethod
     def validate_inputs(cls, file: str) -> bool | str:
-        try:
-            CHECKPOINTS.find(file)
-        except ValueError as error:
-            return str(error)
-        return True
+        return CHECKPOINTS.check(file)
 
     @classmethod
     def fingerprint_inputs(cls, file: str, labels: str, activation: str, image_size: int) -> str:
-        return f"{file} {CHECKPOINTS.find(file).stat().st_mtime_ns} {labels} {activation} {image_size}"
+        return f"{CHECKPOINTS.stamp(file)} {labels} {activation} {image_size}"
 
     @classmethod
     def execute(cls, file: str, labels: str, activation: str, image_size: int) -> io.NodeOutput:

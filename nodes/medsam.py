@@ -79,15 +79,11 @@ class SegmentBox(io.ComfyNode):
 
     @classmethod
     def validate_inputs(cls, file: str) -> bool | str:
-        try:
-            CHECKPOINTS.find(file)
-        except ValueError as error:
-            return str(error)
-        return True
+        return CHECKPOINTS.check(file)
 
     @classmethod
     def fingerprint_inputs(cls, file: str, **_) -> str:
-        return f"{file} {CHECKPOINTS.find(file).stat().st_mtime_ns}"
+        return CHECKPOINTS.stamp(file)
 
     @classmethod
     def execute(

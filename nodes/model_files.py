@@ -27,3 +27,15 @@ class ModelFolder:
             here = ", ".join(known) or f"which holds none; {self.advice}"
             raise ValueError(f"{what}: got {name!r}, want a {self.kind} of models/mvg/{self.name}: {here}")
         return Path(folder_paths.get_full_path_or_raise("mvg", name))
+
+    def check(self, name: str) -> bool | str:
+        """For a node's validate_inputs: True, or what is wrong with the name."""
+        try:
+            self.find(name)
+        except ValueError as error:
+            return str(error)
+        return True
+
+    def stamp(self, name: str) -> str:
+        """For a node's fingerprint_inputs: another text once the file has changed."""
+        return f"{name} {self.find(name).stat().st_mtime_ns}"

@@ -60,15 +60,11 @@ class LoadSEINE(io.ComfyNode):
 
     @classmethod
     def validate_inputs(cls, file: str) -> bool | str:
-        try:
-            CHECKPOINTS.find(file)
-        except ValueError as error:
-            return str(error)
-        return True
+        return CHECKPOINTS.check(file)
 
     @classmethod
     def fingerprint_inputs(cls, file: str, weights: str) -> str:
-        return f"{file} {CHECKPOINTS.find(file).stat().st_mtime_ns} {weights}"
+        return f"{CHECKPOINTS.stamp(file)} {weights}"
 
     @classmethod
     def execute(cls, file: str, weights: str) -> io.NodeOutput:

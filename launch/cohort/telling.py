@@ -11,7 +11,7 @@ from ...mvg.cohort.chains import Chain
 from ...mvg.cohort.models import UNSEEN
 from ...mvg.cohort.store import Store
 
-ASSUMED_SECONDS = 60.0  # of a chain of the bundled chest workflow on two cores
+ASSUMED_SECONDS = 60.0  # a guess: a chain's time is not known before one is done
 SHOWN = 20
 
 
@@ -45,7 +45,7 @@ def plan(cohort: Cohort, store: Store, todo: list[Chain], workers: int) -> str:
     basis = (
         f"from {known.chains} that are done"
         if known.seconds
-        else f"assuming {ASSUMED_SECONDS:.0f} s a chain, as the bundled workflow takes on two cores: none is done yet"
+        else f"guessing {ASSUMED_SECONDS:.0f} s a chain: none is done yet"
     )
     lines.append(f"time: about {duration(seconds)}, {basis}")
     if known.bytes:
