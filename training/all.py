@@ -24,13 +24,15 @@ GREY = (
 )
 COLOUR = (
     ("vae", "--steps", "2300", "--batch", "4", "--rate", "9e-4"),
+    ("vae", "--go-on", "--steps", "1300", "--rate", "6e-4", "--seed", "1"),
     ("diffusion", "--steps", "3300", "--rate", "8e-4"),
     ("diffusion", "--go-on", "--steps", "3900", "--rate", "5e-4", "--seed", "1"),
-    ("diffusion", "--go-on", "--steps", "9700", "--rate", "6e-4", "--seed", "2"),
+    ("diffusion", "--go-on", "--steps", "16700", "--rate", "6e-4", "--seed", "2"),
     ("classifier", "classifier", "--steps", "600"),
     ("classifier", "reader", "--steps", "900"),
     ("clip",),
     ("seine", "--steps", "1500"),
+    ("seine", "--go-on", "--steps", "1500", "--batch", "4", "--seed", "1"),
 )
 PARTS = (
     ("dataset",),

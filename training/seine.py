@@ -203,7 +203,8 @@ def main() -> None:
         network.load_state_dict(weights.exported("seine", family))
     else:
         network.load_state_dict(from_image_unet(weights.exported("unet", family), network))
-    trainer = common.Trainer("seine.2" if options.go_on else "seine", {"network": network}, options, decay=0.998)
+    name = f"seine.{options.seed}" if options.go_on else "seine"
+    trainer = common.Trainer(name, {"network": network}, options, decay=0.998)
 
     def loss(generator: torch.Generator, step: int) -> dict:
         rng = np.random.default_rng([options.seed, step])

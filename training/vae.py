@@ -1,8 +1,9 @@
 """Trains the embedded AutoencoderKL of a family on phantoms: L1, MSE, gradient L1 and a light KL term.
 
 A share of the images is re-cropped, re-toned or overlaid with smooth noise, so that pictures from outside the
-phantom world survive the round trip as well as they can. Pictures in colour start from the weights for grey ones. On
-export the latents are normalised per channel, folded into the 1 x 1 quant convolutions.
+phantom world survive the round trip as well as they can. Pictures in colour start from the weights for grey ones, a
+``--go-on`` round from those of the round before. On export the latents are normalised per channel, folded into the
+1 x 1 quant convolutions.
 """
 
 import json
@@ -102,11 +103,14 @@ def main() -> None:
     images = torch.from_numpy(dataset.Pool(options.family, 8000 // len(architecture.FAMILIES[options.family])).images)
     vae = architecture.build_vae()
     torch.manual_seed(options.seed)
-    if options.family == "grey":
+    if options.go_on:
+        vae.load_state_dict(weights.exported("vae", options.family))
+    elif options.family == "grey":
         common.initialise(vae)
     else:
         vae.load_state_dict(weights.exported("vae", "grey"))
-    trainer = common.Trainer("vae", {"vae": vae}, options, decay=0.998)
+    name = f"vae.{options.seed}" if options.go_on else "vae"
+    trainer = common.Trainer(name, {"vae": vae}, options, decay=0.998)
 
     def loss(generator: torch.Generator, step: int) -> dict:
         index = torch.randint(len(images), (options.batch,), generator=generator)

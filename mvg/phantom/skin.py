@@ -45,7 +45,7 @@ _SCAR = np.array([0.15, 0.12, 0.13], np.float32)
 _RED = np.array([0.70, 0.30, 0.28], np.float32)
 # The melanoma's outline in the lesion's own frame: radians from its axis, and changes of the logarithm of its radius.
 _WAVES = ((6, 0.025, 0.4), (7, 0.020, 2.1), (9, 0.012, -1.0))  # order, size, phase
-_NOTCHES = ((1.40, 0.34, 0.14), (-1.80, 0.38, 0.13), (2.75, 0.38, 0.09))  # angle, width, depth
+_NOTCHES = ((1.40, 0.34, 0.09), (-1.80, 0.38, 0.08), (2.75, 0.38, 0.06))  # angle, width, depth
 _PSEUDOPODS = ((-0.85, 0.14, 0.04), (-0.42, 0.13, 0.05), (0.00, 0.14, 0.04), (0.40, 0.13, 0.05), (0.88, 0.14, 0.04))
 
 
@@ -105,7 +105,7 @@ def _lesion(patient: Patient, severity: float, size: int) -> _Frame:
     along, across = cos * dx + sin * dy, cos * dy - sin * dx
     r, angle = np.hypot(along, across), np.arctan2(across, along)
 
-    log_r = nevus.ellipticity * np.cos(2 * angle) + 0.14 * s * np.cos(angle)
+    log_r = nevus.ellipticity * np.cos(2 * angle) + 0.04 * s * np.cos(angle)
     for order, (a, b) in zip(HARMONICS, nevus.outline.tolist(), strict=True):
         log_r += (1 + 0.5 * s) * (a * np.cos(order * angle) + b * np.sin(order * angle))
     for order, wave, phase in _WAVES:
@@ -154,7 +154,7 @@ def _pigmented(patient: Patient, skin: np.ndarray, severity: float) -> np.ndarra
     nevus, s = patient.nevus, severity
     f = _lesion(patient, s, skin.shape[0])
     spot = np.exp(-(((f.u - 0.46) / 0.42) ** 2 + (f.v / 0.42) ** 2))
-    pigment = nevus.pigment * (1 + 0.55 * s) + (nevus.spot + 0.2 * s) * spot
+    pigment = nevus.pigment * (1 + 0.55 * s) + nevus.spot * (1 - 0.1 * s) * spot
     pigment = pigment * (1 + (nevus.network + 0.12 * s) * _mesh(f, nevus.network_period))
     pigment = pigment * np.exp((0.08 + 0.08 * s) * f.clouds[..., 1])
     spectrum = _BROWN + nevus.redness * (_RUDDY - _BROWN)
@@ -164,19 +164,19 @@ def _pigmented(patient: Patient, skin: np.ndarray, severity: float) -> np.ndarra
     rim = np.exp(-(((q - 0.90) / 0.20) ** 2))
     dark = np.maximum.reduce(
         [
-            _patch(f, 0.18, 0.0, 0.62, 0.58, 1, 0.5),
+            _patch(f, 0.06, 0.0, 0.64, 0.62, 1, 0.5),
             0.5 * _patch(f, 0.02, 0.62, 0.30, 0.20, 2, 0.5),
             0.5 * _patch(f, 0.10, -0.62, 0.30, 0.20, 3, 0.5),
         ]
     )
     streaks = np.exp(-(((q - 0.95) / 0.16) ** 2)) * _sigmoid((f.u - 0.45) / 0.1)
     pale = skin * 0.80 + _SCAR
-    c = s * (1.25 - 0.25 * s)  # the colours come early, as the grown area makes the late change
+    c = s * (1.4 - 0.4 * s)  # the colours come early, as the grown area makes the late change
     image = _blend(image, _RED * (0.6 + 0.4 * float(patient.tone[0])), 0.70 * c * f.alpha * rim)
     image = _blend(image, _BLACK, 0.85 * c * f.alpha * dark)
-    image = _blend(image, _BLACK + 0.06, 0.60 * s**2 * f.alpha * streaks)
-    image = _blend(image, _VEIL, 0.60 * c * f.alpha * _patch(f, -0.10, -0.05, 0.36, 0.30, 2, 0.5))
-    return _blend(image, pale, 0.45 * c * f.alpha * _patch(f, -0.55, 0.0, 0.20, 0.28, 3, 0.4))
+    image = _blend(image, _BLACK + 0.06, 0.45 * s**2 * f.alpha * streaks)
+    image = _blend(image, _VEIL, 0.75 * c * f.alpha * _patch(f, -0.10, -0.05, 0.36, 0.30, 2, 0.5))
+    return _blend(image, pale, 0.15 * c * f.alpha * _patch(f, -0.55, 0.0, 0.20, 0.28, 3, 0.4))
 
 
 def _upsampled(noise: np.ndarray, size: int) -> np.ndarray:

@@ -106,7 +106,7 @@ def _nevus(rng) -> Nevus:
         ),
         radius=u(0.12, 0.155),
         axis=axis,
-        ellipticity=u(0.08, 0.14),
+        ellipticity=u(0.05, 0.09),
         outline=np.stack([size * np.cos(phase), size * np.sin(phase)], axis=1),
         pigment=u(0.45, 0.70),
         redness=u(0.0, 1.0),
