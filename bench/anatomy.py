@@ -58,6 +58,11 @@ def dice(a: np.ndarray, b: np.ndarray) -> float:
     return 2 * float((a & b).sum()) / float(a.sum() + b.sum())
 
 
+def iou(a: np.ndarray, b: np.ndarray) -> float:
+    """|A and B| / |A or B| of two bool masks."""
+    return float((a & b).sum()) / float((a | b).sum())
+
+
 def coverage(patient: chest_xray.Patient, finding: str, size: int = SIZE) -> tuple[float, float]:
     """(share of the pixels that the finding changes inside its region, area of the region over theirs).
 
@@ -86,16 +91,15 @@ def lungs(name: str, cases: Iterator[tuple[str, np.ndarray, np.ndarray]]) -> lis
     for case, image, wanted in cases:
         place = anatomy.locate(as_image(image))
         found = place.lungs > 0.5
-        rows.append((dice(found, wanted), case, place.fitted, overlay(image, wanted, found)))
+        rows.append((dice(found, wanted), case, place.fitted, overlay(image, wanted, found), iou(found, wanted)))
     if not rows:
         print(f"{name:<32}left out, there are none in the data folder")
         return []
     rows.sort(key=lambda row: row[0])
     scores = np.array([row[0] for row in rows])
-    iou = scores / (2 - scores)
     print(
         f"{name:<32}{len(rows):>4}{sum(row[2] for row in rows):>8}{scores.mean():>11.3f}{np.median(scores):>8.3f}"
-        f"{scores[0]:>7.3f}{iou.mean():>10.3f}   worst: {rows[0][1]}"
+        f"{scores[0]:>7.3f}{np.mean([row[4] for row in rows]):>10.3f}   worst: {rows[0][1]}"
     )
     return [row[3] for row in rows]
 

@@ -2,14 +2,18 @@
 
 dry: 10,000 rows, planned: seconds and peak memory (bars: 20 s, 500 MB). resume: the same with all 10,000 chains done,
 until the first chain could run (bar: 20 s), and until tables and page are written.
-kill: 12 phantom chains, the server or the driver killed 20 times at random, against an undisturbed run: every chain
-once, byte for byte, no half-written folder, no process left.
+kill: 12 phantom chains, killed 20 times at random, against an undisturbed run: every chain once, byte for byte, no
+half-written folder, no process left. What is killed is the driver, a worker that it started (a ComfyUI, or Ray's actor
+around one) or a server that it only talks to; every driver takes the next engine.
 overhead: seconds a chain of a batch over those of bare /prompt calls to the same server (bar: 5 %).
 ray: chains a minute with two one-core workers over those with one (bar: 1.7).
 """
 
 import argparse
+import contextlib
 import csv
+import importlib.util
+import itertools
 import json
 import os
 import random
@@ -17,6 +21,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import uuid
 from pathlib import Path
@@ -24,6 +29,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from ..launch.errors import LaunchError
 from ..launch.host import ensure_host
 from ..launch.paths import ROOT, WORKFLOWS
 from ..launch.server import Server, free_port
@@ -39,8 +45,13 @@ SCORES = (("conf", 0), ("conf", 1), ("clip_i", 1), ("change", 1))
 RUN = (sys.executable, str(ROOT / "run.py"), "batch")
 
 
-def write_cohort(folder: Path, rows: int, seeds: str = "0", drawn: int | None = None, stages: int = 2) -> list[str]:
-    """Phantom patients, a report and a short workflow; ``drawn`` pictures are shared by all rows. Returns arguments."""
+def write_cohort(
+    folder: Path, rows: int, seeds: str = "0", drawn: int | None = None, stages: int = 2, **loop: float
+) -> list[str]:
+    """Phantom patients, a report and a short workflow; ``drawn`` pictures are shared by all rows. Returns arguments.
+
+    loop: inputs of PIE Loop.
+    """
     domain = phantom("chest_xray")
     for n in range(drawn or rows):
         image = picture("chest_xray", domain.sample_patient(n, STREAM))
@@ -54,6 +65,8 @@ def write_cohort(folder: Path, rows: int, seeds: str = "0", drawn: int | None = 
     for node in graph.values():
         if node["class_type"] == "MVG_Recaption":
             node["inputs"]["stages"] = stages
+        if node["class_type"] == "MVG_PIELoop":
+            node["inputs"] |= loop
         if node["class_type"] == "MVG_SEINETransition":
             node["inputs"]["frames"] = 3
     (folder / "workflow.json").write_text(json.dumps(graph))
@@ -116,58 +129,141 @@ def environment() -> dict[str, str]:
     return {**os.environ, "PYTHONUNBUFFERED": "1"}
 
 
-def servers(out: Path) -> list[int]:
-    """ComfyUI processes whose folders lie in an output folder."""
-    found = []
+def processes() -> dict[int, bytes]:
+    """Process id -> command line, of all that run."""
+    found = {}
     for file in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            line = file.read_bytes()
-        except OSError:
-            continue
-        if f"{out}/.work/".encode() in line:
-            found.append(int(file.parent.name))
+        with contextlib.suppress(OSError):
+            found[int(file.parent.name)] = file.read_bytes()
     return found
+
+
+def hosts(out: Path) -> list[int]:
+    """ComfyUI processes whose folders lie in an output folder."""
+    return [number for number, line in processes().items() if f"{out}/.work/".encode() in line]
+
+
+def actors(out: Path) -> list[int]:
+    """Ray's actors around them."""
+    found = []
+    for number in hosts(out):
+        with contextlib.suppress(OSError, ValueError):
+            parent = int(Path(f"/proc/{number}/stat").read_text().rpartition(")")[2].split()[1])
+            if Path(f"/proc/{parent}/cmdline").read_bytes().startswith(b"ray::"):
+                found.append(parent)
+    return found
+
+
+def of_ray() -> set[int]:
+    marks = (b"ray::", b"/raylet/raylet", b"/gcs/gcs_server", b"/ray/_private/", b"/ray/dashboard/")
+    return {number for number, line in processes().items() if any(mark in line for mark in marks)}
+
+
+class Foreign:
+    """A ComfyUI that no batch started, with folders of its own; what watches over it starts it again once killed."""
+
+    def __init__(self, folder: Path):
+        self.host, self.port = ensure_host(), free_port()
+        names = ("input", "output", "temp", "user")
+        self.further = [part for name in names for part in (f"--{name}-directory", str(folder / name))]
+        for name in names:
+            (folder / name).mkdir(parents=True)
+        self._start()
+
+    def _start(self) -> None:
+        self.server = Server(self.host, self.port, further=self.further)
+        with contextlib.suppress(LaunchError):  # killed again before it answered
+            self.server.__enter__()
+
+    def process(self) -> int | None:
+        process = self.server.process
+        return None if process is None or process.poll() is not None else process.pid
+
+    def killed(self) -> None:
+        """Starts it again, and does not wait for it."""
+        self.server.stop()
+        threading.Thread(target=self._start, daemon=True).start()
+
+    def stop(self) -> None:
+        self.server.__exit__(None)
 
 
 def kill(folder: Path, options: argparse.Namespace) -> dict:
     """Batches that end although they are killed begin anew in another folder, until all kills were spent."""
-    arguments = write_cohort(folder, options.patients, "0 1", stages=1)[:-1]
+    arguments = write_cohort(folder, options.patients, "0 1", stages=1, steps=options.steps, refine=0)[:-1]
     calm, outs = folder / "calm", [folder / "out1"]
     began = time.monotonic()
     subprocess.run([*RUN, *arguments, str(calm)], check=True, env=environment())
-    each = (time.monotonic() - began) / (2 * options.patients)
-    chance, killed, drivers = random.Random(options.seed), {"server": 0, "driver": 0}, 1
-    process = subprocess.Popen([*RUN, *arguments, str(outs[-1])], env=environment())
-    while sum(killed.values()) < options.kills:
-        time.sleep(chance.uniform(0, 6 * each))
-        if process.poll() is not None:
-            if process.returncode == 0:
-                outs.append(folder / f"out{len(outs) + 1}")
-            process = subprocess.Popen([*RUN, *arguments, str(outs[-1])], env=environment())
-            drivers += 1
-        elif chance.random() < 0.5:
-            process.kill()
-            process.wait()
-            killed["driver"] += 1
-        elif alive := servers(outs[-1]):
-            os.kill(chance.choice(alive), signal.SIGKILL)
-            killed["server"] += 1
-    process.kill()
-    process.wait()
-    time.sleep(2)
-    orphans = sum(len(servers(out)) for out in outs)
+    chain_times = [note["seconds"] for note in cohort.Store(calm).notes()]
+    starting = time.monotonic() - began - sum(chain_times)
+    few = 4 * sum(chain_times) / len(chain_times)
+    chance, rays = random.Random(options.seed), of_ray()
+    foreign = Foreign(folder / "foreign")
+    kinds: dict[str, list[str]] = {
+        "local": [],
+        "server": ["--server", foreign.server.url],
+        **({"ray": ["--engine", "ray", "--workers", "1"]} if importlib.util.find_spec("ray") else {}),
+    }
+    engines = itertools.cycle(kinds)
+    killed: dict[str, int] = dict.fromkeys(("driver", "worker", "server"), 0)
+    drivers = 0
+
+    def start() -> tuple[str, subprocess.Popen]:
+        nonlocal drivers
+        drivers += 1
+        engine = next(engines)
+        return engine, subprocess.Popen([*RUN, *arguments, str(outs[-1]), *kinds[engine]], env=environment())
+
+    engine, process = start()
+    try:
+        while sum(killed.values()) < options.kills:
+            # while a host starts, or in one of the first chains after that
+            time.sleep(chance.uniform(0, few if engine == "server" else starting + few))
+            if process.poll() is not None:
+                if process.returncode == 0:
+                    outs.append(folder / f"out{len(outs) + 1}")
+                engine, process = start()
+                continue
+            victims = {"driver": [process.pid], "worker": [*hosts(outs[-1]), *actors(outs[-1])]}
+            if engine == "server" and (number := foreign.process()):
+                victims["server"] = [number]
+            kind = chance.choice([kind for kind, numbers in victims.items() if numbers])
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(chance.choice(victims[kind]), signal.SIGKILL)
+                killed[kind] += 1
+                print(f"killed {sum(killed.values())} of {options.kills}: {kind}, engine {engine}", flush=True)
+            if kind == "driver":
+                process.wait()
+                engine, process = start()
+            elif kind == "server":
+                foreign.killed()
+    finally:
+        process.kill()
+        process.wait()
+        foreign.stop()
+    time.sleep(5)
+    orphans = sum(len(hosts(out)) for out in outs) + len(of_ray() - rays)
     for out in outs:
         subprocess.run([*RUN, *arguments, str(out)], check=True, env=environment())
     want = contents(calm)
+    tables = [cohort.read(out, "chains") for out in outs]
     return {
         "chains": 2 * options.patients,
         "killed": killed,
+        "engines": list(kinds),
         "drivers": drivers + len(outs),
         "chains_present": [len(cohort.Store(out).done()) for out in outs],
+        "rows_done": [int((table["status"] == "done").sum()) for table in tables],
         "identical": [contents(out) == want for out in outs],
-        "half_written": [str(path) for out in outs for path in out.iterdir() if path.name in (".partial", ".work")],
-        "orphans": orphans + sum(len(servers(out)) for out in outs),
+        "half_written": [str(path.relative_to(folder)) for out in outs for path in half_written(out)],
+        "orphans": orphans + sum(len(hosts(out)) for out in outs),
     }
+
+
+def half_written(out: Path) -> list[Path]:
+    whole = {path.parent for path in out.glob("chains/*/done.json")}
+    passing = [path for path in out.iterdir() if path.name in (".partial", ".work")]
+    return [*passing, *out.rglob("*.tmp"), *(path for path in out.glob("chains/*") if path not in whole)]
 
 
 def contents(out: Path) -> dict[str, bytes]:
@@ -178,15 +274,18 @@ def contents(out: Path) -> dict[str, bytes]:
 
 def overhead(folder: Path, options: argparse.Namespace) -> dict:
     """The same chains, in alternation: bare /prompt calls, and through the batch's pool, on one server."""
-    write_cohort(folder, options.patients, stages=2)
+    write_cohort(folder, 2 * options.patients + 1, stages=2)
     plan = cohort.build(folder / "cohort.csv", folder / "workflow.json")
     seconds: dict[str, list[float]] = {"bare": [], "batch": []}
     with Server(ensure_host(), free_port()) as server:
         comfy = Comfy(server.url)
-        for n, chain in enumerate(plan.chains[1:]):
+        for n, chain in enumerate(plan.chains):
             for file in chains.uploads_of(chain.patient):
                 comfy.upload(file)
-            if n % 2 == 0:
+            if n == 0:
+                bare(comfy, plan.workflow, chain)  # loads the models
+                continue
+            if n % 4 < 2:  # bare, batch, batch, bare: a machine that slows down does so for both
                 began = time.monotonic()
                 bare(comfy, plan.workflow, chain)
                 seconds["bare"].append(time.monotonic() - began)
@@ -235,7 +334,8 @@ def main() -> None:
     )
     parser.add_argument("part", choices=PARTS)
     parser.add_argument("--rows", type=int, default=10_000)
-    parser.add_argument("--patients", type=int, default=6, help="kill: of two seeds each")
+    parser.add_argument("--patients", type=int, default=6, help="kill: of two seeds each; overhead: of each way")
+    parser.add_argument("--steps", type=int, default=20, help="kill: DDIM steps of a stage, which make a chain longer")
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--seed", type=int, default=0, help="of the random kills")
     options = parser.parse_args()

@@ -1,9 +1,13 @@
 """How well the offline engine finds findings in real reports: ``run.py bench recaption``.
 
-Three tables of precision, recall and F1 a finding: the Open-i reports against their own MeSH terms ("major", put on
-by people), the same reports against labels read by hand, and the clinical notes of the COVID image collection
-against labels read by hand (recaption_labels.json; no report text is kept here). A finding counts where the report
-names it as present or possible. Below each table are the reports on which the two disagree.
+Tables of precision, recall and F1 a finding: the Open-i reports against their own MeSH terms ("major", put on by
+people), then these reports and the clinical notes of the COVID image collection against labels read by hand, once for
+what is present or possible and once for what is denied. Below each table are the reports on which the two disagree.
+
+The labels are in recaption_labels.json; no report text is kept here. Denied is what the report says is not there, also
+where it only says that it is not large, and what it calls normal or clear: the heart's size denies cardiomegaly, the
+vascularity edema, a lung consolidation. What a report names and denies is present. A word that was garbled on the way,
+"Two airspace consolidation" for "No", is labelled as a person reads it.
 """
 
 import argparse
@@ -13,13 +17,14 @@ import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterable
 from pathlib import Path
 
-from ..mvg.phantom.captions import FINDINGS
 from ..mvg.recaption import offline
+from ..mvg.recaption.vocabulary import CHEST_XRAY
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 LABELS = Path(__file__).with_name("recaption_labels.json")
 Counts = tuple[int, int, int]
 Pair = tuple[set[str], set[str]]
+FINDINGS = tuple(CHEST_XRAY.present)
 
 # How the MeSH terms that stand for our findings begin.
 MESH = {
@@ -33,6 +38,8 @@ MESH = {
         "hydropneumothorax",
     ),
     "consolidation": ("consolidation", "airspace disease", "pneumonia", "infiltrate", "opacity/lung"),
+    "atelectasis": ("pulmonary atelectasis",),
+    "pneumothorax": ("pneumothorax",),
 }
 
 
@@ -57,10 +64,11 @@ def clinical_notes(data: Path) -> dict[str, str]:
     return {Path(r["file"]).stem: r["report_text"] for r in rows}
 
 
-def positives(report: str) -> set[str]:
-    """The findings that the engine takes as present or possible, of those the embedded model draws."""
-    observed = offline.read_report(report, "chest_xray")
-    return {name for name, o in observed.items() if o.status != "absent"} & set(FINDINGS)
+def found(report: str) -> dict[str, set[str]]:
+    """The findings that the engine takes as "present" (possible ones too) and as "denied"."""
+    observed = offline.read_report(report, CHEST_XRAY.domain)
+    denied = {name for name, o in observed.items() if o.status == "absent"}
+    return {"present": set(observed) - denied, "denied": denied}
 
 
 def score(pairs: Iterable[Pair]) -> dict[str, Counts]:
@@ -91,16 +99,18 @@ def quality(counts: Counts) -> tuple[float, float, float]:
 
 def evaluate(data: Path) -> dict[str, dict[str, Pair]]:
     """table -> report name -> (found, wanted), of the reports that are in the folder."""
-    labels: dict[str, dict[str, list[str]]] = json.loads(LABELS.read_text(encoding="utf-8"))
-    by_hand = {name: set(found) & set(FINDINGS) for group in labels.values() for name, found in group.items()}
-    openi, notes = openi_reports(data), clinical_notes(data)
-    found = {name: positives(text) for name, (text, _) in openi.items()}
-    return {
-        "Open-i, MeSH terms": {name: (found[name], terms) for name, (_, terms) in openi.items()},
-        "Open-i, by hand": {name: (found[name], by_hand[name]) for name in openi if name in by_hand},
-        "clinical notes, by hand": {
-            name: (positives(text), by_hand[name]) for name, text in notes.items() if name in by_hand
-        },
+    labels: dict[str, dict[str, dict[str, list[str]]]] = json.loads(LABELS.read_text(encoding="utf-8"))
+    by_hand = {name: label for group in labels.values() for name, label in group.items()}
+    openi = openi_reports(data)
+    texts = {"Open-i": {name: text for name, (text, _) in openi.items()}, "clinical notes": clinical_notes(data)}
+    read = {source: {name: found(text) for name, text in group.items()} for source, group in texts.items()}
+    mesh = {name: (read["Open-i"][name]["present"], terms) for name, (_, terms) in openi.items()}
+    return {"Open-i, MeSH terms": mesh} | {
+        f"{source}, by hand, {status}": {
+            name: (sets[status], set(by_hand[name][status])) for name, sets in group.items() if name in by_hand
+        }
+        for source, group in read.items()
+        for status in ("present", "denied")
     }
 
 

@@ -13,9 +13,9 @@ from . import weights
 from .classifier_config import Config, describe, read_metadata
 
 LAYOUTS = "the state dict of a DenseNet of torchvision, LibAUC or torchxrayvision"
-TENSORS = (
-    f"tensors alone: {LAYOUTS}. Code in a file is never run, nor is a whole pickled network, such as torchxrayvision "
-    "publishes; the help of Load Classifier tells how to save its state dict"
+NEVER = (
+    ", nor is a whole pickled network, such as torchxrayvision publishes; the help of Load Classifier tells how to "
+    "save its state dict"
 )
 NESTED = ("state_dict", "model_state_dict", "model", "net")
 """Keys under which training scripts keep the state dict next to an optimizer and the like."""
@@ -36,8 +36,8 @@ def read_classifier(
     so on. ``labels`` between commas, ``activation`` and ``image_size`` go before what the file says.
     ValueError names the file, or the argument, with what it got and what it wants.
     """
-    try:
-        held, metadata = _read(path)
+    with weights.naming(path):
+        held, metadata = weights.read_named(path, LAYOUTS, NEVER)
         state = torchvision_state(held)
         told = read_metadata(metadata)
         told |= {k: v for k, v in (("activation", activation), ("image_size", image_size)) if v}
@@ -46,10 +46,6 @@ def read_classifier(
         state, config = _describe(path.stem, state, told)
         network = _build(state)
         _check(state, network)
-    except OSError as error:
-        raise ValueError(f"{path.name}: cannot be read ({error.strerror or error})") from error
-    except ValueError as error:
-        raise ValueError(f"{path.name}: {error}") from error
     network.load_state_dict({name: t.float() if t.is_floating_point() else t for name, t in state.items()})
     return network.eval().requires_grad_(False), config
 
@@ -62,13 +58,13 @@ def torchvision_state(held: Mapping[str, Any]) -> dict[str, Tensor]:
     """
     places = [held, *(held[key] for key in NESTED if isinstance(held.get(key), Mapping))]
     stems = ((place, name) for place in places for name in place if str(name).endswith(STEM))
-    weights, stem = next(stems, ({}, ""))
+    tensors, stem = next(stems, ({}, ""))
     if not stem:
         where = f"at the top or under {' or '.join(NESTED)}"
-        raise ValueError(f"no DenseNet: got {_first(held)}, without {STEM}; want {LAYOUTS}, {where}")
+        raise ValueError(f"no DenseNet: got {weights.first_of(held)}, without {STEM}; want {LAYOUTS}, {where}")
     prefix = stem.removesuffix(STEM)
     state = {}
-    for name, tensor in weights.items():
+    for name, tensor in tensors.items():
         if not isinstance(name, str) or not isinstance(tensor, Tensor):
             raise ValueError(f"{name}: got {type(tensor).__name__}, want a tensor, as in {LAYOUTS}")
         name = OLD_NAME.sub(r"\1\2", name.removeprefix(prefix))
@@ -91,16 +87,6 @@ def convert(path: Path, *, labels: str, activation: str = "", image_size: int = 
         return state, told
 
     return weights.convert(path, read, "model.pth", overwrite=overwrite)
-
-
-def _read(path: Path) -> tuple[dict[str, Any], dict[str, str]]:
-    """-> (what the file holds by name, its metadata)."""
-    if path.suffix.lower() == ".safetensors":
-        return weights.read_safetensors(path)
-    held = weights.read_torch(path, TENSORS)
-    if not isinstance(held, dict):
-        raise ValueError(f"got {type(held).__name__}, want {LAYOUTS}")
-    return held, {}
 
 
 def _describe(name: str, state: dict[str, Tensor], told: Mapping[str, Any]) -> tuple[dict[str, Tensor], Config]:
@@ -162,13 +148,8 @@ def _check(state: dict[str, Tensor], network: nn.Module) -> None:
         if tensor.is_floating_point() and not (got.is_floating_point() and got.isfinite().all()):
             raise ValueError(f"{name}: got {got.dtype} with values that are no finite numbers, the file is damaged")
     if extra := [name for name in state if name not in want]:
-        raise ValueError(f"{_first(extra)}: not a part of a DenseNet, want {LAYOUTS}")
+        raise ValueError(f"{weights.first_of(extra)}: not a part of a DenseNet, want {LAYOUTS}")
 
 
 def _count(state: Mapping[str, Tensor], pattern: str) -> int:
     return len({found[1] for name in state if (found := re.match(pattern, name))})
-
-
-def _first(names: Any, shown: int = 3) -> str:
-    listed = [str(name) for name in names]
-    return ", ".join(listed[:shown]) + (", ..." if len(listed) > shown else "") or "nothing"

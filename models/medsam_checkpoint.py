@@ -5,7 +5,7 @@ weights, so its file medsam_vit_b.pth is laid out as those of segment-anything (
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,6 @@ HEADS, EPS = 8, 1e-5
 """Of the decoder, which no tensor tells: from segment-anything's build_sam.py, and torch's default for a LayerNorm."""
 SHARED = ("shared_image_embedding.positional_embedding", "prompt_encoder.shared_embedding.positional_embedding")
 """One tensor under two names of transformers. A safetensors file keeps one of them."""
-SHOWN = 3
 
 _PERCEPTRON = r"^(mask_decoder\.(?:output_hypernetworks_mlps\.\d+|iou_prediction_head))"
 # What transformers calls a part, and what segment-anything does: convert_sam_to_hf.py of transformers, backwards.
@@ -63,14 +62,10 @@ def read_sam(path: Path) -> Any:
     off the tensors. ValueError naming the file and the first tensors that are missing, unexpected, of another shape or
     not finite.
     """
-    try:
-        state = _state(_read(path))
+    with weights.naming(path):
+        state = _state(weights.read_named(path, LAYOUTS)[0])
         network = _build(state)
         _check(state, network)
-    except OSError as error:
-        raise ValueError(f"{path.name}: cannot be read ({error.strerror or error})") from error
-    except ValueError as error:
-        raise ValueError(f"{path.name}: {error}") from error
     network.to_empty(device="cpu")
     network.load_state_dict({name: state[name].float() for name in network.state_dict()})
     return network.eval().requires_grad_(False)
@@ -119,15 +114,6 @@ def original_name(name: str) -> str:
     return name
 
 
-def _read(path: Path) -> Mapping[Any, Any]:
-    if path.suffix.lower() == ".safetensors":
-        return weights.read_safetensors(path)[0]
-    held = weights.read_torch(path, f"tensors alone: {LAYOUTS}. Code in a file is never run")
-    if not isinstance(held, dict):
-        raise ValueError(f"got {type(held).__name__}, want {LAYOUTS}")
-    return held
-
-
 def _state(held: Mapping[Any, Any]) -> State:
     """Of a checkpoint's tensors, without a nesting (model), a prefix (module. of DataParallel) and SAM's constants."""
     places = [held, *(held[key] for key in NESTED if isinstance(held.get(key), Mapping))]
@@ -135,7 +121,7 @@ def _state(held: Mapping[Any, Any]) -> State:
     found = ((place, match[1]) for place in places for name in place if (match := encoder.match(str(name))))
     tensors, prefix = next(found, ({}, ""))
     if not tensors:
-        raise ValueError(f"no pos_embed of an image encoder: got {_first(held)}; want {LAYOUTS}")
+        raise ValueError(f"no pos_embed of an image encoder: got {weights.first_of(held)}; want {LAYOUTS}")
     named = {str(name).removeprefix(prefix): tensor for name, tensor in tensors.items()}
     for name, tensor in named.items():
         if not isinstance(tensor, Tensor):
@@ -213,13 +199,8 @@ def _check(state: State, network: torch.nn.Module) -> None:
         "of another shape": list(dict.fromkeys(shapes)),
     }
     if any(faults.values()):
-        told = (f"{len(names)} {fault} ({_first(names)})" for fault, names in faults.items() if names)
+        told = (f"{len(names)} {fault} ({weights.first_of(names)})" for fault, names in faults.items() if names)
         raise ValueError(f"tensors {'; '.join(told)}; want {LAYOUTS}")
     broken = [name for name, t in state.held.items() if not (t.is_floating_point() and t.isfinite().all())]
     if broken:
-        raise ValueError(f"{_first(broken)}: values that are no finite numbers, the file is damaged")
-
-
-def _first(names: Iterable[object]) -> str:
-    listed = [str(name) for name in names]
-    return ", ".join(listed[:SHOWN]) + (", ..." if len(listed) > SHOWN else "") or "nothing"
+        raise ValueError(f"{weights.first_of(broken)}: values that are no finite numbers, the file is damaged")

@@ -1,15 +1,35 @@
 """Files of weights: read as tensors alone, whoever made them, and written whole or not at all."""
 
+import contextlib
 import json
 import re
 import shutil
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
+
+SHOWN = 3
+
+
+@contextlib.contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """What the block finds wrong with a file, OSError or ValueError, as a ValueError that names the file."""
+    try:
+        yield
+    except OSError as error:
+        raise ValueError(f"{path.name}: cannot be read ({error.strerror or error})") from error
+    except ValueError as error:
+        raise ValueError(f"{path.name}: {error}") from error
+
+
+def first_of(names: Iterable[object]) -> str:
+    """The first names in words, and whether there are more: "a, b, c, ..."; "nothing" where there are none."""
+    listed = [str(name) for name in names]
+    return ", ".join(listed[:SHOWN]) + (", ..." if len(listed) > SHOWN else "") or "nothing"
 
 
 def read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
@@ -33,6 +53,19 @@ def read_torch(path: Path, want: str = "tensors alone; code in a file is never r
         if found := re.search(r"GLOBAL (\S+)", str(error)):
             raise ValueError(f"holds {found[1]}, want {want}") from error
         raise ValueError("not a file of torch.save, or a truncated one") from error
+
+
+def read_named(path: Path, layouts: str, never: str = "") -> tuple[dict[str, Any], dict[str, str]]:
+    """-> (what a safetensors file or one of torch.save holds by name, its metadata). Errors as `read_safetensors`.
+
+    layouts: what is wanted, for the errors; never: what else than code is not taken, from a comma or full stop on.
+    """
+    if path.suffix.lower() == ".safetensors":
+        return read_safetensors(path)
+    held = read_torch(path, f"tensors alone: {layouts}. Code in a file is never run{never}")
+    if not isinstance(held, dict):
+        raise ValueError(f"got {type(held).__name__}, want {layouts}")
+    return held, {}
 
 
 def read_weights(path: Path) -> tuple[dict[str, Tensor], dict[str, Any], dict[str, str]]:

@@ -21,9 +21,10 @@ SIDES = ("left", "right", "bilateral")
 MIN_SIZE = 32
 _WORK = 128
 MIN_QUALITY = 0.2
-BACKGROUND = 0.12  # of the image's range
-# weights of the fit: bounds of the contrast of a point, the inside's darkness, the prior
-K1, K2, KI, TAU, KP = 0.4, 0.7, 0.5, 0.4, 0.06
+BACKGROUND = 0.2  # of the image's range
+RIM = 4 / 128  # of the image's side: what lies at the body's edge is thin, and dark as a lung is
+# weights of the fit: bounds of the contrast of a point, the inside's darkness, the prior, what a point at the rim costs
+K1, K2, KI, TAU, KP, KR = 0.4, 0.7, 0.5, 0.4, 0.06, 0.3
 
 # Outline of a lung as (u, v): u from the mediastinum (0) to the chest wall (1), v from the apex (0) to the costophrenic
 # angle (1). The third column is how much the heart pushes the point towards the wall.
@@ -68,25 +69,30 @@ class Anatomy:
 
 
 def _prepare(gray: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Darkness at the working size, zero mean and unit spread inside the body, and the body mask."""
+    """Darkness at the working size, zero mean and unit spread inside the body, and the body without its rim, 0 or 1.
+
+    What is not of the body is bright, as a chest wall is: no lung lies there.
+    """
     small = cv2.resize(gray, (_WORK, _WORK), interpolation=cv2.INTER_AREA)
     low, high = np.percentile(small, (1, 99))
     small = np.clip((small - low) / max(high - low, 1e-6), 0, 1).astype(np.float32)
     body = _body(small)
     weight = cv2.GaussianBlur(body.astype(np.float32), (0, 0), 0.22 * _WORK) + 1e-3
     mean = cv2.GaussianBlur(small * body, (0, 0), 0.22 * _WORK) / weight
-    filled = np.where(body, small, np.maximum(mean, np.percentile(small[body], 70)))
+    filled = np.where(body, small, np.maximum(mean, np.percentile(small[body], 90)))
     flat = mean - cv2.GaussianBlur(filled, (0, 0), 1.2)
     flat /= max(float(flat[body].std()), 1e-6)
-    return np.clip(flat, -2.0, 2.0), body
+    return np.clip(flat, -2.0, 2.0), body.astype(np.float32)
 
 
 def _body(small: np.ndarray) -> np.ndarray:
-    """The body: what is not dark background connected to the image's left, right or upper border."""
+    """The body: what is not dark background connected to the image's left, right or upper border, nor beside it."""
     dark = cv2.morphologyEx((small < BACKGROUND).astype(np.uint8), cv2.MORPH_OPEN, np.ones((5, 5), np.uint8))
     _, labels = cv2.connectedComponents(dark, connectivity=4)
     border = np.unique(np.concatenate([labels[0], labels[:, 0], labels[:, -1]]))
-    body = ~np.isin(labels, border[border > 0])
+    size = 2 * round(RIM * _WORK) + 1
+    beside = cv2.dilate(np.isin(labels, border[border > 0]).astype(np.uint8), np.ones((size, size), np.uint8))
+    body = beside == 0
     return body if body.mean() > 0.3 else np.ones_like(small, dtype=bool)
 
 
@@ -120,13 +126,15 @@ def _look(image: np.ndarray, points: np.ndarray) -> np.ndarray:
     return image[index[..., 1], index[..., 0]]
 
 
-def _scores(numbers: np.ndarray, flat: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(score, mean contrast) of parameter rows [n, 10]."""
+def _scores(numbers: np.ndarray, flat: np.ndarray, body: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(score, mean contrast) of parameter rows [n, 10]; the body's own edge is no contrast."""
     outline = _outlines(numbers)
     normal = _normals(outline)
     contrast = np.zeros(outline.shape[:3])
     for reach in (0.02, 0.045):
-        contrast += 0.5 * (_look(flat, outline - reach * normal) - _look(flat, outline + reach * normal))
+        outside = outline + reach * normal
+        step, there = _look(flat, outline - reach * normal) - _look(flat, outside), _look(body, outside)
+        contrast += 0.5 * step * there - KR * (1 - there)
     middle = outline.mean(axis=2, keepdims=True)
     inside = np.concatenate([_look(flat, middle + f * (outline - middle)) for f in (0.3, 0.6, 0.85)], axis=2).mean(
         axis=2
@@ -146,7 +154,7 @@ def _scores(numbers: np.ndarray, flat: np.ndarray) -> tuple[np.ndarray, np.ndarr
     return edge + KI * total - KP * prior, edge
 
 
-def _fit(flat: np.ndarray) -> tuple[np.ndarray, float]:
+def _fit(flat: np.ndarray, body: np.ndarray) -> tuple[np.ndarray, float]:
     """The best parameters [10] by the cross-entropy method (seeded: equal images, equal fits) and their contrast."""
     rng = np.random.Generator(np.random.PCG64(7))
     best, best_score, best_edge = _USUAL, -np.inf, 0.0
@@ -154,7 +162,7 @@ def _fit(flat: np.ndarray) -> tuple[np.ndarray, float]:
         mean, spread = _USUAL.copy(), _SPREAD * 1.3
         for _ in range(14):
             rows = np.clip(mean + spread * rng.standard_normal((300, len(mean))), _LOW, _HIGH)
-            score, edge = _scores(rows, flat)
+            score, edge = _scores(rows, flat, body)
             order = np.argsort(-score)[:30]
             mean, spread = rows[order].mean(axis=0), rows[order].std(axis=0) + 0.02 * _SPREAD
             if score[order[0]] > best_score:
@@ -162,20 +170,26 @@ def _fit(flat: np.ndarray) -> tuple[np.ndarray, float]:
     return best, best_edge
 
 
-def _refine(outline: np.ndarray, flat: np.ndarray, rounds: int = 4, reach: float = 0.05) -> np.ndarray:
+def _refine(
+    outline: np.ndarray, flat: np.ndarray, body: np.ndarray, rounds: int = 4, reach: float = 0.05
+) -> np.ndarray:
     """Moves the points of outlines [2, P, 2] along their normals to the strongest step to brighter, smoothly."""
+
+    def step_at(points: np.ndarray, far: np.ndarray) -> np.ndarray:
+        return (_look(flat, points - far) - _look(flat, points + far)) * _look(body, points + far)
+
     start = outline
     offsets = np.linspace(-reach, reach, 21)
     for _ in range(rounds):
         normal = _normals(outline)
         gain = np.stack(
             [
-                _look(flat, outline + (o - 0.015) * normal) - _look(flat, outline + (o + 0.015) * normal)
-                + 0.5 * (_look(flat, outline + (o - 0.03) * normal) - _look(flat, outline + (o + 0.03) * normal))
+                step_at(outline + o * normal, 0.015 * normal)
+                + 0.5 * step_at(outline + o * normal, 0.03 * normal)
                 - 12 * abs(o)
                 for o in offsets
             ]
-        )  # fmt: skip
+        )
         step = offsets[gain.argmax(axis=0)]
         for _ in range(2):
             step = 0.25 * np.roll(step, 1, axis=-1) + 0.5 * step + 0.25 * np.roll(step, -1, axis=-1)
@@ -199,10 +213,10 @@ def locate(image: Tensor) -> Anatomy:
     gray = image[0].detach().to("cpu", torch.float32).mean(dim=-1).numpy()
     if not np.isfinite(gray).all():
         raise ValueError("image: got values that are not finite (NaN)")
-    flat, _ = _prepare(gray)
-    numbers, quality = _fit(flat)
+    flat, body = _prepare(gray)
+    numbers, quality = _fit(flat, body)
     fitted = quality >= MIN_QUALITY
-    outline = _refine(_outlines(numbers)[0], flat) if fitted else _outlines(_USUAL)[0]
+    outline = _refine(_outlines(numbers)[0], flat, body) if fitted else _outlines(_USUAL)[0]
     right, left = (_whole(_fill(points, height, width)) for points in outline)
     return Anatomy(
         right, left, _heart(outline, height, width), _box(outline[0], height, width), _box(outline[1], height, width),
@@ -267,7 +281,7 @@ def roi(anatomy: Anatomy, finding: str, side: str = "") -> np.ndarray:
     region = np.zeros((height, width), np.float32)
     if finding == "cardiomegaly":
         # the heart grows to the patient's left and down most of all
-        near, far = _grow(anatomy.heart, 0.08), _shifted(_grow(anatomy.heart, 0.09), 0.09)
+        near, far = _grow(anatomy.heart, 0.08), _shifted(_grow(anatomy.heart, 0.10), 0.12)
         region = np.maximum(near, far)
         top = min(anatomy.right_box[1], anatomy.left_box[1])
         base = max(anatomy.right_box[3], anatomy.left_box[3])
@@ -277,7 +291,7 @@ def roi(anatomy: Anatomy, finding: str, side: str = "") -> np.ndarray:
             region = np.maximum(region, _grow(_lower_part(anatomy, name, 0.32), 0.035))
     elif finding == "consolidation":
         for name in sides:
-            region = np.maximum(region, _grow(lungs[name], 0.02))
+            region = np.maximum(region, _grow(lungs[name], 0.01))
     else:
         region = _grow(anatomy.lungs, 0.025)
     soft = np.clip(cv2.GaussianBlur(region, (0, 0), 0.014 * min(height, width)), 0, 1)

@@ -67,8 +67,7 @@ class KID(io.ComfyNode):
 
     @classmethod
     def validate_inputs(cls, inception: str) -> bool | str:
-        known = [NONE, *INCEPTION.files()]
-        return inception in known or f"inception: got {inception!r}, want one of {', '.join(known)}"
+        return inception == NONE or INCEPTION.check(inception, "inception")
 
     @classmethod
     def execute(cls, real, generated, inception, subsets, subset_size, seed, clip_vision=None) -> io.NodeOutput:

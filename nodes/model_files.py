@@ -1,7 +1,7 @@
 """Files of a user's own below the host's model folder ``mvg``: found by the names the host knows, never by a path."""
 
 from dataclasses import dataclass
-from pathlib import Path, PurePath
+from pathlib import Path, PurePosixPath, PureWindowsPath
 
 import folder_paths
 
@@ -16,22 +16,30 @@ class ModelFolder:
     advice: str
 
     def files(self) -> list[str]:
-        """The names of its files as the host has them."""
-        names = folder_paths.get_filename_list("mvg")
-        return [n for n in names if PurePath(n).parts[0] == self.name and PurePath(n).suffix.lower() in self.suffixes]
+        """The names of its files, with forward slashes: a workflow names a file alike on every system."""
+        return list(self._listed())
+
+    def _listed(self) -> dict[str, str]:
+        """Name with forward slashes -> as the host has it, with the separator of its system."""
+        names = {_portable(name): name for name in folder_paths.get_filename_list("mvg")}
+        return {
+            name: listed
+            for name, listed in names.items()
+            if PurePosixPath(name).parts[0] == self.name and PurePosixPath(name).suffix.lower() in self.suffixes
+        }
 
     def find(self, name: str, what: str = "file") -> Path:
-        """ValueError with the input's name, ``what``, where the name is not one of `files`."""
-        known = self.files()
-        if name not in known:
+        """ValueError with the input's name, ``what``, where the name is not one of `files`, by either separator."""
+        known = self._listed()
+        if _portable(name) not in known:
             here = ", ".join(known) or f"which holds none; {self.advice}"
             raise ValueError(f"{what}: got {name!r}, want a {self.kind} of models/mvg/{self.name}: {here}")
-        return Path(folder_paths.get_full_path_or_raise("mvg", name))
+        return Path(folder_paths.get_full_path_or_raise("mvg", known[_portable(name)]))
 
-    def check(self, name: str) -> bool | str:
+    def check(self, name: str, what: str = "file") -> bool | str:
         """For a node's validate_inputs: True, or what is wrong with the name."""
         try:
-            self.find(name)
+            self.find(name, what)
         except ValueError as error:
             return str(error)
         return True
@@ -39,3 +47,7 @@ class ModelFolder:
     def stamp(self, name: str) -> str:
         """For a node's fingerprint_inputs: another text once the file has changed."""
         return f"{name} {self.find(name).stat().st_mtime_ns}"
+
+
+def _portable(name: str) -> str:
+    return PureWindowsPath(name).as_posix()

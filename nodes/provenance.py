@@ -13,7 +13,7 @@ import folder_paths
 import torch
 
 from ..models.embedded import loader
-from . import classifier, seine
+from . import classifier, medsam, seine
 from .files import find_input
 
 # which of the host's model folders a widget of this name picks from
@@ -26,6 +26,12 @@ MODEL_WIDGETS = {
     "clip_name1": "text_encoders",
     "clip_name2": "text_encoders",
     "clip_name3": "text_encoders",
+}
+# our nodes whose ``file`` is one of a folder of ours
+OWN_FOLDERS = {
+    "MVG_LoadSEINE": seine.CHECKPOINTS,
+    "MVG_LoadClassifier": classifier.CHECKPOINTS,
+    "MVG_MedSAM": medsam.CHECKPOINTS,
 }
 
 
@@ -150,11 +156,8 @@ def models(prompt: dict) -> dict[str, str]:
         if node.get("class_type") == "MVG_LoadEmbedded":
             for path in loader.weight_files(inputs["domain"]).values():
                 found[f"embedded/{path.name}"] = sha256(path)
-        if node.get("class_type") == "MVG_LoadSEINE":
-            path = seine.CHECKPOINTS.find(inputs["file"])
-            found[f"mvg/{inputs['file']}"] = sha256(path)
-        if node.get("class_type") == "MVG_LoadClassifier":
-            found[f"mvg/{inputs['file']}"] = sha256(classifier.CHECKPOINTS.find(inputs["file"]))
+        if folder := OWN_FOLDERS.get(node.get("class_type")):
+            found[f"mvg/{inputs['file']}"] = sha256(folder.find(inputs["file"]))
         for name, value in inputs.items():
             if name in MODEL_WIDGETS and isinstance(value, str):
                 path = folder_paths.get_full_path(MODEL_WIDGETS[name], value)

@@ -20,7 +20,9 @@ class Group:
 
 
 BLUE, SLATE, GOLD, PURPLE, GREEN, BROWN = "#3f789e", "#88a", "#b58b2a", "#a1309b", "#8a8", "#b06634"
-SAVE = 1070  # Save Trajectory shows stages and film
+# as high as they are after a run: PIE Loop shows its stages and the last picture of its work, Save Trajectory stages
+# and film
+LOOP, SAVE = 1010, 1090
 TEXT, IMAGES, MASK = ("PreviewAny", "source"), ("PreviewImage", "images"), ("MaskPreview", "mask")
 
 
@@ -41,8 +43,8 @@ def inputs(*loaders: str | Place, note: int = 520) -> Group:
     )
 
 
-def plan(*more: str | Place) -> Group:
-    words = column("4", *more, ("101", 300, 330), width=300)
+def plan(*more: str | Place, width: int = 300) -> Group:
+    words = column("4", *more, ("101", width, 330), width=width)
     return Group("Plan", SLATE, (words, column("5", ("102", 240, 160), ("103", 240, 280), width=240)))
 
 
@@ -52,7 +54,7 @@ def scores(conf: str, clip_i: str, plot: str, difference: str, *loaders: str, at
     return Group("Scores", GREEN, (numbers, pictures), at=at)
 
 
-PROGRESSION = Group("Progression", GOLD, (column(("6", 320, 760), ("104", 320, 330)),))
+PROGRESSION = Group("Progression", GOLD, (column(("6", 320, LOOP), ("104", 320, 330)),))
 
 
 def film(*places: str | Place, title: str = "Film", width: int = 340) -> Group:
@@ -116,7 +118,7 @@ def method(n: int, title: str, progression: str) -> Group:
         title,
         (GOLD, PURPLE, GREEN)[n],
         (
-            column((progression, 320, 700), (f"11{n}", 320, 300)),
+            column((progression, 320, 700 if n else LOOP), (f"11{n}", 320, 300)),
             column(conf, (f"12{n}", 300, 110), clip_i, (f"13{n}", 300, 110), table, width=300),
             column(plot, (f"14{n}", 400, 300), width=400),
             column((save, 400, SAVE)),
@@ -189,7 +191,7 @@ LAYOUT: dict[str, tuple[Group, ...]] = {
         inputs("1", note=800),
         plan(),
         Group("Scores of all", SLATE, (column("9", "10"),)),
-        Group("MVG", GOLD, (column(("6", 320, 760), ("104", 320, 300)), column("7", ("8", 340, 630), width=340))),
+        Group("MVG", GOLD, (column(("6", 320, LOOP), ("104", 320, 300)), column("7", ("8", 340, 630), width=340))),
         compared("Scores of MVG", "11", "12", "13", shown="105", films="14", colour=GOLD),
         Group(
             "CogVideoX",
@@ -273,8 +275,13 @@ LAYOUT: dict[str, tuple[Group, ...]] = {
         scores("7", "8", "10", "9", at="right"),
         saved(("11", 400, SAVE)),
     ),
-    "mvg_llm_recaption": (inputs("1", note=620), plan(("7", 420, 420)), PROGRESSION, *BY_MODEL),
-    "mvg_llm_local": (inputs("1", note=620), plan("8", ("9", 420, 300), ("7", 420, 420)), PROGRESSION, *BY_MODEL),
+    "mvg_llm_recaption": (inputs("1", note=620), plan(("7", 420, 420), width=420), PROGRESSION, *BY_MODEL),
+    "mvg_llm_local": (
+        inputs("1", note=620),
+        plan("8", ("9", 420, 300), ("7", 420, 420), width=420),
+        PROGRESSION,
+        *BY_MODEL,
+    ),
     "mvg_transition_wan": (
         inputs("1"),
         plan(),

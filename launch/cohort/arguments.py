@@ -2,6 +2,7 @@
 
 import argparse
 import re
+from collections import Counter
 from pathlib import Path
 
 from ..arguments import check_file, check_folder
@@ -49,6 +50,9 @@ def check_batch(options: argparse.Namespace) -> None:
     options.engine = options.engine or ("server" if options.server else "local")
     if (options.engine == "server") != bool(options.server):
         raise UsageError("--engine server and --server ADDRESS go together. Give the address of a running ComfyUI.")
+    for name, count in Counter(address.removeprefix("http://").rstrip("/") for address in options.server).items():
+        if count > 1:
+            raise UsageError(f"--server {name} is there {count} times: name each server once.")
     for name, engine in (("devices", "local"), ("address", "ray"), ("workers", "ray")):
         if getattr(options, name) is not None and options.engine != engine:
             raise UsageError(f"--{name} is for --engine {engine}. Leave it out, or choose that engine.")

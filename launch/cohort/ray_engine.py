@@ -17,7 +17,7 @@ from ..errors import LaunchError, UsageError
 from ..host import Host
 from ..paths import PACKAGE_PATH
 from ..process import exit_on_signals
-from .local import LocalServer
+from .local import SHARED_THREADS, LocalServer
 
 INSTALL = "--engine ray needs the package ray. Install it: .venv/bin/python -m pip install ray"
 
@@ -68,8 +68,8 @@ class RayEngine:
     def __init__(self, host: Host, store: Store, address: str | None, workers: int | None, limit: float):
         try:
             import ray
-        except ModuleNotFoundError as error:
-            raise UsageError(INSTALL) from error
+        except ImportError as error:  # of ray, or of what it needs
+            raise UsageError(f"{INSTALL} ({error})") from error
         self.ray = ray
         self.limit = limit
         inherited = [path for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path]
@@ -86,7 +86,7 @@ class RayEngine:
         if need > have:
             ray.shutdown()
             raise UsageError(f"--workers is {need}, and the cluster has {have} {'GPUs' if cards else 'cores'}.")
-        threads = None if cards else max(1, have // self.count)
+        threads = None if cards else int(os.environ.get(SHARED_THREADS, max(1, have // self.count)))
         actor: Any = ray.remote(max_restarts=-1, num_cpus=1, num_gpus=1 if cards else 0)(Holder)
         logs = store.out / "logs" / store.shard
         self.actors = [

@@ -37,8 +37,10 @@ def run(options: argparse.Namespace) -> int:
         ) from error
     except Busy as error:
         raise LaunchError(f"{error}. Wait for it, or run this with --wait.") from error
-    except (NoWorkers, DiskFull) as error:
-        raise LaunchError(f"{error} ({telling.stop_hint(options)})") from error
+    except DiskFull as error:
+        raise LaunchError(str(error)) from error
+    except NoWorkers as error:
+        raise LaunchError(f"{error}{telling.stop_hint(options)}") from error
 
 
 def store_of(options: argparse.Namespace) -> Store:
@@ -75,7 +77,7 @@ def _devices(options: argparse.Namespace) -> list[str]:
 
 def batch(options: argparse.Namespace, whole: Cohort, part: Cohort) -> int:
     store = store_of(options)
-    with store.lock(options.wait):
+    with store.lock(options.wait, lambda holder: print(f"{holder}: waiting for it to end", flush=True)):
         todo = part.todo(store, options.retry_failed)
         ids = part.ids()
         print(f"{len(ids)} chains, {len(ids & store.done())} done, {len(todo)} to run", flush=True)
@@ -86,8 +88,8 @@ def batch(options: argparse.Namespace, whole: Cohort, part: Cohort) -> int:
 
 
 def compute(options: argparse.Namespace, store: Store, part: Cohort, count: int) -> None:
-    engine, workers = engine_of(options, store)
-    progress = telling.Progress(count, workers)
+    engine = engine_of(options, store)
+    progress = telling.Progress(count)
     try:
         cohort.run(
             part,
@@ -102,21 +104,19 @@ def compute(options: argparse.Namespace, store: Store, part: Cohort, count: int)
         progress.close()
 
 
-def engine_of(options: argparse.Namespace, store: Store) -> tuple[Engine, int]:
-    """The engine that was asked for, and how many hosts it has."""
+def engine_of(options: argparse.Namespace, store: Store) -> Engine:
     limit = float("inf") if options.limit is None else options.limit * 60
     if options.engine == "server":
-        return Pool([RunningServer(address) for address in options.server], limit), len(options.server)
+        return Pool([RunningServer(address) for address in options.server], limit)
     host = ensure_host()
     if options.engine == "ray":
         from .ray_engine import RayEngine
 
-        engine = RayEngine(host, store, options.address, options.workers, limit)
-        return engine, engine.count
+        return RayEngine(host, store, options.address, options.workers, limit)
     wanted = _devices(options)
     print(f"starting ComfyUI {host.version} ({host.found_by}) on {', '.join(wanted)} ...", flush=True)
     servers = local.local_servers(host, wanted, store.work, store.out / "logs" / store.shard)
-    return Pool(servers, limit), len(wanted)
+    return Pool(servers, limit)
 
 
 def finish(options: argparse.Namespace, store: Store, whole: Cohort, part: Cohort) -> int:

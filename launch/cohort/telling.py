@@ -1,6 +1,7 @@
 """What a batch says: the plan of a dry run, progress, failures, and where the results are."""
 
 import argparse
+import math
 import sys
 import time
 from collections import Counter
@@ -41,9 +42,9 @@ def plan(cohort: Cohort, store: Store, todo: list[Chain], workers: int) -> str:
         for n, chain in enumerate(todo[: SHOWN + 1])
     ]
     known = estimate(store)
-    seconds = (known.seconds or ASSUMED_SECONDS) * len(todo) / workers
+    seconds = (known.seconds or ASSUMED_SECONDS) * math.ceil(len(todo) / workers)
     basis = (
-        f"from {known.chains} that are done"
+        f"from the {known.chains} that were run so far"
         if known.seconds
         else f"guessing {ASSUMED_SECONDS:.0f} s a chain: none is done yet"
     )
@@ -63,10 +64,9 @@ def unseen(names: list[str]) -> str:
 class Progress:
     """A bar where a person looks on, else a line a chain."""
 
-    def __init__(self, total: int, workers: int):
+    def __init__(self, total: int):
         self.total = total
-        self.workers = workers
-        self.began = time.monotonic()
+        self.began: float | None = None  # when the first chain did: the start of a host is no chain's time
         self.bar = None
         if sys.stderr.isatty():
             from tqdm import tqdm
@@ -74,6 +74,10 @@ class Progress:
             self.bar = tqdm(total=total, unit="chain", smoothing=0.1, dynamic_ncols=True)
 
     def __call__(self, event: Event) -> None:
+        if self.began is None:
+            self.began = time.time() - event.outcome.seconds
+            if self.bar is not None:
+                self.bar.start_t = self.bar.last_print_t = self.began
         done = self.total - event.left
         what = event.chain.where
         took = f"{event.outcome.seconds:.1f} s"
@@ -84,7 +88,7 @@ class Progress:
         else:
             line = f"{what}: again, as {event.outcome.error}"
         if self.bar is None:
-            remaining = (time.monotonic() - self.began) / max(done, 1) * event.left
+            remaining = (time.time() - self.began) / max(done, 1) * event.left
             print(line + (f" ({duration(remaining)} left)" if event.left and event.kind != "again" else ""), flush=True)
             return
         if event.kind == "done":
@@ -111,4 +115,6 @@ def unseen_models(cohort: Cohort, hashes) -> list[str]:
 
 
 def stop_hint(options: argparse.Namespace) -> str:
-    return f"what is done is kept in {options.out}: the same command goes on from there"
+    if options.dry_run:
+        return ""
+    return f" (what is done is kept in {options.out}: the same command goes on from there)"

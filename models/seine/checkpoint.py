@@ -13,7 +13,6 @@ from .config import Config, read_config
 from .unet import UNet3D
 
 EMA = "ema"
-SHOWN = 3
 DTYPES = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 TRANSFORMER = "attentions.0.transformer_blocks.0"
 
@@ -34,17 +33,13 @@ def read_checkpoint(path: Path) -> tuple[dict[str, Tensor], Config]:
     torch.save, read as tensors alone (code in it is refused, never run), with the weights under the key `ema`.
     """
     metadata: dict[str, str] = {}
-    try:
+    with weights.naming(path):
         if path.suffix == ".safetensors":
             state, metadata = weights.read_safetensors(path)
         else:
             state = _named_tensors(weights.read_torch(path))
         config = read_config(json.loads(metadata["config"])) if "config" in metadata else infer_config(state)
         check_state(state, config)
-    except OSError as error:
-        raise ValueError(f"{path.name}: cannot be read ({error.strerror or error})") from error
-    except ValueError as error:
-        raise ValueError(f"{path.name}: {error}") from error
     return state, config
 
 
@@ -119,7 +114,7 @@ def _named_tensors(held: object) -> dict[str, Tensor]:
     if isinstance(held, dict) and EMA in held:
         held = held[EMA]
     if not isinstance(held, dict) or not all(isinstance(t, Tensor) for t in held.values()):
-        keys = _first(held) if isinstance(held, dict) else type(held).__name__
+        keys = weights.first_of(held) if isinstance(held, dict) else type(held).__name__
         raise ValueError(f"got {keys}, want tensors by name, under the key {EMA!r} or at the top")
     return dict(held)
 
@@ -136,10 +131,5 @@ def _heads(state: Mapping[str, Tensor], level: int, levels: int) -> int:
     raise KeyError("no attention over time")
 
 
-def _first(names: Iterable[object]) -> str:
-    listed = [str(name) for name in names]
-    return ", ".join(listed[:SHOWN]) + (", ..." if len(listed) > SHOWN else "")
-
-
 def _named(what: str, names: list[str]) -> str:
-    return f"{len(names)} {what} ({_first(names)})" if names else ""
+    return f"{len(names)} {what} ({weights.first_of(names)})" if names else ""

@@ -1,5 +1,6 @@
 """Cohorts: many patients and seeds through one workflow. From a notebook:
 
+from pathlib import Path
 from mvgen.mvg import cohort
 
 plan = cohort.build("cohort.csv", "workflows/api/mvg_chest_xray.json", [Path("ComfyUI/models")])

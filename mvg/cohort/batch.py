@@ -1,6 +1,5 @@
 """Runs the chains of a cohort that are not there yet, whatever happens to those who compute them."""
 
-import errno
 import uuid
 from collections import deque
 from collections.abc import Callable
@@ -8,7 +7,7 @@ from dataclasses import dataclass, field
 
 from . import contents, preflight
 from .chains import Chain, graph_of, uploads_of
-from .engine import BROKEN, FULL, WRONG, Engine, Job, NoWorkers, Outcome
+from .engine import BROKEN, FULL, WRONG, Engine, Job, NoWorkers, Outcome, is_full
 from .files import FOLDER
 from .plan import Cohort
 from .problems import CohortError
@@ -154,7 +153,7 @@ class _Batch:
             contents.settle(job.into, job.prefix, job.chain)
             self.store.keep(job.chain, job.into)
         except OSError as error:
-            if error.errno == errno.ENOSPC:
+            if is_full(error):
                 return f"the disk of {self.store.out} is full", FULL
             return f"the result could not be kept ({error})", BROKEN
         except ValueError as error:

@@ -18,6 +18,7 @@ SECONDS = 30.0  # to wait for one answer: a host that computes may be slow to sp
 LOST_SECONDS = 5.0
 PATIENCE = 60.0  # seconds without an answer after which a host counts as gone
 CHUNK = 2**20
+NO_ROOM = ("No space left on device", "Disk quota exceeded")
 _direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
@@ -44,6 +45,7 @@ class Comfy:
         versions = {
             "comfyui": str(system.get("comfyui_version", "unknown")),
             "torch": str(system.get("pytorch_version", "unknown")),
+            "python": str(system.get("python_version", "unknown")).partition(" ")[0],
         }
         device = ", ".join(str(device.get("name")) for device in stats.get("devices", []))
         nodes = {name: self.get(f"/object_info/{urllib.parse.quote(name)}").get(name) for name in sorted(classes)}
@@ -196,7 +198,7 @@ def finished(entry: dict[str, Any]) -> dict[str, Any]:
         if kind == "execution_error":
             told = {name: data.get(name) for name in ("node_id", "node_type", "exception_type", "traceback")}
             message = str(data.get("exception_message") or data.get("exception_type")).strip()
-            full = "No space left on device" in message or ("disk" in message and "full" in message)
+            full = any(words in message for words in NO_ROOM) or ("disk" in message and "full" in message)
             line = message.splitlines()[0] if message else "error"
             raise Failed(f"{data.get('node_type')}: {line}", FULL if full else WRONG, told)
     if status and not status.get("completed", True):

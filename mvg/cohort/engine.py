@@ -1,5 +1,6 @@
 """What computes chains: the one small interface that the rest of a batch knows."""
 
+import errno
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,6 +12,11 @@ from .workflow import Graph
 WRONG = "wrong"  # the chain itself: it would fail again
 BROKEN = "broken"  # whatever computed it: the chain is tried again
 FULL = "full"  # no room for results: nothing else would fare better
+
+
+def is_full(error: OSError) -> bool:
+    """Whether a disk has no room left, or its owner's quota on a shared one is used up."""
+    return error.errno in (errno.ENOSPC, errno.EDQUOT)
 
 
 @dataclass(frozen=True)

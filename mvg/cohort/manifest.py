@@ -66,17 +66,19 @@ def _table(path: Path) -> tuple[list[str], list[tuple[int, dict[str, str]]], lis
     first = text.partition("\n")[0]
     separator = max(",;\t", key=first.count)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
-    header = [name.strip() for name in next(reader, [])]
+    try:
+        lines = [(reader.line_num, cells) for cells in reader]
+    except csv.Error as error:
+        raise refuse("manifest", f"{path} cannot be read as a table: row {reader.line_num}: {error}") from error
+    header = [name.strip() for name in lines[0][1]] if lines else []
     rows, problems = [], []
-    for cells in reader:
+    for number, cells in lines[1:]:
         if not any(cell.strip() for cell in cells):
             continue
         if len(cells) != len(header):
-            problems.append(
-                Problem(f"row {reader.line_num}", f"it has {len(cells)} cells, want {len(header)}, one a column")
-            )
+            problems.append(Problem(f"row {number}", f"it has {len(cells)} cells, want {len(header)}, one a column"))
             continue
-        rows.append((reader.line_num, {n: c.strip() for n, c in zip(header, cells, strict=True)}))
+        rows.append((number, {n: c.strip() for n, c in zip(header, cells, strict=True)}))
     if not rows and not problems:
         raise refuse("manifest", f"{path} holds no patient: want a line of column names and a row for each")
     return header, rows, problems

@@ -1,6 +1,7 @@
 """The weights that a workflow names, by the hash of their content."""
 
 import functools
+import glob
 import hashlib
 from collections.abc import Sequence
 from pathlib import Path
@@ -44,7 +45,8 @@ class Models:
                 for path in embedded_files(self.embedded, name.removeprefix("embedded/")):
                     result[f"embedded/{path.name}"] = sha256(path) if path.is_file() else UNSEEN
             else:
-                paths = [path for folder in self.folders for path in sorted(folder.glob(f"*/{name}")) if path.is_file()]
+                found = [path for folder in self.folders for path in sorted(folder.glob(f"*/{glob.escape(name)}"))]
+                paths = [path for path in found if path.is_file()]
                 result[name] = sha256(paths[0]) if paths else UNSEEN
         return result
 

@@ -1,14 +1,14 @@
 """An engine of threads, one a host: each takes a chain, has its host compute it, and takes the next."""
 
-import errno
 import queue
 import threading
 import time
+import urllib.error
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from .client import PATIENCE, Comfy, Failed
-from .engine import BROKEN, FULL, Facts, Job, NoWorkers, Outcome
+from .engine import BROKEN, FULL, Facts, Job, NoWorkers, Outcome, is_full
 
 
 class Stopped(Exception):
@@ -181,8 +181,10 @@ def attempt(comfy: Comfy, job: Job, check: Callable[[], None], limit: float, wor
         comfy.run(job, check, limit)
     except Failed as error:
         return ended(str(error), error.kind, error.details)
+    except urllib.error.HTTPError as error:
+        return ended(f"{worker} answered {error.code} ({reason(error)})")
     except OSError as error:
-        if error.errno == errno.ENOSPC:
+        if is_full(error):
             return ended(f"the disk of {job.into.parent} is full", FULL)
         return ended(f"{worker} could not be reached ({reason(error)})")
     except (ValueError, KeyError) as error:

@@ -83,11 +83,21 @@ def _wrong(workflow: Workflow, slot: Slot, value: Value, fact: Facts) -> str | N
         few = ", ".join(map(str, options[:SHOWN])) + (", ..." if len(options) > SHOWN else "")
         what = "a file that the host has" if named_models({"": {"class_type": "", "inputs": {"": value}}}) else "one of"
         return f"got {value!r}, want {what}: {few or '(there is none)'}"
+    if kind in ("INT", "FLOAT") and isinstance(value, str) and not _is_number(value):
+        return f"got {value!r}, want a number"
     if kind in ("INT", "FLOAT") and isinstance(value, int | float):
         low, high = limits.get("min", value), limits.get("max", value)
         if not low <= value <= high:
             return f"got {value}, want {low} to {high}"
     return None
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def versions(facts: Sequence[Facts], recorded: dict[str, str] | None) -> list[Problem]:
@@ -99,7 +109,8 @@ def versions(facts: Sequence[Facts], recorded: dict[str, str] | None) -> list[Pr
             fact.worker,
             "it runs "
             + ", ".join(f"{name} {version}" for name, version in sorted(fact.versions.items()))
-            + f", the {'chains that are there' if recorded else 'first host'} {told}: results may differ",
+            + f", the {'chains that are there' if recorded else 'first host'} {told}: results may differ "
+            "(--any-version allows it)",
         )
         for fact in facts
         if fact.versions != wanted

@@ -10,11 +10,12 @@ import contextlib
 import hashlib
 import json
 import os
+import random
 import shutil
 import socket
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from filelock import FileLock, Timeout
 
 DONE = "done.json"
 ALL = "all"
+PROBE_SECONDS = 1.0  # others that look whether a lock is free hold it for a moment
 
 
 class Busy(RuntimeError):
@@ -41,22 +43,19 @@ class Store:
         self.journal = self.out / "journal" / f"{shard}.jsonl"
 
     @contextlib.contextmanager
-    def lock(self, wait: bool = False) -> Iterator[None]:
+    def lock(self, wait: bool = False, on_wait: Callable[[str], None] = lambda holder: None) -> Iterator[None]:
         """The right to write; the system drops it with its holder. Clears what a killed batch left half done.
 
-        Busy where another batch has it, and ``wait`` is False. Shards of one count go together, others do not.
+        Busy where another batch has it, and ``wait`` is False; on_wait is told who, once each. Shards of one count go
+        together, others do not.
         """
         for folder in (self.chains, self.failed, self.journal.parent):
             folder.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(self._lock_file(self.shard))
-        with self._taken(lock, wait):
-            while rival := self._rival():
-                if not wait:
-                    raise Busy(self._holder(rival))
-                time.sleep(1)
+        with self._taken(wait, on_wait):
             note = self._lock_file(self.shard).with_suffix(".holder")
             note.write_text(f"process {os.getpid()} on {socket.gethostname()}", encoding="utf-8")
             self._clear()
+            self._end_line()
             try:
                 yield
             finally:
@@ -64,15 +63,32 @@ class Store:
                 note.unlink(missing_ok=True)
 
     @contextlib.contextmanager
-    def _taken(self, lock: FileLock, wait: bool) -> Iterator[None]:
-        try:
-            lock.acquire(timeout=-1 if wait else 0)
-        except Timeout:
-            raise Busy(self._holder(self.shard)) from None
+    def _taken(self, wait: bool, on_wait: Callable[[str], None]) -> Iterator[None]:
+        lock = FileLock(self._lock_file(self.shard))
+        told = ""
+        while rival := self._rival_of(lock):
+            holder = self._holder(rival)
+            if not wait:
+                raise Busy(holder)
+            if holder != told:
+                on_wait(told := holder)
+            time.sleep(random.uniform(0.5, 1.5))  # not in step with others that wait
         try:
             yield
         finally:
             lock.release()
+
+    def _rival_of(self, lock: FileLock) -> str | None:
+        """None, and the lock is ours; else who is in the way, and it is not: two that waited for each other with
+        their own locks in hand would wait for ever."""
+        try:
+            lock.acquire(timeout=PROBE_SECONDS)
+        except Timeout:
+            return self.shard
+        rival = self._rival()
+        if rival:
+            lock.release()
+        return rival
 
     def _lock_file(self, shard: str) -> Path:
         return self.out / f".lock-{shard}"
@@ -86,7 +102,7 @@ class Store:
                 continue
             probe = FileLock(file)
             try:
-                probe.acquire(timeout=0)
+                probe.acquire(timeout=PROBE_SECONDS)
             except Timeout:
                 return shard
             probe.release()
@@ -103,6 +119,16 @@ class Store:
         for folder in (self.partials, self.work):
             # of the whole: what killed shards left, too
             shutil.rmtree(folder.parent if self.shard == ALL else folder, ignore_errors=True)
+        if self.shard == ALL:
+            for left in (*self.out.glob(".*.tmp"), *self.failed.glob(".*.tmp")):
+                left.unlink(missing_ok=True)
+
+    def _end_line(self) -> None:
+        """A line of the journal that was cut off does not take the next one with it."""
+        written = self.journal.read_bytes() if self.journal.is_file() else b""
+        if written and not written.endswith(b"\n"):
+            with self.journal.open("a", encoding="utf-8") as file:
+                file.write("\n")
 
     def done(self) -> set[str]:
         """Ids of the chains that are whole."""
@@ -150,9 +176,11 @@ class Store:
         (self.failed / f"{chain}.json").unlink(missing_ok=True)
 
     def failures(self) -> dict[str, dict[str, Any]]:
-        """Id -> record of the chains that failed."""
+        """Id -> record of the chains that failed, and are not there since."""
         found = {}
         for path in sorted(self.failed.glob("*.json")):
+            if (self.folder(path.stem) / DONE).is_file():
+                continue  # a batch that was killed had no time to forget it
             with contextlib.suppress(OSError, ValueError):
                 found[path.stem] = json.loads(path.read_text(encoding="utf-8"))
         return found

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .problems import refuse
+from .problems import CohortError, Problem, refuse
 
 Graph = dict[str, dict[str, Any]]
 Value = bool | int | float | str
@@ -158,13 +158,28 @@ def is_widget(value: Any) -> bool:
     return isinstance(value, bool | int | float | str)
 
 
+def is_link(value: Any) -> bool:
+    """[id of a node, number of its output]."""
+    return isinstance(value, list) and len(value) == 2 and isinstance(value[0], str) and isinstance(value[1], int)
+
+
 def checked(graph: Any, name: str) -> Graph:
     """The graph itself; CohortError unless it is one in API format that saves something."""
     if isinstance(graph, dict) and "nodes" in graph:
         raise refuse("workflow", f"{name} is in the page's format: save it with Workflow -> Export (API)")
     nodes = graph.values() if isinstance(graph, dict) else []
-    if not nodes or not all(isinstance(n, dict) and {"class_type", "inputs"} <= n.keys() for n in nodes):
+    if not nodes or not all(isinstance(n, dict) and isinstance(n.get("inputs"), dict) for n in nodes):
         raise refuse("workflow", f"{name} is no workflow in ComfyUI's API format")
+    if not all(isinstance(n.get("class_type"), str) for n in nodes):
+        raise refuse("workflow", f"{name} is no workflow in ComfyUI's API format")
+    loose = [
+        f"{key} ({node['class_type']}) takes {name} from node {value[0]}, which is not there"
+        for key, node in graph.items()
+        for name, value in node["inputs"].items()
+        if is_link(value) and value[0] not in graph
+    ]
+    if loose:
+        raise CohortError(Problem("workflow", message) for message in loose)
     if not any(is_widget(node["inputs"].get(prefix)) for node in nodes for prefix in PREFIXES):
         raise refuse("workflow", f"{name} saves nothing: add a Save Trajectory node")
     return graph

@@ -142,12 +142,15 @@ def read_sentence(sentence: str, words: Vocabulary, section: str = "", index: in
 
 
 def _spans(sentence: str, words: Vocabulary) -> list[tuple[int, int, str, bool]]:
-    """(start, end, finding, denied) of the names in a sentence, the longest where two overlap, in order."""
+    """(start, end, finding, denied) of the names in a sentence, the longest where two overlap, in order.
+
+    Two denied ones may overlap: "heart size and pulmonary vascularity are normal" denies both.
+    """
     found = [(m.start(), m.end(), name, False) for name, p in words.present.items() for m in p.finditer(sentence)]
     found += [(m.start(), m.end(), name, True) for name, p in words.normal.items() for m in p.finditer(sentence)]
     kept: list[tuple[int, int, str, bool]] = []
     for span in sorted(found, key=lambda s: (s[0] - s[1], s[0])):
-        if all(span[1] <= other[0] or span[0] >= other[1] for other in kept):
+        if all(span[1] <= other[0] or span[0] >= other[1] or (span[3] and other[3]) for other in kept):
             kept.append(span)
     return sorted(kept)
 

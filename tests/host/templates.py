@@ -31,6 +31,15 @@ def load(path: str) -> dict:
     return json.loads((ROOT / "workflows" / path).read_text(encoding="utf-8"))
 
 
+def small(graph: dict) -> dict:
+    """A copy of an API workflow that computes little."""
+    graph = json.loads(json.dumps(graph))
+    for node in graph.values():
+        inputs = node["inputs"]
+        inputs |= {name: value for name, value in SMALL.items() if isinstance(inputs.get(name), int) and inputs[name]}
+    return graph
+
+
 def missing(graph: dict) -> set[tuple[str, str]]:
     """(node id, name) of everything that an API workflow names and that does not come with the extension."""
     return {

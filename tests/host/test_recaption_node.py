@@ -10,6 +10,7 @@ from contextlib import contextmanager
 
 import pytest
 from mvgen.mvg.plan_text import parse_plan
+from mvgen.tests.host.templates import load, small
 from mvgen.tests.library.llm_answer import answer
 from mvgen.tests.library.llm_server import KEY, serving
 from PIL import Image
@@ -108,6 +109,26 @@ def test_a_good_answer_is_a_plan_and_only_once_paid_for(server):
         assert len(llm.requests) == 1, "kept on disk"
         run(server, graph(**by_model(), stages=2))
         assert len(llm.requests) > 1
+
+
+def test_the_bundled_workflow_runs_to_its_end(server):
+    """The model's plan is what the loop draws, and the sample's report is where no report may be."""
+    prompt = small(load("api/mvg_llm_recaption.json"))
+    nodes = {node["class_type"]: (key, node["inputs"]) for key, node in prompt.items()}
+    nodes["MVG_Recaption"][1]["stages"] = 3
+    report = (server.base / "input" / nodes["MVG_LoadReport"][1]["report"]).read_text(encoding="utf-8")
+    with model(server, answer()) as llm:
+        done = run(server, prompt, *filter(None, report.splitlines()), address=llm.endpoint.url)
+        assert done.error is None, done.error
+        assert len(llm.requests) == 1
+    assert [s.severity for s in parse_plan(done.outputs[nodes["MVG_EditPlan"][0]]["text"][0]).stages] == [0.3, 0.6, 0.9]
+    (saved,) = done.outputs[nodes["MVG_SaveTrajectory"][0]]["mvg_trajectory"]
+    folder = server.base / "output" / saved["subfolder"]
+    wanted = {"stage_03.png", "difference_03.png", "plot.png", "video.mp4", "scores.json", "provenance.json"}
+    assert wanted <= set(saved["files"])
+    drawn = json.loads((folder / "provenance.json").read_text(encoding="utf-8"))["plan"]["stages"]
+    assert [stage["prompt"] for stage in drawn] == [stage["prompt"] for stage in answer()["stages"]]
+    assert json.loads((folder / "scores.json").read_text(encoding="utf-8"))["synthetic"] is True
 
 
 def test_another_file_of_endpoints_is_asked_anew(server):

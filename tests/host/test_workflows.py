@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator
 
 import pytest
-from mvgen.tests.host.templates import COMPLETE, SMALL, TEMPLATES, load, missing
+from mvgen.tests.host.templates import COMPLETE, TEMPLATES, load, missing, small
 
 WANTING = [name for name in TEMPLATES if name not in COMPLETE]
 AUTOGROW, CHOICE = "COMFY_AUTOGROW_V3", "COMFY_DYNAMICCOMBO_V3"
@@ -27,15 +27,6 @@ def sockets(definition: dict, given: dict) -> Iterator[tuple[str, str, bool]]:
                 (chosen,) = (choice for choice in options["options"] if choice["key"] == given.get(name, "auto"))
                 for part, inner, needed in sockets({"input": chosen["inputs"]}, {}):
                     yield f"{name}.{part}", inner, needed
-
-
-def small(graph: dict) -> dict:
-    """A copy of an API workflow that computes little."""
-    graph = json.loads(json.dumps(graph))
-    for node in graph.values():
-        inputs = node["inputs"]
-        inputs |= {name: value for name, value in SMALL.items() if isinstance(inputs.get(name), int) and inputs[name]}
-    return graph
 
 
 def test_every_node_is_in_a_workflow(definitions):

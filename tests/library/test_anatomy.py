@@ -1,12 +1,10 @@
 """anatomy.py: lung fields and the regions of findings, on phantoms whose anatomy is known and on real X-rays."""
 
-import itertools
-
 import cv2
 import numpy as np
 import pytest
 import torch
-from mvgen.bench.anatomy import DATA, as_image, coverage, dice, phantoms, real_masks
+from mvgen.bench.anatomy import DATA, as_image, coverage, dice, iou, phantoms, real_masks
 from mvgen.mvg import anatomy
 from mvgen.mvg.phantom import chest_xray
 from mvgen.mvg.phantom.captions import FINDINGS, SIDED
@@ -43,9 +41,8 @@ def test_lung_fields_of_phantoms(finding, mean):
 
 @pytest.mark.skipif(not next(real_masks(DATA), None), reason=f"no X-rays with lung masks in {DATA}")
 def test_lung_fields_of_real_xrays():
-    cases = itertools.islice(real_masks(DATA), 0, None, 2)
-    scores = [dice(anatomy.locate(as_image(image)).lungs > 0.5, mask) for _, image, mask in cases]
-    assert len(scores) >= 10 and np.mean(scores) > 0.75
+    scores = [iou(anatomy.locate(as_image(image)).lungs > 0.5, mask) for _, image, mask in real_masks(DATA)]
+    assert len(scores) >= 10 and np.mean(scores) >= 0.7
 
 
 def test_sides_are_the_patients():
@@ -73,8 +70,8 @@ def test_a_sided_region_stays_on_its_side(place, finding):
 @pytest.mark.parametrize("finding", FINDINGS)
 def test_a_region_covers_most_of_what_the_finding_changes(finding):
     covered, area = np.array([coverage(chest_xray.sample_patient(seed), finding, 128) for seed in PATIENTS]).T
-    assert covered.mean() > 0.8 and covered.min() > 0.65
-    assert area.mean() < 3  # times the area that changes
+    assert covered.mean() >= 0.9 and covered.min() > 0.8
+    assert area.mean() <= 2.5  # times the area that changes
 
 
 @pytest.mark.parametrize("finding", [*FINDINGS, NO_FINDING])

@@ -1,12 +1,19 @@
 """A batch over an engine that does as the test says: every chain ends as it should, whatever breaks."""
 
+import errno
+import threading
 from collections import deque
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
+from mvgen.launch.cohort import telling
 from mvgen.mvg import cohort
 from mvgen.mvg.cohort import batch, preflight
+from mvgen.mvg.cohort import store as storing
+from mvgen.mvg.cohort.client import Comfy
 from mvgen.mvg.cohort.engine import BROKEN, FULL, WRONG, Facts, Job, NoWorkers, Outcome
+from mvgen.mvg.cohort.pool import attempt
 from mvgen.tests.library.cohort_files import HEADER, manifest, workflow
 
 VERSIONS = {"comfyui": "0.30.0", "torch": "2"}
@@ -98,6 +105,26 @@ def test_what_was_done_is_kept_where_nothing_more_can_be(plan, store, kind, erro
     assert store.done() == plan.ids()
 
 
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
+def test_no_room_for_a_result_ends_the_batch_and_no_chain_counts_as_failed(plan, store, monkeypatch, number):
+    def full(path):
+        raise OSError(number, "no room")
+
+    monkeypatch.setattr(storing, "_sealed", full)
+    with pytest.raises(batch.DiskFull, match=r"is full\. Free some space"):
+        run(plan, store, Scripted())
+    assert store.done() == set() and store.failures() == {} and not store.partials.exists()
+
+
+def test_the_plan_says_whether_its_time_is_a_guess(plan, store):
+    def told() -> str:
+        return telling.plan(plan, store, plan.todo(store), workers=2).splitlines()[-1 if not store.done() else -2]
+
+    assert told() == "time: about 3 min, guessing 60 s a chain: none is done yet"  # five chains, two at a time
+    run(plan, store, Scripted({3: [WRONG], 4: [BROKEN] * 3}))
+    assert told() == "time: about 1 s, from the 3 that were run so far"
+
+
 def test_hosts_are_asked_before_anything_runs(plan, store):
     with pytest.raises(cohort.CohortError, match="here: it has no node MVG_PIELoop"):
         run(plan, store, Scripted(nodes={"MVG_PIELoop": None}))
@@ -110,6 +137,9 @@ def test_hosts_are_asked_before_anything_runs(plan, store):
         "workflow: steps: got 50, want 50 to 10",
     ]
     assert store.done() == set()
+    text = {"input": {"required": {"folder_prefix": ["INT", {}]}}}
+    with pytest.raises(cohort.CohortError, match="workflow: folder_prefix: got 'mvg/chest_xray', want a number"):
+        run(plan, store, Scripted(nodes={"MVG_SaveTrajectory": text}))
 
 
 def test_values_of_rows_are_checked_by_row(tmp_path, store):
@@ -124,7 +154,8 @@ def test_values_of_rows_are_checked_by_row(tmp_path, store):
 def test_another_version_is_refused_unless_it_is_allowed(plan, store):
     run(plan, store, Scripted({1: [WRONG]}))
     other = {**VERSIONS, "torch": "3"}
-    with pytest.raises(cohort.CohortError, match=r"torch 3, the chains that are there comfyui 0\.30\.0, torch 2"):
+    told = r"torch 3, the chains that are there comfyui 0\.30\.0, torch 2: results may differ \(--any-version allows it"
+    with pytest.raises(cohort.CohortError, match=told):
         run(plan, store, Scripted(versions=other), retry_failed=True)
     run(plan, store, Scripted(versions=other), retry_failed=True, any_version=True)
     assert store.done() == plan.ids()
@@ -135,3 +166,24 @@ def test_no_host_answers(plan, store):
     with pytest.raises(NoWorkers, match=r"no ComfyUI answers at http://127\.0\.0\.1:9"):
         run(plan, store, engine)
     assert not (Path(store.out) / "cohort.json").exists()
+
+
+class Failing(BaseHTTPRequestHandler):
+    """A host that has no room for what is sent to it."""
+
+    def do_POST(self):
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.send_error(500)
+
+    def log_message(self, *arguments):
+        pass
+
+
+def test_what_a_host_answers_is_told(plan, tmp_path):
+    with HTTPServer(("127.0.0.1", 0), Failing) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        address = f"http://127.0.0.1:{server.server_port}"
+        job = Job("c", {}, plan.chains[0].patient.files, "p", tmp_path)
+        outcome = attempt(Comfy(address), job, lambda: None, 9, address)
+        server.shutdown()
+    assert (outcome.kind, outcome.error) == (BROKEN, f"{address} answered 500 (Internal Server Error)")

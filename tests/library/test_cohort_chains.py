@@ -49,6 +49,8 @@ def test_models_go_by_their_content_where_they_can_be_seen(tmp_path):
         seen.append(ids(tmp_path, folders=[tmp_path / "models"], **changed)[0])
     seen.append(ids(tmp_path, **changed)[0])
     assert len(set(seen)) == 3
+    (weights / "x[v2].safetensors").write_bytes(b"3")
+    assert models.UNSEEN not in models.Models([tmp_path / "models"]).hashes(("x[v2].safetensors",)).values()
 
 
 def test_embedded_files_are_those_that_the_launcher_knows():

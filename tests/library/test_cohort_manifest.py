@@ -110,6 +110,8 @@ def test_every_file_that_a_workflow_reads_has_a_column(tmp_path):
         ('{"nodes": []}', "page's format"),
         ('{"1": {"class_type": "A", "inputs": {}}}', "saves nothing"),
         ("[]", "no workflow"),
+        ('{"1": {"class_type": "A", "inputs": []}}', "no workflow"),
+        ('{"1": {"class_type": "A", "inputs": {"model": ["9", 0], "folder_prefix": "x"}}}', "model from node 9, which"),
         ("{", "cannot be read as JSON"),
     ],
 )
@@ -121,5 +123,7 @@ def test_what_is_no_workflow_is_named(tmp_path, text, told):
 
 def test_empty_manifests_are_named(tmp_path):
     assert "holds no patient" in problems(tmp_path, [])[0]
+    (told,) = problems(tmp_path, [['"' + "x" * 200_000, "", "", ""]])
+    assert told == "manifest: cohort.csv cannot be read as a table: row 2: field larger than field limit (131072)"
     with pytest.raises(cohort.CohortError, match="there is no file"):
         cohort.build(tmp_path / "none.csv", workflow(tmp_path))

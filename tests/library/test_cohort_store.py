@@ -3,11 +3,15 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
+import threading
 import time
 
 import pytest
+from filelock import FileLock
+from mvgen.mvg.cohort import store as storing
 from mvgen.mvg.cohort.contents import settle
 from mvgen.mvg.cohort.store import DONE, Busy, Store
 
@@ -65,8 +69,12 @@ def test_failures_are_recorded_and_forgotten_once_the_chain_is_there(store):
     with store.lock():
         store.fail("c1", {"error": "no"})
         assert store.failures() == {"c1": {"error": "no"}}
-        store.keep("c1", make(store, "c1"))
+        folder = store.keep("c1", make(store, "c1"))
         assert store.failures() == {}
+        store.fail("c1", {"error": "no"})  # killed before it could be forgotten
+        assert store.failures() == {}
+        (folder / DONE).unlink()
+        assert store.failures() == {"c1": {"error": "no"}}
 
 
 def test_a_journal_that_was_cut_off_is_read_as_far_as_it_goes(store):
@@ -75,6 +83,16 @@ def test_a_journal_that_was_cut_off_is_read_as_far_as_it_goes(store):
         with store.journal.open("a") as file:
             file.write('{"event": "do')
         assert [note["chain"] for note in store.notes()] == ["c1"]
+    with store.lock():
+        store.note(event="done", chain="c2", seconds=1.5)
+        assert [note["chain"] for note in store.notes()] == ["c1", "c2"]
+
+
+def test_files_that_a_killed_batch_was_writing_are_cleared(store):
+    with store.lock():
+        for left in (store.out / ".chains.csv.1234.tmp", store.failed / ".c1.json.1234.tmp"):
+            left.touch()
+    assert list(store.out.rglob("*.tmp")) == []
 
 
 @pytest.mark.parametrize(
@@ -88,7 +106,8 @@ def test_a_journal_that_was_cut_off_is_read_as_far_as_it_goes(store):
         ("1-of-2", "2-of-2", False),
     ],
 )
-def test_a_second_batch_is_refused_unless_it_is_another_part(tmp_path, held, wanted, refused):
+def test_a_second_batch_is_refused_unless_it_is_another_part(tmp_path, monkeypatch, held, wanted, refused):
+    monkeypatch.setattr(storing, "PROBE_SECONDS", 0.1)
     with Store(tmp_path, held).lock():
         second = Store(tmp_path, wanted).lock()
         if refused:
@@ -98,6 +117,38 @@ def test_a_second_batch_is_refused_unless_it_is_another_part(tmp_path, held, wan
             with second:
                 pass
     with Store(tmp_path, wanted).lock():
+        pass
+
+
+def test_whoever_waits_gets_its_turn(tmp_path, monkeypatch):
+    """A part and the whole, which each find the other's lock in their way."""
+    monkeypatch.setattr(storing, "PROBE_SECONDS", 0.1)
+    told, ended = [], []
+
+    def wait(shard: str) -> None:
+        with Store(tmp_path, shard).lock(wait=True, on_wait=told.append):
+            ended.append(shard)
+
+    with Store(tmp_path).lock():
+        waiting = [threading.Thread(target=wait, args=[shard], daemon=True) for shard in ("1-of-2", "all", "all")]
+        for thread in waiting:
+            thread.start()
+        deadline = time.monotonic() + 60
+        while len(told) < 3 and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert ended == [] and set(told) == {f"process {os.getpid()} on {socket.gethostname()} works on {tmp_path}"}
+    for thread in waiting:
+        thread.join(60)
+    assert sorted(ended) == ["1-of-2", "all", "all"]
+
+
+def test_parts_that_look_at_the_same_moment_whether_the_whole_runs_do_not_refuse_each_other(tmp_path):
+    with Store(tmp_path).lock():
+        pass
+    looks = FileLock(tmp_path / ".lock-all", thread_local=False)
+    looks.acquire()
+    threading.Timer(0.3, looks.release).start()
+    with Store(tmp_path, "1-of-2").lock():
         pass
 
 

@@ -48,9 +48,10 @@ def test_labelled_sentences():
 
 
 @pytest.mark.skipif(not (bench.DATA / "reports").is_dir(), reason=f"no reports in {bench.DATA}")
-@pytest.mark.parametrize("table", ["Open-i, by hand", "clinical notes, by hand"])
-def test_real_reports_against_labels_by_hand(table):
-    reports = bench.evaluate(bench.DATA)[table]
+@pytest.mark.parametrize("status", ["present", "denied"])
+@pytest.mark.parametrize("source", ["Open-i", "clinical notes"])
+def test_real_reports_against_labels_by_hand(source, status):
+    reports = bench.evaluate(bench.DATA)[f"{source}, by hand, {status}"]
     assert len(reports) >= 30
     precision, recall, _ = bench.quality(bench.score(reports.values())["all"])
     assert precision >= 0.9 and recall >= 0.9
