@@ -20,6 +20,7 @@ class Networks:
         self.clip, self.vae = clip, vae
         self.clip_vision, self.classifier, self.reader = clip_vision, classifier, reader
         comfy.model_management.load_models_gpu([model])
+        self.patcher = model  # the host calls a model leaked whose patcher is gone, and says so at every call
         self.model = model.model
         self.device = model.load_device
 

@@ -32,7 +32,7 @@ COLOUR = (
     ("classifier", "reader", "--steps", "900"),
     ("clip",),
     ("seine", "--steps", "1500"),
-    ("seine", "--go-on", "--steps", "1500", "--batch", "4", "--seed", "1"),
+    ("seine", "--go-on", "--steps", "850", "--batch", "4", "--seed", "1"),
 )
 PARTS = (
     ("dataset",),
