@@ -10,6 +10,7 @@ from pathlib import Path
 
 from ...mvg.cohort.client import Comfy, Failed
 from ...mvg.cohort.engine import BROKEN
+from ...mvg.cohort.files import FOLDER as UPLOADS
 from ...mvg.cohort.pool import Gone
 from ..device import has_nvidia_driver
 from ..errors import LaunchError, UsageError
@@ -103,10 +104,14 @@ class LocalServer:
 
 
 def _link_folders(source: Path, target: Path) -> None:
-    """Folders of reference pictures, which workflows name, are seen by every host; a patient's files are sent."""
+    """Folders of reference pictures, which workflows name, are seen by every host; a patient's files are sent.
+
+    Not the folder that those are sent to, which is there once this host was a batch's ``--server``: ComfyUI loads no
+    file of its input folder that truly lies elsewhere.
+    """
     for folder in (entry for entry in source.iterdir() if entry.is_dir()) if source.is_dir() else ():
         link = target / folder.name
-        if os.path.lexists(link):
+        if folder.name == UPLOADS or os.path.lexists(link):
             continue
         if os.name == "nt":
             import _winapi

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from mvgen.launch import arguments, browser, doctor, paths, server, setup
+from mvgen.launch.cohort.local import _link_folders
 from mvgen.launch.demo import images
 from mvgen.launch.errors import LaunchError, UsageError
 from mvgen.models.embedded import architecture, loader
@@ -282,3 +283,12 @@ def test_a_signal_waits_until_the_second_process_can_answer_it(sent, code, said)
 
 def test_a_free_port_is_free():
     assert server.is_free(server.free_port())
+
+
+def test_a_worker_sees_folders_of_references_and_has_its_own_for_what_it_is_sent(tmp_path):
+    source, target = tmp_path / "input", tmp_path / "worker"
+    for name in ("references", "mvg_cohort"):  # as after a batch with this host as --server
+        (source / name).mkdir(parents=True)
+    target.mkdir()
+    _link_folders(source, target)
+    assert [entry.name for entry in target.iterdir()] == ["references"]
