@@ -74,21 +74,21 @@ class Diffusers:
     def __init__(self, model, steps: int, k: int):
         from diffusers import DDIMInverseScheduler, DDIMScheduler
 
-        self.model, self.k = model.model, k
+        self.model, self.device, self.k = model.model, model.load_device, k
         self.up, self.down = DDIMInverseScheduler(**SD14_SCHEDULER), DDIMScheduler(**SD14_SCHEDULER)
         for scheduler in (self.up, self.down):
             scheduler.set_timesteps(steps)
 
     def __call__(self, x: Tensor, cond: Tensor) -> Tensor:
-        z = self.model.process_latent_in(x)
+        z, cond = self.model.process_latent_in(x).to(self.device), cond.to(self.device)
         for scheduler, timesteps in (
             (self.up, self.up.timesteps[: self.k]),
             (self.down, self.down.timesteps[-self.k :]),
         ):
             for t in timesteps:
-                eps = self.model.diffusion_model(z, t.expand(len(z)).float(), context=cond)
+                eps = self.model.diffusion_model(z, t.expand(len(z)).to(self.device).float(), context=cond)
                 z = scheduler.step(eps, t, z).prev_sample
-        return self.model.process_latent_out(z)
+        return self.model.process_latent_out(z).to(x.device)
 
 
 def ways(

@@ -14,7 +14,6 @@ weights. Exit code 1 where a bar is missed.
 
 import argparse
 import copy
-import resource
 import statistics
 import sys
 import time
@@ -160,6 +159,12 @@ def peak() -> float:
     """Bytes: of the device where there is one, of the process otherwise."""
     if torch.cuda.is_available():
         return float(torch.cuda.max_memory_allocated())
+    if sys.platform == "win32":
+        import psutil
+
+        return float(psutil.Process().memory_info().peak_wset)
+    import resource
+
     scale = 1 if sys.platform == "darwin" else 1024
     return float(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * scale)
 

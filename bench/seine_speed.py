@@ -103,6 +103,9 @@ def side_by_side(side: int, repeats: int, device: str) -> None:
 def full(side: int, repeats: int, device: str, dtype: torch.dtype) -> None:
     """The released size as the host's MODEL, loaded from a file as the node loads it."""
     use_host()
+    import comfy.cli_args
+
+    comfy.cli_args.args.cpu = device == "cpu"  # also where there is a GPU
     import comfy.model_management
     from safetensors.torch import save_file
 

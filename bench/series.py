@@ -25,7 +25,7 @@ def read_series(path: Path) -> list[dict[str, str]]:
             missing = [c for c in COLUMNS if c not in (reader.fieldnames or ())]
             if missing:
                 raise ValueError(f"{path}: got no column {missing[0]!r}, want {', '.join(COLUMNS)}")
-            rows = list(reader)
+            rows = [{name: row[name] or "" for name in COLUMNS} for row in reader]
     except OSError as error:
         raise ValueError(f"{path}: cannot be read ({error.strerror})") from error
     for number, row in enumerate(rows, start=2):

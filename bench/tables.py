@@ -125,13 +125,15 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def checked(parser: argparse.ArgumentParser, arguments: Sequence[str] | None = None) -> argparse.Namespace:
     options = parser.parse_args(arguments)
-    options.patients = options.patients or (8 if options.quick else 50)
-    options.steps = options.steps or (20 if options.quick else PAPER["steps"])
-    options.seeds = options.seeds or (1 if options.quick else 5)
-    options.ablation_patients = options.ablation_patients or (1 if options.quick else 0)
+    usual = {"patients": 50, "steps": PAPER["steps"], "seeds": 5, "ablation_patients": 0}
+    if options.quick:
+        usual = {"patients": 8, "steps": 20, "seeds": 1, "ablation_patients": 1}
+    for name, value in usual.items():  # 0 is given, and no reason to take the default in silence
+        if getattr(options, name) is None:
+            setattr(options, name, value)
     options.counts = QUICK_COUNTS if options.quick else COUNTS
-    if min(options.patients, options.seeds) < 1:
-        parser.error("--patients and --seeds want integers >= 1")
+    if min(options.patients, options.steps, options.seeds) < 1:
+        parser.error("--patients, --steps and --seeds want integers >= 1")
     needed = ("checkpoint", "classifier", "clip_vision", "images", "healthy", "diseased", "finding", "prompt")
     missing = [name for name in needed if getattr(options, name) is None]
     options.own = len(missing) < len(needed)
@@ -152,7 +154,9 @@ def main() -> None:
     add_options(parser)
     options = checked(parser)
     use_host()
-    guidance = options.guidance or (PAPER["guidance"] if options.own else GUIDANCE)
+    guidance = options.guidance
+    if guidance is None:
+        guidance = PAPER["guidance"] if options.own else GUIDANCE
     settings = PAPER | {"guidance": guidance, "mode": options.mode, "steps": options.steps}
     began = time.time()
     worlds = worlds_of(options, settings)

@@ -145,6 +145,6 @@ def check_report(path: Path) -> None:
             f"--report: {path} has {len(data)} bytes, at most {MAX_REPORT_BYTES} are read. Give the text alone."
         )
     if b"\0" in data:
-        raise UsageError(f"--report: {path} is no text file. Give the report as plain text.")
+        raise UsageError(f"--report: {path} is no text file. Save the report as plain text in UTF-8.")
     if not data.decode("utf-8-sig", errors="replace").strip():
         raise UsageError(f"--report: {path} is empty. Give the clinical report as text.")

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 
 from ..mvg.metrics.conf import check_pictures, classifier_input, conf
+from ..mvg.metrics.image import check_finite
 from .classifier_checkpoint import read_classifier
 from .classifier_config import Config
 from .managed import loaded, managed
@@ -56,10 +57,12 @@ class Classifier:
     def conf(self, images: torch.Tensor) -> torch.Tensor:
         """images as in `logits` -> Conf [B, outputs] in [0, 1], on `scale`.
 
-        ValueError naming an image that is not finite, or one colour all over.
+        ValueError naming an image that is not finite, or one colour all over, or whose logits are not finite.
         """
         check_pictures(images)
-        return conf(self.logits(images), self.network.config.activation, self.network.config.op_threshs)
+        logits = self.logits(images)
+        check_finite("logits", logits)
+        return conf(logits, self.network.config.activation, self.network.config.op_threshs)
 
 
 def load_densenet(

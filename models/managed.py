@@ -27,4 +27,5 @@ def loaded(patcher: Any, memory: int = 0) -> torch.device:
     import comfy.model_management
 
     comfy.model_management.load_models_gpu([patcher], memory_required=memory, force_full_load=True)
-    return patcher.load_device
+    # with --novram the host leaves where they are the layers that are not its own
+    return next(patcher.model.parameters()).device

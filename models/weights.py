@@ -79,7 +79,10 @@ def read_weights(path: Path) -> tuple[dict[str, Tensor], dict[str, Any], dict[st
         raise ValueError(f"{path.name}: not a readable safetensors file ({error})") from error
     if "config" not in metadata:
         raise ValueError(f'{path.name}: got no metadata key "config", want the network\'s shape as JSON there')
-    return state, json.loads(metadata["config"]), metadata
+    try:
+        return state, json.loads(metadata["config"]), metadata
+    except ValueError as error:
+        raise ValueError(f"{path.name}: the metadata key config is not readable as JSON ({error})") from error
 
 
 def convert(

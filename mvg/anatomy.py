@@ -203,10 +203,13 @@ def _refine(
 def locate(image: Tensor) -> Anatomy:
     """Lung fields and heart of the first picture of [B, H, W, C] in [0, 1], a frontal chest X-ray.
 
-    Equal images give equal results. ValueError for other shapes, sides below 32 pixels and values that are not finite.
+    Equal images give equal results. ValueError for other shapes, an empty batch, sides below 32 pixels and values that
+    are not finite.
     """
     if image.ndim != 4:
         raise ValueError(f"image: got {image.ndim} axes, want [B, H, W, C]")
+    if len(image) < 1:
+        raise ValueError("image: got an empty batch, want at least one picture")
     height, width = image.shape[1:3]
     if min(height, width) < MIN_SIZE:
         raise ValueError(f"image: got {width} x {height} pixels, want at least {MIN_SIZE} x {MIN_SIZE}")

@@ -151,5 +151,5 @@ def round_trip(x: Tensor, back: Tensor) -> RoundTrip:
     if back.shape != x.shape:
         raise ValueError(f"back: got {tuple(back.shape)}, want the shape of x, {tuple(x.shape)}")
     rows = x.double().flatten(1)
-    rms = (back.double().flatten(1) - rows).square().mean(1).sqrt()
+    rms = (back.double().flatten(1).to(rows.device) - rows).square().mean(1).sqrt()
     return RoundTrip(rms, 20 * torch.log10((rows.amax(1) - rows.amin(1)) / rms))

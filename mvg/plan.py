@@ -116,7 +116,8 @@ class Plan:
         """The plan in words: a header line, a line a stage, then the notes."""
         what = " ".join(word for word in (self.side, self.finding) if word)
         count = f"{len(self.stages)} stage{'' if len(self.stages) == 1 else 's'}"
-        lines = [f"{what} ({self.domain}), {count}" + (f", in the {self.region}" if self.region else "")]
+        place = self.region if self.region.startswith("both ") else f"the {self.region}"
+        lines = [f"{what} ({self.domain}), {count}" + (f", in {place}" if self.region else "")]
         width = len(str(len(self.stages)))
         lines += [f"{n:>{width}}. {s.severity:.2f}  {s.prompt}" for n, s in enumerate(self.stages, start=1)]
         if self.negative:

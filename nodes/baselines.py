@@ -68,7 +68,7 @@ class Start:
         curves = pie.row_curves(self.latents)
         states, latents, notes = [], [], []
         for row in range(len(self.image)):
-            states.append(torch.stack([picture[row] for picture in self.pictures]))
+            states.append(pie_states.course([picture[row] for picture in self.pictures]))
             latents.append({"samples": torch.stack([latent[row] for latent in self.latents])})
             notes.append(pie_states.describe("\n".join(about), curves[row].tolist(), 0.0, None, None))
         return io.NodeOutput(states, latents, notes)

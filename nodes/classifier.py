@@ -73,11 +73,11 @@ class LoadClassifier(io.ComfyNode):
         )
 
     @classmethod
-    def validate_inputs(cls, file: str) -> bool | str:
+    def validate_inputs(cls, file: str | None = None) -> bool | str:
         return CHECKPOINTS.check(file)
 
     @classmethod
-    def fingerprint_inputs(cls, file: str, labels: str, activation: str, image_size: int) -> str:
+    def fingerprint_inputs(cls, file: str | None, labels: str, activation: str, image_size: int) -> str:
         return f"{CHECKPOINTS.stamp(file)} {labels} {activation} {image_size}"
 
     @classmethod

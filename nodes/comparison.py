@@ -66,8 +66,12 @@ class KID(io.ComfyNode):
         )
 
     @classmethod
-    def validate_inputs(cls, inception: str) -> bool | str:
+    def validate_inputs(cls, inception: str | None = None) -> bool | str:
         return inception == NONE or INCEPTION.check(inception, "inception")
+
+    @classmethod
+    def fingerprint_inputs(cls, inception: str | None = None, **_) -> str:
+        return NONE if inception == NONE else INCEPTION.stamp(inception)
 
     @classmethod
     def execute(cls, real, generated, inception, subsets, subset_size, seed, clip_vision=None) -> io.NodeOutput:
@@ -95,7 +99,8 @@ class KID(io.ComfyNode):
 
 def check_set(name: str, images: torch.Tensor, subset_size: int) -> None:
     if len(images) < 2:
-        raise ValueError(f"{name}: got 1 picture, want a set: KID compares sets, it says nothing of one patient")
+        got = "1 picture" if len(images) else "no picture"
+        raise ValueError(f"{name}: got {got}, want a set: KID compares sets, it says nothing of one patient")
     if len(images) < subset_size:
         raise ValueError(f"{name}: got {len(images)} pictures, want at least subset_size, {subset_size}")
     check_finite(name, images)
@@ -157,8 +162,11 @@ class CompareImages(io.ComfyNode):
             (height, width, channels), want = reference.shape[1:], images.shape[1:]
             wanted = f"{want[1]} x {want[0]} x {want[2]}, the size of the images"
             raise ValueError(f"reference: got {width} x {height} x {channels}, want {wanted}")
+        if len(images) < 1:
+            raise ValueError("images: got an empty batch, want at least one picture")
         check_finite("images", images)
         check_finite("reference", reference)
+        reference = reference.to(images.device)
         registered, valid, overlay, found = align(images, reference, register)
         scores = compare(images, registered.expand_as(images), mask, valid)
         parts = [
@@ -186,6 +194,7 @@ def align(
     """-> (references as compared, their valid pixels, overlays, what the registrations found)."""
     registered, valid, overlays, found = [], [], [], []
     for image, later in zip(images, reference, strict=False):
+        comfy.model_management.throw_exception_if_processing_interrupted()
         result = register(later, image, motion) if motion != "none" else None
         registered.append(later if result is None else result.image)
         valid.append(torch.ones_like(later[..., 0]) if result is None else result.valid.to(later))

@@ -211,7 +211,7 @@ def read_text(path: Path, name: str) -> str:
     if len(data) > MAX_TEXT_BYTES:
         raise ValueError(f"report: {name!r} is {len(data)} bytes, want at most {MAX_TEXT_BYTES}")
     if b"\0" in data:
-        raise ValueError(f"report: {name!r} is no text file")
+        raise ValueError(f"report: {name!r} is no text file, want UTF-8 or Windows-1252")
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError:

@@ -98,16 +98,18 @@ class LoadMedicalImage(io.ComfyNode):
         )
 
     @classmethod
-    def validate_inputs(cls, image: str, gray: bool = False) -> bool | str:
+    def validate_inputs(cls, image: str | None = None, gray: bool | None = False) -> bool | str:
+        if image is None:  # comes over a link, unknown yet
+            return True
         try:
-            files.check_image(files.find_input(image, "image"), image, gray)
+            files.check_image(files.find_input(image, "image"), image, bool(gray))
         except ValueError as error:
             return str(error)
         return True
 
     @classmethod
-    def fingerprint_inputs(cls, image: str, **_) -> str:
-        return files.fingerprint(files.find_input(image, "image"))
+    def fingerprint_inputs(cls, image: str | None, **_) -> str:
+        return "" if image is None else files.fingerprint(files.find_input(image, "image"))
 
     @classmethod
     def execute(cls, image: str, size: int, fit: str, gray: bool = False) -> io.NodeOutput:
@@ -145,7 +147,9 @@ class LoadReport(io.ComfyNode):
         )
 
     @classmethod
-    def validate_inputs(cls, report: str) -> bool | str:
+    def validate_inputs(cls, report: str | None = None) -> bool | str:
+        if report is None:  # comes over a link, unknown yet
+            return True
         try:
             cls.read(report)
         except ValueError as error:
@@ -153,8 +157,8 @@ class LoadReport(io.ComfyNode):
         return True
 
     @classmethod
-    def fingerprint_inputs(cls, report: str) -> str:
-        return files.fingerprint(files.find_input(report, "report"))
+    def fingerprint_inputs(cls, report: str | None) -> str:
+        return "" if report is None else files.fingerprint(files.find_input(report, "report"))
 
     @classmethod
     def execute(cls, report: str) -> io.NodeOutput:

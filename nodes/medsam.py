@@ -78,11 +78,11 @@ class SegmentBox(io.ComfyNode):
         )
 
     @classmethod
-    def validate_inputs(cls, file: str) -> bool | str:
+    def validate_inputs(cls, file: str | None = None) -> bool | str:
         return CHECKPOINTS.check(file)
 
     @classmethod
-    def fingerprint_inputs(cls, file: str, **_) -> str:
+    def fingerprint_inputs(cls, file: str | None, **_) -> str:
         return CHECKPOINTS.stamp(file)
 
     @classmethod

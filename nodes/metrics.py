@@ -34,8 +34,11 @@ class CLIPI(io.ComfyNode):
 
     @classmethod
     def execute(cls, clip_vision, images) -> io.NodeOutput:
+        if len(images) < 1:
+            raise ValueError("images: got an empty batch, want the input image at least")
         check_finite("images", images)
         embeddings = clip_vision.encode_image(images)["image_embeds"].float().cpu()
+        check_finite("clip_vision (embeddings)", embeddings)
         values = [float(v) for v in clip_i_per_stage(embeddings[1:], embeddings[:1])]
         mean = sum(values) / len(values) if values else 1.0
         scores = {"metric": "clip_i", "model": cls.name_of(clip_vision), "values": values, "mean": mean}
@@ -114,6 +117,7 @@ class ProgressionPlot(io.ComfyNode):
             change["values"],
             parse_scores("clip_i", clip_i)["values"] if clip_i else (),
             real={beside.get("finding", "conf"): beside["values"]} if beside else None,
+            conf_label=f"Conf ({scores.get('scale', 'probability')})",
             delta=change.get("delta"),
             title=title,
         )

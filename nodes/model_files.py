@@ -36,17 +36,19 @@ class ModelFolder:
             raise ValueError(f"{what}: got {name!r}, want a {self.kind} of models/mvg/{self.name}: {here}")
         return Path(folder_paths.get_full_path_or_raise("mvg", known[_portable(name)]))
 
-    def check(self, name: str, what: str = "file") -> bool | str:
-        """For a node's validate_inputs: True, or what is wrong with the name."""
+    def check(self, name: str | None, what: str = "file") -> bool | str:
+        """For a node's validate_inputs: True, or what is wrong with the name. None: over a link, not known yet."""
+        if name is None:
+            return True
         try:
             self.find(name, what)
         except ValueError as error:
             return str(error)
         return True
 
-    def stamp(self, name: str) -> str:
-        """For a node's fingerprint_inputs: another text once the file has changed."""
-        return f"{name} {self.find(name).stat().st_mtime_ns}"
+    def stamp(self, name: str | None) -> str:
+        """For a node's fingerprint_inputs: another text once the file has changed. None as for `check`."""
+        return "" if name is None else f"{name} {self.find(name).stat().st_mtime_ns}"
 
 
 def _portable(name: str) -> str:

@@ -214,11 +214,13 @@ class ROIBlend(io.ComfyNode):
 
     @classmethod
     def execute(cls, image, original, mask, beta_1, beta_2, decoded=None) -> io.NodeOutput:
-        if image.shape[1:] != original.shape[1:] or len(original) not in (1, len(image)):
+        if image.shape[1:] != original.shape[1:]:
             raise ValueError(
-                f"image: got {image.shape[2]} x {image.shape[1]}, want the original's "
-                f"{original.shape[2]} x {original.shape[1]}"
+                f"image: got {image.shape[2]} x {image.shape[1]} x {image.shape[3]}, want the original's "
+                f"{original.shape[2]} x {original.shape[1]} x {original.shape[3]}"
             )
+        if len(original) not in (1, len(image)):
+            raise ValueError(f"original: got {len(original)} pictures, want 1 or {len(image)}, one for each")
         if decoded is not None:
             image = roi.restore_detail(image, original, decoded)
         original = original.expand_as(image)

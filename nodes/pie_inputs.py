@@ -132,7 +132,9 @@ def stages_input() -> io.Int.Input:
 
 def check_start(image: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor | None:
     """The mask as `roi.check_mask` gives it; ValueError naming image [B, H, W, 3] or mask where one is not fit."""
-    _, height, width, channels = image.shape
+    batch, height, width, channels = image.shape
+    if batch < 1:
+        raise ValueError("image: got an empty batch, want at least one picture")
     if channels != 3:
         raise ValueError(f"image: got {channels} channels, want 3 (Load Medical Image gives them)")
     if height % 8 or width % 8:

@@ -69,7 +69,7 @@ class PIEStates(io.ComfyNode):
             changes = [float(change) for change in curves[row, :end]]
             curve = {"metric": "change", "values": changes, "delta": delta or None, "stopped": stopped}
             one = (
-                torch.stack([picture[row] for picture in pictures[: end + 1]]),
+                course([picture[row] for picture in pictures[: end + 1]]),
                 {"samples": torch.stack([latent[row] for latent in latents[: end + 1]])},
                 json.dumps(curve),
                 describe(about, changes, delta, stopped, round_trip),
@@ -91,6 +91,11 @@ def known_latents(stages: dict[str, Any]) -> tuple[list[torch.Tensor], int]:
             break
         latents.append(latent["samples"])
     return latents, count
+
+
+def course(pictures: list[torch.Tensor]) -> torch.Tensor:
+    """Pictures [H, W, C] as [N + 1, H, W, C], where the first is: with --gpu-only the VAE leaves its own on the GPU."""
+    return torch.stack([picture.to(pictures[0].device) for picture in pictures])
 
 
 def check_picture(stage: int, picture: torch.Tensor, original: torch.Tensor) -> None:

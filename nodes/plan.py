@@ -63,8 +63,8 @@ class Recaption(io.ComfyNode):
                 io.Boolean.Input(
                     "strict",
                     default=False,
-                    tooltip="On: a report without a finding of this domain is an error. Off: it gives a plan of "
-                    "'no finding', which leaves the image as it is.",
+                    tooltip="On: a report without a finding of this domain, or one that the rules cannot read, is an "
+                    "error. Off: it gives a plan of 'no finding', which leaves the image as it is.",
                 ),
                 io.DynamicCombo.Input(
                     "engine",
@@ -73,9 +73,9 @@ class Recaption(io.ComfyNode):
                         io.DynamicCombo.Option("offline", []),
                         io.DynamicCombo.Option("openai", cls.language_model()),
                     ],
-                    tooltip="offline: rules, on this machine. openai: a language model behind any address that speaks "
-                    "OpenAI's protocol, on this machine or not; names, dates and numbers of persons are taken out of "
-                    "the report before it is sent.",
+                    tooltip="offline: rules, on this machine, for reports in English. openai: a language model behind "
+                    "any address that speaks OpenAI's protocol, on this machine or not; names, dates and numbers of "
+                    "persons are taken out of the report before it is sent.",
                 ),
             ],
             outputs=[

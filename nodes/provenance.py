@@ -13,7 +13,7 @@ import folder_paths
 import torch
 
 from ..models.embedded import loader
-from . import classifier, medsam, seine
+from . import classifier, comparison, medsam, seine
 from .files import find_input
 
 # which of the host's model folders a widget of this name picks from
@@ -27,11 +27,14 @@ MODEL_WIDGETS = {
     "clip_name2": "text_encoders",
     "clip_name3": "text_encoders",
 }
-# our nodes whose ``file`` is one of a folder of ours
+# loaders whose widget of such a name picks from another folder
+OTHER_FOLDERS = {("CLIPVisionLoader", "clip_name"): "clip_vision"}
+# our widgets that pick from a folder of ours
 OWN_FOLDERS = {
-    "MVG_LoadSEINE": seine.CHECKPOINTS,
-    "MVG_LoadClassifier": classifier.CHECKPOINTS,
-    "MVG_MedSAM": medsam.CHECKPOINTS,
+    ("MVG_LoadSEINE", "file"): seine.CHECKPOINTS,
+    ("MVG_LoadClassifier", "file"): classifier.CHECKPOINTS,
+    ("MVG_MedSAM", "file"): medsam.CHECKPOINTS,
+    ("MVG_KID", "inception"): comparison.INCEPTION,
 }
 
 
@@ -149,18 +152,21 @@ def _content(name: str, what: str) -> str:
 
 
 def models(prompt: dict) -> dict[str, str]:
-    """SHA-256 of every weight file that the graph names."""
+    """SHA-256 of every weight file that the graph names; a name that comes over a link is not known here."""
     found = {}
     for node in prompt.values():
-        inputs = node.get("inputs", {})
-        if node.get("class_type") == "MVG_LoadEmbedded":
-            for path in loader.weight_files(inputs["domain"]).values():
-                found[f"embedded/{path.name}"] = sha256(path)
-        if folder := OWN_FOLDERS.get(node.get("class_type")):
-            found[f"mvg/{inputs['file']}"] = sha256(folder.find(inputs["file"]))
-        for name, value in inputs.items():
-            if name in MODEL_WIDGETS and isinstance(value, str):
-                path = folder_paths.get_full_path(MODEL_WIDGETS[name], value)
-                if path is not None:
-                    found[f"{MODEL_WIDGETS[name]}/{value}"] = sha256(Path(path))
+        kind = node.get("class_type")
+        for name, value in node.get("inputs", {}).items():
+            if not isinstance(value, str):
+                continue
+            if (kind, name) == ("MVG_LoadEmbedded", "domain"):
+                for path in loader.weight_files(value).values():
+                    found[f"embedded/{path.name}"] = sha256(path)
+            elif own := OWN_FOLDERS.get((kind, name)):
+                if own.check(value) is True:
+                    found[f"mvg/{value}"] = sha256(own.find(value))
+            elif folder := OTHER_FOLDERS.get((kind, name), MODEL_WIDGETS.get(name)):
+                held = folder_paths.get_full_path(folder, value)
+                if held is not None:
+                    found[f"{folder}/{value}"] = sha256(Path(held))
     return found

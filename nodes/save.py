@@ -88,7 +88,9 @@ class SaveTrajectory(io.ComfyNode):
         )
 
     @classmethod
-    def validate_inputs(cls, folder_prefix: str) -> bool | str:
+    def validate_inputs(cls, folder_prefix: str | None = None) -> bool | str:
+        if folder_prefix is None:  # comes over a link, unknown yet; it is looked at before anything is written
+            return True
         try:
             output_folder(folder_prefix)
         except ValueError as error:
@@ -114,6 +116,8 @@ class SaveTrajectory(io.ComfyNode):
         label=True,
         dicom=False,
     ) -> io.NodeOutput:
+        if len(states) < 1:
+            raise ValueError("states: got none, want the input image at least; nothing was saved")
         for name, images in (("states", states), ("frames", frames), ("plot", plot), ("difference", difference)):
             if images is not None and not torch.isfinite(images).all():
                 raise ValueError(f"{name}: got values that are not finite (NaN); nothing was saved")
@@ -190,7 +194,8 @@ def write_folder(prefix: str, write) -> Path:
             raise ValueError(
                 "folder_prefix: the disk of ComfyUI's output folder is full; nothing was saved. Free some space."
             ) from error
-        raise ValueError(f"folder_prefix: cannot write into ComfyUI's output folder ({error.strerror})") from error
+        why = error.strerror or error
+        raise ValueError(f"folder_prefix: cannot write into ComfyUI's output folder ({why})") from error
     finally:
         shutil.rmtree(partial, ignore_errors=True)
 

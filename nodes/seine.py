@@ -11,6 +11,8 @@ from comfy_api.latest import io
 
 from ..models.seine import native
 from ..mvg import seine
+from ..mvg.ddim import NonFiniteError
+from ..mvg.metrics.image import check_finite
 from . import transition
 from .clip_store import STORE
 from .model_files import ModelFolder
@@ -59,11 +61,11 @@ class LoadSEINE(io.ComfyNode):
         )
 
     @classmethod
-    def validate_inputs(cls, file: str) -> bool | str:
+    def validate_inputs(cls, file: str | None = None) -> bool | str:
         return CHECKPOINTS.check(file)
 
     @classmethod
-    def fingerprint_inputs(cls, file: str, weights: str) -> str:
+    def fingerprint_inputs(cls, file: str | None, weights: str) -> str:
         return f"{CHECKPOINTS.stamp(file)} {weights}"
 
     @classmethod
@@ -201,11 +203,12 @@ def check_size(states: torch.Tensor) -> None:
 
 
 def encode(vae, images: torch.Tensor, model) -> torch.Tensor:
-    """Latents [B, C, h, w] in the number of channels that the model has."""
+    """Latents [B, C, h, w] in the number of channels that the model has; ValueError for another number, and for NaN."""
     latents = vae.encode(images)
     want = model.model.latent_format.latent_channels
     if latents.ndim != 4 or latents.shape[1] != want:
         raise ValueError(f"vae: makes latents {list(latents.shape[1:])}, want {want} channels, as the model has")
+    check_finite("vae (latents)", latents)
     return latents
 
 
@@ -261,7 +264,10 @@ class Clips:
         return digest.hexdigest()
 
     def make(self) -> list[torch.Tensor]:
-        """Latents [C, K, h, w] of every clip, as a VAE decodes them. ValueError: out of memory, naming the clip."""
+        """Latents [C, K, h, w] of every clip, as a VAE decodes them.
+
+        ValueError: out of memory, naming the clip. NonFiniteError: NaN from the model, with clips and step.
+        """
         kept = STORE.of(self.model)
         keys = [self.key(n) for n in range(len(self.video))]
         made = {n: clip for n, key in enumerate(keys) if (clip := kept.get(key)) is not None}
@@ -283,6 +289,8 @@ class Clips:
             clips = None
             try:
                 clips = self.sample(group, show.of(len(group)))
+            except NonFiniteError as error:
+                raise NonFiniteError(f"clip {', '.join(str(n + 1) for n in group)}: {error}") from error
             except Exception as error:
                 if not out_of_memory(error):
                     raise

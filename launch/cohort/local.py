@@ -1,10 +1,12 @@
 """A ComfyUI process for each device: started, watched, started again where it ends, and always stopped."""
 
 import contextlib
+import functools
 import os
 import shutil
 import subprocess
 import threading
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,7 +17,7 @@ from ...mvg.cohort.pool import Gone
 from ..device import has_nvidia_driver
 from ..errors import LaunchError, UsageError
 from ..host import Host
-from ..paths import BASE, PYTHON
+from ..paths import BASE, PYTHON, ROOT
 from ..process import clean_environment
 from ..server import Server, free_port
 
@@ -43,7 +45,7 @@ class LocalServer:
         check()
         server = self.server
         if server is not None and server.process is not None and server.process.poll() is None:
-            return Comfy(server.url)
+            return Comfy(server.url, own_version())
         problem = ""
         for _ in range(TRIES):
             check()
@@ -74,7 +76,7 @@ class LocalServer:
                 raise LaunchError("stopped")
             self.server = server
         server.__enter__()
-        return Comfy(server.url)
+        return Comfy(server.url, own_version())
 
     def _environment(self) -> dict[str, str]:
         environment = {} if self.threads is None else {SHARED_THREADS: str(self.threads)}
@@ -97,10 +99,20 @@ class LocalServer:
         if server is not None:
             server.stop()
 
+    def fetched(self) -> None:
+        """What was sent and saved goes, or a long batch would take twice its room."""
+        for name in ("input", "output"):
+            shutil.rmtree(self.folder / name / UPLOADS, ignore_errors=True)
+
     def stop(self) -> None:
         with self.lock:
             self.stopped = True
         self.broken()
+
+
+@functools.cache
+def own_version() -> str:
+    return tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
 
 
 def _link_folders(source: Path, target: Path) -> None:

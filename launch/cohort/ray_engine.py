@@ -41,6 +41,8 @@ class Holder:
         outcome = attempt(comfy, job, self._check, limit, self.worker.name)
         if outcome.kind == BROKEN or "limit" in outcome.details:
             self.worker.broken()
+        if outcome.error is None:
+            self.worker.fetched()
         return outcome
 
     def ping(self) -> None:

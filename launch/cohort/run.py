@@ -82,6 +82,8 @@ def batch(options: argparse.Namespace, whole: Cohort, part: Cohort) -> int:
         ids = part.ids()
         print(f"{len(ids)} chains, {len(ids & store.done())} done, {len(todo)} to run", flush=True)
         _tell_unseen(part)
+        if todo and (note := telling.too_little_room(store, len(todo))):
+            print(note, flush=True)
         if todo:
             compute(options, store, part, len(todo))
         return finish(options, store, whole, part)

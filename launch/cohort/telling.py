@@ -2,6 +2,7 @@
 
 import argparse
 import math
+import shutil
 import sys
 import time
 from collections import Counter
@@ -10,6 +11,7 @@ from ...mvg.cohort import Cohort, estimate
 from ...mvg.cohort.batch import Event
 from ...mvg.cohort.chains import Chain
 from ...mvg.cohort.models import UNSEEN
+from ...mvg.cohort.plan import Estimate
 from ...mvg.cohort.store import Store
 
 ASSUMED_SECONDS = 60.0  # a guess: a chain's time is not known before one is done
@@ -50,8 +52,21 @@ def plan(cohort: Cohort, store: Store, todo: list[Chain], workers: int) -> str:
     )
     lines.append(f"time: about {duration(seconds)}, {basis}")
     if known.bytes:
-        lines.append(f"disk: about {known.bytes * len(todo) / 1e6:.0f} MB")
+        need, free = room(store, known, len(todo))
+        lines.append(f"disk: about {need:.0f} MB, {free:.0f} MB are free")
     return "\n".join(lines)
+
+
+def room(store: Store, known: Estimate, count: int) -> tuple[float, float]:
+    """MB that so many chains may take, and MB that are free; there is a folder once anything is known."""
+    return (known.bytes or 0) * count / 1e6, shutil.disk_usage(store.out).free / 1e6
+
+
+def too_little_room(store: Store, count: int) -> str | None:
+    need, free = room(store, estimate(store), count)
+    if need <= free:
+        return None
+    return f"note: the results may take {need:.0f} MB, and {free:.0f} MB are free"
 
 
 def unseen(names: list[str]) -> str:

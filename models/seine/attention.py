@@ -93,7 +93,8 @@ class PositionBias(nn.Module):
     def forward(self, frames: int, like: Tensor) -> Tensor:
         """[heads, query, key] in the type and on the device of `like`."""
         table = self.relative_attention_bias(position_buckets(frames, like.device))
-        return rearrange(table, "q k h -> h q k").to(like)
+        # CUDA's fused kernels want the last axis of a mask without gaps, else the scores stand in memory.
+        return rearrange(table, "q k h -> h q k").to(like).contiguous()
 
 
 class TemporalAttention(Attention):

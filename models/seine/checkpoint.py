@@ -34,7 +34,7 @@ def read_checkpoint(path: Path) -> tuple[dict[str, Tensor], Config]:
     """
     metadata: dict[str, str] = {}
     with weights.naming(path):
-        if path.suffix == ".safetensors":
+        if path.suffix.lower() == ".safetensors":
             state, metadata = weights.read_safetensors(path)
         else:
             state = _named_tensors(weights.read_torch(path))

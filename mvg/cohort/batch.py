@@ -11,7 +11,7 @@ from .engine import BROKEN, FULL, WRONG, Engine, Job, NoWorkers, Outcome, is_ful
 from .files import FOLDER
 from .plan import Cohort
 from .problems import CohortError
-from .store import Store, write_json
+from .store import Store
 
 ATTEMPTS = 3
 
@@ -58,31 +58,53 @@ def run(
     if not todo:
         return result
     try:
-        _check_hosts(cohort, store, engine, todo, any_version)
-        _Batch(cohort, store, engine, on_event, result).run(todo)
+        versions = _check_hosts(cohort, store, engine, todo, any_version)
+        _Batch(cohort, store, engine, on_event, result, versions, any_version).run(todo)
+    except OSError as error:  # of the journal, or of a record
+        if is_full(error):
+            raise DiskFull(_full(store)) from error
+        raise
     finally:
         engine.close()
     return result
 
 
-def _check_hosts(cohort: Cohort, store: Store, engine: Engine, todo: list[Chain], any_version: bool) -> None:
+def _full(store: Store) -> str:
+    return f"the disk of {store.out} is full. Free some space and run this again: what is done is kept."
+
+
+def _check_hosts(cohort: Cohort, store: Store, engine: Engine, todo: list[Chain], any_version: bool) -> dict[str, str]:
+    """-> the versions that all chains shall be of."""
     facts = engine.start(preflight.classes(cohort.workflow))
-    record = store.out / "cohort.json"
     problems = preflight.check(cohort.workflow, todo, facts)
+    recorded = None if any_version else cohort.versions(store)
     if not any_version:
-        problems += preflight.versions(facts, cohort.versions(store))
+        problems += preflight.versions(facts, recorded)
     if problems:
         raise CohortError(problems)
-    write_json(record, {"workflow": cohort.workflow.name, "versions": facts[0].versions})
+    versions = {**(recorded or {}), **facts[0].versions}
+    store.begin(workflow=cohort.workflow.name, versions=versions)
+    return versions
 
 
 class _Batch:
-    def __init__(self, cohort: Cohort, store: Store, engine: Engine, on_event: Callable, result: Result):
+    def __init__(
+        self,
+        cohort: Cohort,
+        store: Store,
+        engine: Engine,
+        on_event: Callable,
+        result: Result,
+        versions: dict[str, str],
+        any_version: bool,
+    ):
         self.cohort = cohort
         self.store = store
         self.engine = engine
         self.on_event = on_event
         self.result = result
+        self.versions = versions
+        self.any_version = any_version
         self.attempts: dict[str, int] = {}
         self.gone: set[str] = set()
 
@@ -130,9 +152,11 @@ class _Batch:
             self.result.done.append(chain.id)
             self.on_event(Event("done", chain, outcome, left))
             return True
+        if kind == BROKEN and not self.store.has_room():
+            raise DiskFull(_full(self.store))
         if kind == FULL:
             raise DiskFull(f"{error}. Free some space and run this again: what is done is kept.")
-        if outcome.details.get("gone"):
+        if outcome.details.get("gone") or outcome.error is None:  # fetched, and then it could not be kept
             self.gone.add(chain.id)
         self.attempts[chain.id] = self.attempts.get(chain.id, 0) + 1
         told = Outcome(outcome.job, outcome.seconds, outcome.worker, error, kind, outcome.details)
@@ -151,6 +175,8 @@ class _Batch:
         job = outcome.job
         try:
             contents.settle(job.into, job.prefix, job.chain)
+            if told := self._other_version(contents.made_by(job.into)):
+                return told, WRONG
             self.store.keep(job.chain, job.into)
         except OSError as error:
             if is_full(error):
@@ -159,3 +185,13 @@ class _Batch:
         except ValueError as error:
             return f"the result could not be read ({error})", WRONG
         return None, ""
+
+    def _other_version(self, mvg: str | None) -> str | None:
+        """Whether another version of this extension computed a chain, which a foreign host's results alone tell."""
+        if mvg is None or self.any_version:
+            return None
+        if "mvg" not in self.versions:
+            self.versions["mvg"] = mvg
+            self.store.begin(workflow=self.cohort.workflow.name, versions=self.versions)
+        wanted = self.versions["mvg"]
+        return None if mvg == wanted else f"MVG {mvg} computed it, want {wanted} as for the others (or --any-version)"

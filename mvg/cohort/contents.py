@@ -29,6 +29,13 @@ def settle(folder: Path, prefix: str, chain: str) -> None:
         path.write_text(text, encoding="utf-8", newline="")
 
 
+def made_by(folder: Path) -> str | None:
+    """The version of MVG that saved what is in a folder; None where other nodes did."""
+    for path in sorted(folder.rglob("provenance.json")):
+        return json.loads(path.read_text(encoding="utf-8")).get("versions", {}).get("mvg")
+    return None
+
+
 def _renamed(row: Row, prefix: str, chain: str) -> Row:
     """A row of the chain itself, or of one of the series in it: "ID" or "ID/series"."""
     name = _replaced(row.chain, prefix, chain)

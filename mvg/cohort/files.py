@@ -5,10 +5,15 @@ import io
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 FOLDER = "mvg_cohort"
 MAX_BYTES = 100_000_000  # just below what the host takes as an upload
 MAX_REPORT_BYTES = 1_000_000
+DARK = 0.1  # a mask of labels 0 and 1 is all but black, and so would the region be
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +59,14 @@ def _named(data: bytes, suffix: str, path: Path | None, text: str | None = None)
     return InputFile(digest, f"{FOLDER}/{digest[:32]}{suffix}", path, text)
 
 
+def picture(path: Path) -> InputFile:
+    """A PNG or JPEG; the host's own loaders read no DICOM. ValueError for anything else."""
+    file = image(path)
+    if file.name.endswith(".dcm"):
+        raise ValueError(f"{path} is DICOM, which the workflow's Load Image cannot read: use Load Medical Image")
+    return file
+
+
 def image(path: Path) -> InputFile:
     """A picture, by what it begins with; ValueError where it is no PNG, JPEG or DICOM."""
     data = _read(path, MAX_BYTES)
@@ -63,8 +76,20 @@ def image(path: Path) -> InputFile:
         (".dcm", 128, b"DICM"),
     ):
         if data[start : start + len(signature)] == signature:
+            if suffix == ".dcm":
+                _check_dicom(path)
             return _named(data, suffix, path)
     raise ValueError(f"{path} is no PNG, JPEG or DICOM image")
+
+
+def _check_dicom(path: Path) -> None:
+    """ValueError where its header says that Load Medical Image would refuse it."""
+    from ..dicom.read import check_dicom  # torch is slow to import, and few cohorts have DICOM
+
+    try:
+        check_dicom(path)
+    except ValueError as error:
+        raise ValueError(str(error).removeprefix("image: ")) from error
 
 
 def report(path: Path) -> InputFile:
@@ -90,7 +115,9 @@ def reader(class_type: str) -> Callable[[Path], InputFile]:
     """What reads a file for a node of that class."""
     if class_type == "MVG_LoadReport":
         return report
-    return image if "Image" in class_type else anything
+    if class_type == "MVG_LoadMedicalImage":
+        return image
+    return picture if "Image" in class_type else anything
 
 
 def check_mask(mask: InputFile, picture: InputFile) -> None:
@@ -104,10 +131,20 @@ def check_mask(mask: InputFile, picture: InputFile) -> None:
         try:
             with Image.open(io.BytesIO(file.read())) as opened:
                 sizes.append(ImageOps.exif_transpose(opened).size)
-                if file is mask and opened.convert("RGB").getchannel("R").getbbox() is None:
-                    raise ValueError(f"{mask.path} is black: nothing could change; paint the region white")
-        except (OSError, SyntaxError) as error:
+                if file is mask and (light := _brightest(opened)) < DARK:
+                    shade = "all but black" if light else "black"
+                    raise ValueError(f"{mask.path} is {shade}: nothing could change; paint the region white")
+        except (OSError, SyntaxError, Image.DecompressionBombError) as error:
             raise ValueError(f"{file.path} is damaged ({error})") from error
     if sizes[0] != sizes[1]:
         (w, h), (wide, high) = sizes
         raise ValueError(f"{mask.path} is {w} x {h} pixels and the image {wide} x {high}, want the same")
+
+
+def _brightest(mask: "Image.Image") -> float:
+    """The largest value of the red channel, which is the mask, in 0..1."""
+    import numpy as np
+
+    if mask.mode.startswith("I"):  # 16 bits, which convert would clip
+        return float(np.asarray(mask).max()) / 65535
+    return float(np.asarray(mask.convert("RGB").getchannel("R")).max()) / 255

@@ -3,7 +3,7 @@
 import csv
 import io
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,7 +46,7 @@ def read(path: Path, workflow: Workflow) -> list[Patient]:
     """The patients of a CSV, files relative to its folder. CohortError with every problem of every row."""
     header, rows, problems = _table(path)
     columns = _columns(header, workflow)
-    reader = _Reader(path.parent, columns, workflow)
+    reader = _Reader(path.absolute().parent, columns, workflow)  # who computes may work in another folder
     reader.problems += problems
     patients = [reader.patient(number, row) for number, row in rows]
     reader.check_ids()
@@ -61,20 +61,22 @@ def _table(path: Path) -> tuple[list[str], list[tuple[int, dict[str, str]]], lis
         text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError as error:
         raise refuse("manifest", f"there is no file {path}") from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise refuse("manifest", f"{path} cannot be read as UTF-8 text ({error})") from error
-    first = text.partition("\n")[0]
+    except OSError as error:
+        raise refuse("manifest", f"{path} cannot be read ({error.strerror})") from error
+    except UnicodeDecodeError as error:
+        line = path.read_bytes()[: error.start].count(b"\n") + 1
+        told = f"{path} is no UTF-8 text ({error.reason} in line {line}): save it as CSV UTF-8"
+        raise refuse("manifest", told) from error
+    first = text.lstrip().partition("\n")[0]
     separator = max(",;\t", key=first.count)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
     try:
-        lines = [(reader.line_num, cells) for cells in reader]
+        lines = [(reader.line_num, cells) for cells in reader if any(cell.strip() for cell in cells)]
     except csv.Error as error:
         raise refuse("manifest", f"{path} cannot be read as a table: row {reader.line_num}: {error}") from error
     header = [name.strip() for name in lines[0][1]] if lines else []
     rows, problems = [], []
     for number, cells in lines[1:]:
-        if not any(cell.strip() for cell in cells):
-            continue
         if len(cells) != len(header):
             problems.append(Problem(f"row {number}", f"it has {len(cells)} cells, want {len(header)}, one a column"))
             continue
@@ -85,7 +87,9 @@ def _table(path: Path) -> tuple[list[str], list[tuple[int, dict[str, str]]], lis
 
 
 def _columns(header: list[str], workflow: Workflow) -> Columns:
-    problems = [Problem("columns", f"{name!r} is there {n} times") for name, n in Counter(header).items() if n > 1]
+    counts = Counter(filter(None, header))
+    problems = [Problem("columns", f"{name!r} is there {n} times") for name, n in counts.items() if n > 1]
+    problems += [Problem("columns", f"column {n} has no name") for n, name in enumerate(header, start=1) if not name]
     problems += [Problem("columns", f"{name} is missing") for name in ("patient_id", "image") if name not in header]
     others: dict[str, list[Slot]] = {}
     image = report = None
@@ -95,7 +99,7 @@ def _columns(header: list[str], workflow: Workflow) -> Columns:
     except CohortError as error:
         problems += error.problems
     for name in header:
-        if name in STANDARD:
+        if name in STANDARD or not name:
             continue
         try:
             others[name] = workflow.column(name)
@@ -116,8 +120,8 @@ def _columns(header: list[str], workflow: Workflow) -> Columns:
             problems.append(
                 Problem("columns", f"{slot} is missing: the workflow reads a file there ({workflow.title(slot)})")
             )
-    counts = Counter(slot for slots in others.values() for slot in slots)
-    problems += [Problem("columns", f"{n} columns set {slot}") for slot, n in counts.items() if n > 1]
+    setters = Counter(slot for slots in others.values() for slot in slots)
+    problems += [Problem("columns", f"{n} columns set {slot}") for slot, n in setters.items() if n > 1]
     if problems or image is None:
         raise CohortError(problems)
     return Columns(image, report, others)
@@ -156,7 +160,8 @@ class _Reader:
                 except ValueError as error:
                     self.problems.append(Problem(where, f"{column}: {error}"))
                     break
-        mask = self._attempt(where, "mask", files.image, self._path(row["mask"])) if row.get("mask") else None
+        read = files.reader(self.workflow.class_of(self.columns.image))  # the mask is loaded as the image is
+        mask = self._attempt(where, "mask", self._read, read, row["mask"]) if row.get("mask") else None
         if mask is not None and len(self.problems) == before:
             self._attempt(where, "mask", files.check_mask, mask, picture)
         seeds = self._attempt(where, "seeds", parse_seeds, row.get("seeds", "")) or ()
@@ -181,12 +186,16 @@ class _Reader:
                 self.problems.append(Problem(where, f"{column}: it is empty, want a file"))
                 continue
             read = files.reader(self.workflow.class_of(slots[0]))
-            file = self._attempt(where, column, read, self._path(row[column]))
+            file = self._attempt(where, column, self._read, read, row[column])
             if file is not None:
                 yield column, slots, file
 
-    def _path(self, cell: str) -> Path:
-        return self.folder / Path(cell).expanduser()
+    def _read(self, read: Callable[[Path], InputFile], cell: str) -> InputFile:
+        try:
+            path = Path(cell).expanduser()
+        except RuntimeError as error:
+            raise ValueError(f"there is no file {cell} ({error})") from error
+        return read(self.folder / path)
 
     def _attempt(self, where: str, column: str, function, *arguments):
         try:

@@ -1,6 +1,5 @@
 """A cohort that was read and expanded: what would run, in which order, and about how long it would take."""
 
-import json
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -46,10 +45,7 @@ class Cohort:
 
     def versions(self, store: Store) -> dict[str, str] | None:
         """What the chains that are there were computed with; None where there is none."""
-        path = store.out / "cohort.json"
-        if not path.is_file() or not store.done():
-            return None
-        return json.loads(path.read_text(encoding="utf-8")).get("versions")
+        return store.record().get("versions") if store.done() else None
 
 
 def build(path: str | Path, workflow: str | Path, model_folders: Sequence[Path] = ()) -> Cohort:

@@ -10,6 +10,14 @@ from typing import Protocol
 from .client import PATIENCE, Comfy, Failed
 from .engine import BROKEN, FULL, Facts, Job, NoWorkers, Outcome, is_full
 
+RETURN = 600.0  # seconds to wait for a host that has answered before: it may be starting again
+PAUSE = 60.0  # seconds at most between chains of a host that breaks one after the other: the others take them
+TOO_MANY = 30  # chains broken in a row, after which a host counts as gone
+
+
+ODD = (OSError, ValueError, KeyError, TypeError, AttributeError)
+"""What an answer raises that is not as a ComfyUI's."""
+
 
 class Stopped(Exception):
     """The batch ends."""
@@ -33,12 +41,15 @@ class Worker(Protocol):
     def broken(self) -> None:
         """A chain could not be ended properly: the host may be stuck."""
 
+    def fetched(self) -> None:
+        """A chain's files are ours: what the host keeps of it may go where that is ours to say."""
+
     def stop(self) -> None:
         """Ends the host where it is ours, and every ``ready`` that waits."""
 
 
 class RunningServer:
-    """A ComfyUI that somebody else runs."""
+    """A ComfyUI that somebody else runs. patience: seconds to wait for its first answer."""
 
     def __init__(self, address: str, patience: float = PATIENCE):
         self.comfy = Comfy(address)
@@ -51,6 +62,7 @@ class RunningServer:
             check()
             try:
                 self.comfy.get("/system_stats")
+                self.patience = max(self.patience, RETURN)
                 return self.comfy
             except (OSError, ValueError) as error:
                 if time.monotonic() > deadline:
@@ -61,6 +73,9 @@ class RunningServer:
         pass
 
     def broken(self) -> None:
+        pass
+
+    def fetched(self) -> None:
         pass
 
     def stop(self) -> None:
@@ -87,10 +102,12 @@ class Pool:
         def ask(worker: Worker) -> None:
             try:
                 facts.append(worker.ready(self._check).facts(classes))
-            except (Gone, OSError, ValueError, KeyError) as error:
-                failures.append(str(error))
             except Stopped:
                 pass
+            except Gone as error:
+                failures.append(str(error))
+            except ODD as error:
+                failures.append(f"{worker.name} answers as no ComfyUI does ({reason(error)})")
 
         self._each(ask)
         if failures:
@@ -139,6 +156,7 @@ class Pool:
             raise Stopped
 
     def _work(self, worker: Worker) -> None:
+        broken = 0  # in a row
         while not self.stopping.is_set():
             try:
                 comfy = worker.ready(self._check)
@@ -153,10 +171,20 @@ class Pool:
                 job = self.jobs.get(timeout=2)
             except queue.Empty:
                 continue  # and see that the host is there still
-            if job is not None:
-                self._run(worker, comfy, job)
+            if job is None:
+                continue
+            outcome = self._run(worker, comfy, job)
+            if outcome is None:
+                continue
+            self.outcomes.put(outcome)
+            broken = broken + 1 if outcome.kind == BROKEN else 0
+            if broken == TOO_MANY:
+                self.gone[worker.name] = f"{worker.name} broke {broken} chains in a row, the last as {outcome.error}"
+                return
+            if broken > 1:
+                self.stopping.wait(min(PAUSE, 2.0**broken))
 
-    def _run(self, worker: Worker, comfy: Comfy, job: Job) -> None:
+    def _run(self, worker: Worker, comfy: Comfy, job: Job) -> Outcome | None:
         def check() -> None:
             self._check()
             worker.check()
@@ -164,10 +192,12 @@ class Pool:
         try:
             outcome = attempt(comfy, job, check, self.limit, worker.name)
         except Stopped:
-            return
+            return None
         if outcome.kind == BROKEN or "limit" in outcome.details:
             worker.broken()
-        self.outcomes.put(outcome)
+        if outcome.error is None:
+            worker.fetched()
+        return outcome
 
 
 def attempt(comfy: Comfy, job: Job, check: Callable[[], None], limit: float, worker: str) -> Outcome:
@@ -180,14 +210,15 @@ def attempt(comfy: Comfy, job: Job, check: Callable[[], None], limit: float, wor
     try:
         comfy.run(job, check, limit)
     except Failed as error:
-        return ended(str(error), error.kind, error.details)
+        told = f"{worker}: {error}" if error.kind == FULL else str(error)
+        return ended(told, error.kind, error.details)
     except urllib.error.HTTPError as error:
         return ended(f"{worker} answered {error.code} ({reason(error)})")
     except OSError as error:
         if is_full(error):
             return ended(f"the disk of {job.into.parent} is full", FULL)
         return ended(f"{worker} could not be reached ({reason(error)})")
-    except (ValueError, KeyError) as error:
+    except ODD as error:
         return ended(f"{worker} answered as no ComfyUI does ({error})")
     return ended(None)
 

@@ -1,5 +1,6 @@
 """A cohort against the hosts that shall compute it: what would fail is said of all rows before anything runs."""
 
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
@@ -36,7 +37,8 @@ def check(workflow: Workflow, chains: Iterable[Chain], facts: Sequence[Facts]) -
                 Problem("workflow", f"{key} ({node['class_type']}) lacks its input {name}{place}")
                 for name in _lacking(entry, node["inputs"])
             ]
-        set_by_rows = {slot for patient in patients for slot in patient.values}
+        seeds = workflow.seeds()
+        set_by_rows = {slot for patient in patients for slot in patient.values} | set(seeds)
         told: dict[tuple[Slot, Value], str | None] = {}
         template = {
             Slot(key, name): value
@@ -47,7 +49,13 @@ def check(workflow: Workflow, chains: Iterable[Chain], facts: Sequence[Facts]) -
         rows: list[tuple[str, dict[Slot, Value]]] = [
             ("workflow", {slot: value for slot, value in template.items() if slot not in set_by_rows})
         ]
-        rows += [(patient.where, template_of(patient.values, template, set_by_rows)) for patient in patients]
+        rows += [
+            (
+                patient.where,
+                template_of(patient.values | dict.fromkeys(seeds, max(patient.seeds)), template, set_by_rows),
+            )
+            for patient in patients
+        ]
         for where, values in rows:
             for slot, value in values.items():
                 if (slot, value) not in told:
@@ -85,10 +93,14 @@ def _wrong(workflow: Workflow, slot: Slot, value: Value, fact: Facts) -> str | N
         return f"got {value!r}, want {what}: {few or '(there is none)'}"
     if kind in ("INT", "FLOAT") and isinstance(value, str) and not _is_number(value):
         return f"got {value!r}, want a number"
+    if kind == "INT" and isinstance(value, float) and not value.is_integer():
+        return f"got {value}, want a whole number"  # a host would cut it off without a word
     if kind in ("INT", "FLOAT") and isinstance(value, int | float):
-        low, high = limits.get("min", value), limits.get("max", value)
+        low, high = limits.get("min", -math.inf), limits.get("max", math.inf)
         if not low <= value <= high:
-            return f"got {value}, want {low} to {high}"
+            both = low > -math.inf and high < math.inf
+            wanted = f"{low} to {high}" if both else f"at least {low}" if value < low else f"at most {high}"
+            return f"got {value}, want {wanted}"
     return None
 
 
@@ -113,5 +125,5 @@ def versions(facts: Sequence[Facts], recorded: dict[str, str] | None) -> list[Pr
             "(--any-version allows it)",
         )
         for fact in facts
-        if fact.versions != wanted
+        if any(wanted.get(name, version) != version for name, version in fact.versions.items())
     ]

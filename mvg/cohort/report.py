@@ -1,15 +1,13 @@
 """The end of a batch in files: CSV, Parquet, Markdown and one HTML page that needs nothing beside it."""
 
-import os
-import uuid
-from pathlib import Path
+import functools
 
 import pandas as pd
 
 from ..synthetic import STATEMENT
 from . import page, tables
 from .plan import Cohort
-from .store import Store, write_text
+from .store import Store, write_file, write_text
 
 
 def write(cohort: Cohort, store: Store) -> pd.DataFrame:
@@ -22,19 +20,10 @@ def write(cohort: Cohort, store: Store) -> pd.DataFrame:
     means = tables.summary(scores)
     for name, table in (("chains", frame), ("scores", scores), ("summary", means)):
         write_text(store.out / f"{name}.csv", table.to_csv(index=False, lineterminator="\n"))
-        _parquet(store.out / f"{name}.parquet", table)
+        write_file(store.out / f"{name}.parquet", functools.partial(table.to_parquet, index=False))
     write_text(store.out / "summary.md", _markdown(cohort, frame, means))
     write_text(store.out / "report.html", page.html(cohort.workflow.name, store, frame, means))
     return means
-
-
-def _parquet(path: Path, table: pd.DataFrame) -> None:
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")
-    try:
-        table.to_parquet(temporary, index=False)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _markdown(cohort: Cohort, frame: pd.DataFrame, means: pd.DataFrame) -> str:

@@ -7,6 +7,7 @@ journal/*.jsonl   a line a chain that ended: when, where, how long
 """
 
 import contextlib
+import errno
 import hashlib
 import json
 import os
@@ -21,9 +22,14 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
+from .problems import refuse
+
 DONE = "done.json"
+RECORD = "cohort.json"
 ALL = "all"
 PROBE_SECONDS = 1.0  # others that look whether a lock is free hold it for a moment
+LEAST_ROOM = 16_000_000  # bytes: with less a host fails in ways that do not speak of the disk
+LOCKLESS = (errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP)
 
 
 class Busy(RuntimeError):
@@ -85,6 +91,11 @@ class Store:
             lock.acquire(timeout=PROBE_SECONDS)
         except Timeout:
             return self.shard
+        except OSError as error:
+            if error.errno not in LOCKLESS:
+                raise
+            told = f"{self.out} lies on a file system that gives no locks: choose a folder on another"
+            raise OSError(error.errno, told) from error
         rival = self._rival()
         if rival:
             lock.release()
@@ -152,10 +163,13 @@ class Store:
 
         Where the chain is there already, which is then the same, the partial folder is dropped.
         """
-        names = sorted(path.relative_to(partial).as_posix() for path in partial.rglob("*") if path.is_file())
+        inside = list(partial.rglob("*"))
+        names = sorted(path.relative_to(partial).as_posix() for path in inside if path.is_file())
         hashes = {name: _sealed(partial / name) for name in names}
         write_json(partial / DONE, {"chain": chain, "files": hashes})
-        _sealed(partial / DONE)
+        # in this order a power cut leaves the whole chain or none: contents, names, then the new place
+        for folder in (*(path for path in inside if path.is_dir()), partial):
+            _sync_folder(folder)
         target = self.folder(chain)
         if target.is_dir() and not (target / DONE).is_file():  # a folder that someone emptied by hand
             shutil.rmtree(target)
@@ -165,6 +179,7 @@ class Store:
             if not (target / DONE).is_file():
                 raise
             shutil.rmtree(partial)
+        _sync_folder(self.chains)
         self.forget(chain)
         return target
 
@@ -195,10 +210,27 @@ class Store:
         """The journals of all shards; a line that a killed batch left unfinished is passed over."""
         entries = []
         for path in sorted(self.journal.parent.glob("*.jsonl")):
-            for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+            for line in path.read_text(encoding="utf-8", errors="replace").split("\n"):
                 with contextlib.suppress(ValueError):
                     entries.append(json.loads(line))
         return entries
+
+    def record(self) -> dict[str, Any]:
+        """What the folder was begun with, {} where nothing was; CohortError where cohort.json is damaged."""
+        path = self.out / RECORD
+        try:
+            content = json.loads(path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return {}
+        except ValueError as error:
+            raise refuse(RECORD, f"{path} is damaged ({error}): delete it, and no versions are compared") from error
+        return content if isinstance(content, dict) else {}
+
+    def begin(self, **record: Any) -> None:
+        write_json(self.out / RECORD, record)
+
+    def has_room(self) -> bool:
+        return shutil.disk_usage(self.out).free >= LEAST_ROOM
 
     def check(self, chain: str) -> list[str]:
         """Names of the files of a chain that are not as they were written; [] where all is well."""
@@ -215,6 +247,20 @@ def _sealed(path: Path) -> str:
     return digest
 
 
+def _sync_folder(folder: Path) -> None:
+    """The names in a folder are on the disk for good; Windows and some shared file systems cannot be asked for it."""
+    if os.name == "nt":
+        return
+    number = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(number)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):
+            raise
+    finally:
+        os.close(number)
+
+
 def _sha256(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
@@ -226,9 +272,15 @@ def write_json(path: Path, content: Any) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
+    write_file(path, lambda temporary: temporary.write_text(text, encoding="utf-8", newline=""))
+
+
+def write_file(path: Path, write: Callable[[Path], Any]) -> None:
+    """A file that is there whole or not at all, also after a power cut."""
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")
     try:
-        temporary.write_text(text, encoding="utf-8", newline="")
+        write(temporary)
+        _sealed(temporary)
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)

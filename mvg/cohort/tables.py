@@ -79,8 +79,11 @@ def summary(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def interval(values: np.ndarray) -> tuple[float, float, float]:
-    """(mean, low, high) of [n] values: the percentile bootstrap's 95 % interval of the mean, NaN for n = 1."""
-    if len(values) < 2:
+    """(mean, low, high) of [n] values: the percentile bootstrap's 95 % interval of the mean.
+
+    low and high are NaN for n = 1, and where a value is infinite, as the PSNR of equal images is.
+    """
+    if len(values) < 2 or not np.isfinite(values).all():
         return float(values.mean()), float("nan"), float("nan")
     low, high = np.percentile(_weights(len(values)) @ values, [2.5, 97.5])
     return float(values.mean()), float(low), float(high)
@@ -103,7 +106,7 @@ def markdown(table: pd.DataFrame, cells: list[list[str]] | None = None) -> str:
         list(map(str, table.columns)),
         *(cells or [[show(v) for v in row] for row in table.itertuples(index=False)]),
     ]
-    lines = ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows]
+    lines = ["| " + " | ".join(cell.replace("|", "\\|").replace("\n", " ") for cell in row) + " |" for row in rows]
     return "\n".join([lines[0], "|" + " --- |" * len(rows[0]), *lines[1:]]) + "\n"
 
 
@@ -137,8 +140,14 @@ def plain(settings: str) -> str:
 
 
 def shown(means: pd.DataFrame) -> pd.DataFrame:
-    """The summary for people: settings in words, the interval in one cell, no column that is empty throughout."""
-    table = means.assign(settings=[plain(text) for text in means["settings"]])
+    """The summary for people: settings in words, the interval in one cell, no column that is empty throughout.
+
+    A figure of the whole chain has the stage "all".
+    """
+    table = means.assign(
+        settings=[plain(text) for text in means["settings"]],
+        stage=["all" if stage is pd.NA else str(stage) for stage in means["stage"]],
+    )
     ends = zip(means["low"], means["high"], strict=True)
     table["95 %"] = [f"{show(low)} to {show(high)}" if low == low else "" for low, high in ends]
     table = table.drop(columns=["low", "high"])

@@ -145,7 +145,9 @@ class Workflow:
             graph[slot.node]["inputs"][slot.name] = value
         savers = self.savers()
         for slot in savers:
-            graph[slot.node]["inputs"][slot.name] = prefix if len(savers) == 1 else f"{prefix}/{slot.node}"
+            # the id of a node in a subgraph holds a colon, which no folder of Save Trajectory may
+            node = slot.node.replace(":", ".") if self.class_of(slot) == "MVG_SaveTrajectory" else slot.node
+            graph[slot.node]["inputs"][slot.name] = prefix if len(savers) == 1 else f"{prefix}/{node}"
         tables = [slot for slot in self.slots("chain") if self.class_of(slot) == "MVG_ScoreTable"]
         if len(savers) == len(tables) == 1:  # then both speak of the one series that there is
             graph[tables[0].node]["inputs"]["chain"] = prefix
@@ -210,10 +212,18 @@ def parse(text: str, like: Value) -> Value:
             raise ValueError(f"got {text!r}, want true or false")
         return text.lower() in ("true", "yes", "1")
     try:
-        return int(text) if isinstance(like, int) else finite(text)
+        return whole_or_not(text) if isinstance(like, int) else finite(text)
     except ValueError:
-        wanted = "a whole number" if isinstance(like, int) else "a number"
-        raise ValueError(f"got {text!r}, want {wanted}") from None
+        raise ValueError(f"got {text!r}, want a number") from None
+
+
+def whole_or_not(text: str) -> int | float:
+    """The page writes 7.0 as 7, so a 7 in a workflow may stand for either kind; the host says which it is."""
+    try:
+        return int(text)
+    except ValueError:
+        number = finite(text)
+        return int(number) if number.is_integer() else number
 
 
 def finite(text: str) -> float:

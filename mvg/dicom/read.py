@@ -21,6 +21,7 @@ from .show import show_colour, show_grey
 
 # Terms that may be repeated in a note; whatever else stands in the element could be anything, a name too.
 MODALITIES = "BMD CR DG DX ES GM IO IVUS LS MG OAM OP OPT OT PX RF RG RTIMAGE SC SM TG US XA XC"
+VIEWS = "AP PA LL RL LLD RLD LLO RLO"
 _LOCK = threading.Lock()
 T = TypeVar("T")
 
@@ -95,7 +96,7 @@ def _header(path: Path, grey: bool) -> tuple[pydicom.Dataset, UID, Format, bytes
         refuse_other_objects(header)
         form = format_of(header)
     if grey and not form.monochrome:
-        raise Refused("is a colour image, want a grey one")
+        raise Refused("is a colour image, want a gray one (or switch `gray` off)")
     return header, syntax, form, body, start
 
 
@@ -116,7 +117,7 @@ def _read(path: Path, grey: bool) -> DicomImage:
         lines.append("YBR turned into RGB")
     with parsing("a damaged pixel spacing or mark, want usable ones or none"):
         spacing, more = _spacing(header)
-        notes += more + _warnings(header, form)
+        notes += more + _view(header) + _warnings(header, form)
     image = torch.from_numpy(values.astype(np.float32))
     if image.ndim == 2:
         image = image[..., None].repeat(1, 1, 3)
@@ -144,6 +145,21 @@ def _spacing(header: pydicom.Dataset) -> tuple[tuple[float, float] | None, list[
             continue
         return (row, column), [f"pixel spacing {row:g} x {column:g} mm{where}"]
     return None, ["no usable pixel spacing"]
+
+
+def _view(header: pydicom.Dataset) -> list[str]:
+    """How the patient was seen: plans and regions speak of a frontal film with the patient's left at its right."""
+    notes = []
+    view = header.get("ViewPosition")
+    if view in VIEWS.split():
+        notes.append(f"view {view}" + (": a lateral one, not frontal" if view in ("LL", "RL") else ""))
+    towards = header.get("PatientOrientation")  # of its rows and of its columns
+    if isinstance(towards, pydicom.multival.MultiValue) and len(towards) == 2:
+        if str(towards[1]).startswith("H"):
+            notes.append("its patient orientation says that it stands on its head; nothing was turned")
+        elif str(towards[0]).startswith("R"):
+            notes.append("its patient orientation says that it is mirrored: left and right change places")
+    return notes
 
 
 def _warnings(header: pydicom.Dataset, form: Format) -> list[str]:

@@ -31,10 +31,12 @@ def classifier_input(
 
 
 def check_pictures(images: Tensor) -> None:
-    """ValueError naming the first of the images [B, H, W, C] that no classifier can read.
+    """ValueError for an empty batch, or naming the first of the images [B, H, W, C] that no classifier can read.
 
     Such are values that are not finite, and one colour all over: a network answers to both, and means nothing by it.
     """
+    if len(images) < 1:
+        raise ValueError("images: got an empty batch, want at least one picture")
     for n, image in enumerate(images):
         low, high = torch.aminmax(image.flatten(0, -2), dim=0)
         if not (low.isfinite() & high.isfinite()).all():

@@ -111,8 +111,8 @@ def compare(
     if mask is not None:
         inside = check_mask(mask, a).to(a)
         regions |= {"inside": inside, "outside": 1 - inside}
-    surrounded = -max_pool2d(-known, 2 * SSIM_RADIUS + 1, stride=1)
     difference, similarity = a - b, ssim_map(a, b)
+    surrounded = -max_pool2d(-known, 2 * SSIM_RADIUS + 1, stride=1)
     scores: dict[str, dict[str, Tensor]] = {"mae": {}, "ssim": {}, "psnr": {}}
     for region, weight in regions.items():
         scores["mae"][region] = _mean(difference.abs().mean(-1), weight * known, region)

@@ -32,6 +32,7 @@ def progression_plot(
     *,
     real: Mapping[str, Sequence[float]] | None = None,
     delta: float | None = None,
+    conf_label: str = "Conf (probability)",
     change_label: str = "RMS change of the latent",
     title: str = "",
     width: int = 900,
@@ -39,9 +40,9 @@ def progression_plot(
 ) -> Tensor:
     """Image [height, width, 3] in [0, 1] of the curves of a run (figure 7 and proposition 2).
 
-    conf: finding -> Conf of stages 0 .. N. real: the same of the patient's real pictures, dashed. convergence:
-    |x_n - x_(n-1)| of stages 1 .. N, with the threshold delta; change_label says what was measured. clip_i: similarity
-    of stages 1 .. N with stage 0. An empty one has no panel.
+    conf: finding -> Conf of stages 0 .. N, conf_label says on which scale. real: the same of the patient's real
+    pictures, dashed. convergence: |x_n - x_(n-1)| of stages 1 .. N, with the threshold delta; change_label says what
+    was measured. clip_i: similarity of stages 1 .. N with stage 0. An empty one has no panel.
     """
     figure = _figure(width, height)
     panels = [name for name, curve in (("convergence", convergence), ("clip_i", clip_i)) if len(curve)]
@@ -58,7 +59,7 @@ def progression_plot(
         values, label = [float(v) for v in curve], f"{name} (real)"
         top.plot(range(len(values)), values, marker="s", linestyle="--", color=colors.get(name), label=label)
     top.axhline(0.5, color="0.6", linestyle="--", linewidth=1)
-    top.set(ylabel="Conf (probability)", ylim=(-0.03, 1.03), xlabel="stage n")
+    top.set(ylabel=conf_label, ylim=(-0.03, 1.03), xlabel="stage n")
     if conf or real:
         top.legend(loc="best", fontsize=9)
 

@@ -7,6 +7,7 @@ regions come from closed lists and a prompt is made of the domain's own words, w
 import json
 import math
 import re
+from collections.abc import Iterator
 from typing import Any
 
 from ..phantom.captions import GRADES, SEVERITY_BANDS
@@ -17,7 +18,9 @@ from .lexicon import SEVERITIES
 from .question import MAX_PROMPT, Question, allowed_words, regions, sides_of, words_of
 from .vocabulary import Vocabulary, vocabulary
 
+MAX_ANSWER = 100_000  # characters
 MAX_RATIONALE = 300
+MAX_TRIES = 1000  # braces that begin no JSON
 QUOTE = 5  # that many words of the report in a row are a quotation
 
 
@@ -26,7 +29,7 @@ class AnswerError(RuntimeError):
 
 
 def read_answer(answer: str | None, question: Question, report: str | None) -> tuple[Plan | None, list[str]]:
-    """(plan, []) of a valid answer, (None, problems) of any other.
+    """(plan, []) of a valid answer, in prose or a code fence or alone, (None, problems) of any other.
 
     A problem names the stage and the field and what is wanted. It quotes nothing of the answer, which may repeat the
     report. ``report``: as it was sent; a rationale that quotes it is left out of the plan's notes. None: it is not
@@ -53,11 +56,23 @@ def read_answer(answer: str | None, question: Question, report: str | None) -> t
 
 
 def _parse(answer: str | None) -> dict[str, Any] | None:
-    try:
-        data = json.loads(answer or "")
-    except (ValueError, RecursionError):
-        return None
-    return data if isinstance(data, dict) else None
+    """The last object with stages: a server that does not know the schema lets its model think aloud before."""
+    found = [data for data, _ in objects(answer)] if answer and len(answer) <= MAX_ANSWER else []
+    return next((data for data in reversed(found) if "stages" in data), found[-1] if found else None)
+
+
+def objects(text: str) -> Iterator[tuple[dict[str, Any], str]]:
+    """The JSON objects of a text that lie in no other one, and how each is written."""
+    decoder = json.JSONDecoder()
+    at, tries = text.find("{"), 0
+    while at >= 0 and tries < MAX_TRIES:
+        try:
+            found, end = decoder.raw_decode(text, at)
+        except (ValueError, RecursionError):
+            end, tries = at + 1, tries + 1
+        else:
+            yield found, text[at:end]
+        at = text.find("{", end)
 
 
 def _shape(name: str, stage: object, question: Question) -> list[str]:

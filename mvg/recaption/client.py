@@ -20,6 +20,7 @@ from . import offline
 from .answer import AnswerError, read_answer
 from .deidentify import deidentify, describe
 from .endpoints import Endpoint
+from .english import is_english
 from .question import VERSION, Question, instructions, response_format, user_message
 
 MAX_STAGES = 50
@@ -59,8 +60,9 @@ async def recaption(
     ``backoff`` seconds that doubles each time, or what the endpoint asks for, up to a minute. An answer that makes no
     plan is sent back once, with what was wrong.
 
-    Raises ValueError naming the argument, before any call, EndpointError where the key is not set, CallError, and
-    AnswerError after the second answer that makes no plan. Cancelling the task ends the request.
+    Raises ValueError naming the argument, before any call, also for a report that is not in English and an endpoint on
+    another machine that may not have it, EndpointError where the key is not set, CallError, and AnswerError after the
+    second answer that makes no plan. Cancelling the task ends the request.
     """
     if isinstance(stages, int) and not 0 <= stages <= MAX_STAGES:
         raise ValueError(f"stages: got {stages!r}, want a whole number in 0..{MAX_STAGES}")
@@ -69,6 +71,12 @@ async def recaption(
     if not timeout > 0 or not backoff >= 0:
         raise ValueError(f"timeout, backoff: got {timeout!r}, {backoff!r}, want seconds above 0 and from 0")
     _check_text(report)
+    english = is_english(report)
+    if not (english or endpoint.is_loopback or endpoint.any_language):
+        raise ValueError(
+            "report: is not in English, the only language in which the rules know names and dates, so it does not "
+            f"leave this machine; want an endpoint here, or any_language for {endpoint.name!r} in the server's file"
+        )
     clean, removed = deidentify(report)
     # In a thread, as the rules take seconds on the longest reports. They check the arguments as well.
     rules = await asyncio.to_thread(
@@ -86,7 +94,9 @@ async def recaption(
         notes.append(f"taken out of the report before it was sent: {describe(removed)}")
     else:
         notes.append("the rules found no identifier to take out of the report before it was sent")
-    if rules.finding != plan.finding:
+    if not english:
+        notes.append("the report is not in English: the rules may have left names in it and did not check the finding")
+    elif rules.finding != plan.finding:
         read = "no finding that the model draws" if rules.finding == NO_FINDING else rules.finding
         notes.append(f"the rules read {read} in the report, the language model {plan.finding}; check which is right")
     elif rules.side != plan.side:
@@ -143,10 +153,15 @@ async def _ask(
                 "messages": messages,
                 "response_format": response_format(question),
             }
-            answer = await _call(client, request, endpoint, timeout, attempts, backoff)
+            answer, cut = await _call(client, request, endpoint, timeout, attempts, backoff)
             plan, problems = read_answer(answer, question, report)
             if plan is not None:
                 return plan
+            if cut:  # as the next one would be
+                raise AnswerError(
+                    f"endpoint {endpoint.name!r}: its answer was cut off, at the most tokens that it may write; want a "
+                    "higher limit there, or fewer stages"
+                )
             wrong = "; ".join(problems[:MAX_PROBLEMS])
             messages += [
                 {"role": "assistant", "content": (answer or "")[:MAX_ECHO] or "(nothing)"},
@@ -157,8 +172,8 @@ async def _ask(
 
 async def _call(
     client: Any, request: dict[str, Any], endpoint: Endpoint, timeout: float, attempts: int, backoff: float
-) -> str | None:
-    """The text of a completion, None where there is none. Raises CallError."""
+) -> tuple[str | None, bool]:
+    """The text of a completion, None where there is none, and whether it was cut off. Raises CallError."""
     import openai
 
     where = f"endpoint {endpoint.name!r}"
@@ -195,9 +210,12 @@ _REASONS = {
 }
 
 
-def _text(completion: Any) -> str | None:
-    content = completion.choices[0].message.content if completion.choices else None
-    return content if isinstance(content, str) else None
+def _text(completion: Any) -> tuple[str | None, bool]:
+    if not completion.choices:
+        return None, False
+    choice = completion.choices[0]
+    content = choice.message.content
+    return content if isinstance(content, str) else None, choice.finish_reason == "length"
 
 
 def _retry_after(value: str | None) -> float:

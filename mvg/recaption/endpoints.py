@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-FIELDS = ("url", "model", "key_env")
+TEXTS = ("url", "model", "key_env")
+FIELDS = (*TEXTS, "any_language")
 # In capitals only: a key pasted here by mistake is refused, and not quoted.
 _VARIABLE = re.compile(r"[A-Z][A-Z0-9_]{0,63}")
 _NAME = re.compile(r"[\w.-](?:[\w .-]{0,62}[\w.-])?")
@@ -25,6 +26,8 @@ class Endpoint:
 
     url: its base, ending before /chat/completions; https, or http on this machine. model: the name sent along.
     key_env: the environment variable that holds the key; "" sends none, which only this machine may do.
+    any_language: whether another machine may get reports that are not in English, whose names and dates the rules may
+    not know; this machine may.
     Raises EndpointError naming the field.
     """
 
@@ -32,13 +35,16 @@ class Endpoint:
     url: str
     model: str
     key_env: str = ""
+    any_language: bool = False
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not _NAME.fullmatch(self.name):
             raise EndpointError("endpoint, name: want 1 to 64 letters, digits, spaces, dots or dashes")
-        for field in FIELDS:
+        for field in TEXTS:
             if not isinstance(getattr(self, field), str):
                 raise self._error(field, f"got {type(getattr(self, field)).__name__}, want text")
+        if not isinstance(self.any_language, bool):
+            raise self._error("any_language", f"got {type(self.any_language).__name__}, want true or false")
         if not self.model.strip():
             raise self._error("model", "got an empty text, want the name of a model")
         try:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from ..phantom.captions import GRADES, SEVERITY_BANDS, band_centre, phrase
 from ..plan import NO_FINDING, Plan, Stage
+from .english import is_english
 from .language import (
     ABSENT,
     HISTORY,
@@ -25,6 +26,7 @@ from .vocabulary import Vocabulary, vocabulary
 MODES = ("terminal", "ladder")
 MAX_STAGES = 1000
 MAX_REPORT = 100_000
+NOT_ENGLISH = "the report is not in English, the only language that the rules read"
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,7 @@ class Observation:
     trend: str = ""
     in_summary: bool = False
     contradicted: bool = False
+    uneven: bool = False  # each side has a severity of its own
 
     def words(self) -> str:
         doubt = "possible" if self.status == POSSIBLE else ""
@@ -50,10 +53,12 @@ def read_report(report: str, domain: str) -> dict[str, Observation]:
 
     Sections that tell why the image was made (indication, history, comparison) count only where the report has nothing
     else. Mentions of the past and of what is to be ruled out do not count. A present finding outweighs a denied one.
+    Nothing is read in a report that is not in English: "sin edema" would be an edema.
     Raises ValueError for an unknown domain and for a report that is no text, empty or over MAX_REPORT characters.
     """
     words = vocabulary(domain)
-    mentions = _mentions(_checked(report), words)
+    text = _checked(report)
+    mentions = _mentions(text, words) if is_english(text) else []
     return {
         name: _observe([m for m in mentions if m.finding == name])
         for name in dict.fromkeys(m.finding for m in mentions)
@@ -80,8 +85,9 @@ def recaption(
     default those of the domain. terminal: mild, moderate or severe. The severity of stage n of N rises evenly from the
     middle of the band of the report's word, or from 0 where it has none, to that of the terminal word, or to its upper
     end where both are one.
-    A report that says that all is normal gives a plan of "no finding". One that says nothing of the image, or names
-    only findings that are not known, is a ValueError where ``strict``, and "no finding" with a note otherwise.
+    A report that says that all is normal gives a plan of "no finding". One that says nothing of the image, is not in
+    English or names only findings that are not known is a ValueError where ``strict``, and "no finding" with a note
+    otherwise.
     Raises ValueError naming the argument: domain, report, known, stages, mode, terminal, finding.
     """
     words = vocabulary(domain)
@@ -98,6 +104,7 @@ def recaption(
         raise ValueError(f"finding: got {finding!r}, want one of {', '.join(known)}")
     text = _checked(report)
     observed = read_report(report, domain)
+    english = is_english(text)
     present = [o for o in observed.values() if o.status in (PRESENT, POSSIBLE)]
     notes = [
         f"the report names {o.words()}, which the {domain} model does not draw; it is left out of the plan"
@@ -109,7 +116,7 @@ def recaption(
         chosen = observed.get(finding, Observation(finding, ""))
         if chosen.status not in (PRESENT, POSSIBLE):
             said = "denies it" if chosen.status == ABSENT else "does not mention it"
-            notes.append(f"{finding} was asked for; the report {said}")
+            notes.append(f"{finding} was asked for; {f'the report {said}' if english else NOT_ENGLISH}")
             chosen = Observation(finding, chosen.status)
     elif candidates:
         chosen = max(candidates, key=_weight)
@@ -123,6 +130,8 @@ def recaption(
             notes.append(f"the report gives no side for the {chosen.finding}; both sides are taken")
     if chosen.status == POSSIBLE:
         notes.append(f"the report is not sure of the {chosen.finding}")
+    if chosen.uneven:
+        notes.append(f"the report grades the {chosen.finding} of each side by itself; both get the worse")
     if chosen.contradicted:
         notes.append(f"the report both names and denies {chosen.finding}; it is taken as present")
     if chosen.trend in (IMPROVING, STABLE):
@@ -185,6 +194,7 @@ def _observe(mentions: list[Mention]) -> Observation:
     status = next(s for s in (PRESENT, POSSIBLE, ABSENT) if any(m.status == s for m in mentions))
     own = [m for m in mentions if m.status == status]
     sides = {m.side for m in own if m.side}
+    grades = [{m.severity for m in own if m.side == side and m.severity} for side in ("left", "right")]
     zones = {m.zone for m in own if m.zone}
     return Observation(
         finding=own[0].finding,
@@ -195,6 +205,7 @@ def _observe(mentions: list[Mention]) -> Observation:
         trend=next((m.trend for m in reversed(own) if m.trend), ""),
         in_summary=any(is_summary(m.section) for m in own),
         contradicted=status == PRESENT and any(m.status == ABSENT for m in mentions),
+        uneven=all(grades) and grades[0] != grades[1],
     )
 
 
@@ -210,6 +221,10 @@ def _no_finding(text, words: Vocabulary, observed, present, known, stages: int, 
         if strict:
             names = ", ".join(o.finding for o in present)
             raise ValueError(f"report: names only {names}, which the {words.domain} model does not draw; {wanted}")
+    elif not is_english(text):
+        if strict:
+            raise ValueError(f"report: is not in English, the only language that the rules read; {wanted}")
+        notes.append(f"{NOT_ENGLISH}; nothing in it was read")
     elif not observed and not any(words.clear.search(s) for _, body in sections(text) for s in sentences(body)):
         if strict:
             raise ValueError(f"report: says nothing of any finding of {words.domain} that the rules know; {wanted}")

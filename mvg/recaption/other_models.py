@@ -3,18 +3,16 @@ believed of the text that it wrote.
 """
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 from ..plan import NO_FINDING, Plan
-from .answer import AnswerError, read_answer
+from .answer import AnswerError, objects, read_answer
 from .deidentify import deidentify
 from .question import Question, instructions, user_message
 from .vocabulary import VOCABULARIES, Vocabulary, vocabulary
 
 MAX_TEXT = 100_000
 MAX_PROBLEMS = 10
-MAX_TRIES = 1000  # braces that begin no JSON
 TERMINAL = "severe"
 
 
@@ -47,7 +45,7 @@ def plan_in(text: str, like: Plan | None = None) -> Plan:
         raise AnswerError("got an empty text, want the answer of a language model")
     if len(text) > MAX_TEXT:
         raise AnswerError(f"got {len(text)} characters, want at most {MAX_TEXT}")
-    answers = [(found, written) for found, written in _objects(text) if "stages" in found]
+    answers = [(found, written) for found, written in objects(text) if "stages" in found]
     if not answers:
         raise AnswerError(
             'got no whole JSON object with the fields "side" and "stages"; was the model cut off, and was it asked '
@@ -58,20 +56,6 @@ def plan_in(text: str, like: Plan | None = None) -> Plan:
     if plan is None:
         raise AnswerError(f"the answer makes no plan: {'; '.join(problems[:MAX_PROBLEMS])}")
     return plan
-
-
-def _objects(text: str) -> Iterator[tuple[dict[str, Any], str]]:
-    """The JSON objects of a text that lie in no other one, and how each is written."""
-    decoder = json.JSONDecoder()
-    at, tries = text.find("{"), 0
-    while at >= 0 and tries < MAX_TRIES:
-        try:
-            found, end = decoder.raw_decode(text, at)
-        except (ValueError, RecursionError):
-            end, tries = at + 1, tries + 1
-        else:
-            yield found, text[at:end]
-        at = text.find("{", end)
 
 
 def _question(answer: dict[str, Any], like: Plan | None) -> Question:

@@ -84,6 +84,7 @@ def _skin_plane(lab: np.ndarray, lit: np.ndarray) -> np.ndarray:
     u, v = 2 * x / width - 1, 2 * y / height - 1
     terms = np.stack([np.ones_like(u), u, v], axis=-1)
     around = lit & (np.hypot(u, v) > 0.75)
+    around = around if around.any() else lit  # a circle that is small in its frame
     # much of the surroundings may be lesion, which is darker: the skin is the brighter half of it
     grey = lab[..., 0]
     skin = around & (grey >= np.percentile(grey[around], 40))

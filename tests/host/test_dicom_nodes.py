@@ -191,7 +191,7 @@ def test_a_real_film_to_dicom(server, two_stages):
     [
         ("frames.dcm", "has 12 frames, want a single image"),
         ("slice.dcm", "is a slice or volume (CT), want a projection image"),
-        ("photo.dcm", "is a colour image, want a grey one"),
+        ("photo.dcm", "is a colour image, want a gray one (or switch `gray` off)"),
         ("tiny.dcm", "is 8 x 8 pixels, want at least 16 x 16"),
         ("header.dcm", "want"),
         ("text.dcm", "is no DICOM file, want one with the DICM mark"),

@@ -24,6 +24,7 @@ WORDLESS = "Mr Quimby came back from zymurgical travel."
 @pytest.fixture(autouse=True)
 def reports(server):
     texts = {"quimby": REPORT, "wordless": WORDLESS, "long": "x" * 900_000, "bytes": "\x01\x02\x03abc\x04"}
+    texts["spanish"] = "Señora Quimby: sin edema ni cardiomegalia."
     for name, text in texts.items():
         (server.base / "input" / f"{name}.txt").write_text(text, encoding="utf-8")
 
@@ -258,6 +259,7 @@ def test_a_finding_of_every_domain_can_be_asked_for(server, domain, finding):
         ("wordless", {}, "says nothing of any finding of chest_xray"),
         ("long", {}, "got 900000 characters, want at most 100000"),
         ("long", by_model(), "got 900000 characters, want at most 100000"),
+        ("spanish", {}, "report: is not in English, the only language that the rules read"),
         ("bytes", by_model(), "report: got bytes or symbols"),
     ],
 )

@@ -123,6 +123,7 @@ def test_the_note_of_a_found_chest(picture):
 def test_bad_input_is_named(picture, place):
     for call, message in (
         (lambda: anatomy.locate(picture[0]), r"image: got 3 axes, want \[B, H, W, C\]"),
+        (lambda: anatomy.locate(picture[:0]), "image: got an empty batch, want at least one picture"),
         (lambda: anatomy.locate(picture[:, :31]), "image: got 128 x 31 pixels, want at least 32 x 32"),
         (lambda: anatomy.locate(picture[:, :1, :1]), "image: got 1 x 1 pixels"),
         (lambda: anatomy.locate(picture * float("nan")), "image: got values that are not finite"),

@@ -383,6 +383,8 @@ def test_the_nodes_refuse_by_name(model):
             extrapolation(*args, **changes)
     with pytest.raises(ValueError, match="image: got 60 x 64, want both sides a multiple of 8"):
         sd_walk(model, image()[:, :, :60], plan(""))
+    with pytest.raises(ValueError, match="image: got an empty batch, want at least one picture"):
+        sd_walk(model, image()[:0], plan(""))
     with pytest.raises(ValueError, match="image: got 4 channels, want 3"):
         sd_walk(model, torch.ones(1, 64, 64, 4), plan(""))
     with pytest.raises(ValueError, match="mask: got values from 2 to 2"):

@@ -311,7 +311,18 @@ def test_pictures_that_are_none_are_named(small, images, tmp_path):
         classifier.conf(plain)
     with pytest.raises(ValueError, match=r"images: got \(2, 8, 8, 4\)"):
         classifier.conf(torch.rand(2, 8, 8, 4))
+    with pytest.raises(ValueError, match="images: got an empty batch"):
+        classifier.conf(images[:0])
     check_pictures(images)
+
+
+def test_a_network_that_overflows_is_no_score(small, images, tmp_path):
+    huge = {name: tensor * 1e38 if name == "classifier.weight" else tensor for name, tensor in small.items()}
+    torch.save(huge, tmp_path / "own.pt")
+    classifier = load_densenet(tmp_path / "own.pt", patcher=False, labels=CHEXPERT)
+    classifier.network.densenet.features.norm5.weight.mul_(1e38)
+    with pytest.raises(ValueError, match="logits: got values that are not finite"):
+        classifier.conf(images)
 
 
 def test_one_channel_is_the_mean_of_the_colours(images):

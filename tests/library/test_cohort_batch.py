@@ -1,18 +1,20 @@
 """A batch over an engine that does as the test says: every chain ends as it should, whatever breaks."""
 
 import errno
+import json
 import threading
 from collections import deque
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from http.server import BaseHTTPRequestHandler, HTTPServer, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from mvgen.launch.cohort import telling
+from mvgen.launch.cohort import local, telling
 from mvgen.mvg import cohort
-from mvgen.mvg.cohort import batch, preflight
+from mvgen.mvg.cohort import batch, client, pool, preflight
 from mvgen.mvg.cohort import store as storing
-from mvgen.mvg.cohort.client import Comfy
+from mvgen.mvg.cohort.client import Comfy, Failed
 from mvgen.mvg.cohort.engine import BROKEN, FULL, WRONG, Facts, Job, NoWorkers, Outcome
+from mvgen.mvg.cohort.files import FOLDER
 from mvgen.mvg.cohort.pool import attempt
 from mvgen.tests.library.cohort_files import HEADER, manifest, workflow
 
@@ -20,7 +22,9 @@ VERSIONS = {"comfyui": "0.30.0", "torch": "2"}
 
 
 class Scripted:
-    """An engine of two places. script: chain number -> what its attempts end in, "" for well."""
+    """An engine of two places. script: chain number -> what its attempts end in, "" for well. mvg: who saves."""
+
+    mvg = ""
 
     def __init__(self, script: dict[int, list[str]] | None = None, versions=VERSIONS, nodes=None):
         self.script = script or {}
@@ -52,6 +56,8 @@ class Scripted:
         if kind:
             return Outcome(job, 1.0, "here", f"it was {kind}", kind, {"gone": True} if kind == BROKEN else {})
         (job.into / "result.txt").write_text(job.chain)
+        if self.mvg:
+            (job.into / "provenance.json").write_text(json.dumps({"versions": {"mvg": self.mvg}}))
         return Outcome(job, 1.0, "here")
 
     def close(self):
@@ -116,6 +122,21 @@ def test_no_room_for_a_result_ends_the_batch_and_no_chain_counts_as_failed(plan,
     assert store.done() == set() and store.failures() == {} and not store.partials.exists()
 
 
+def test_a_full_disk_ends_the_batch_whatever_notices_it_first(plan, store, monkeypatch):
+    def full(*arguments, **about):
+        raise OSError(errno.ENOSPC, "no room")
+
+    with monkeypatch.context() as patched, pytest.raises(batch.DiskFull, match=r"is full\. Free some space"):
+        patched.setattr(store, "note", full)
+        run(plan, store, Scripted())
+    with monkeypatch.context() as patched, pytest.raises(batch.DiskFull, match=r"is full\. Free some space"):
+        patched.setattr(storing, "LEAST_ROOM", 2**62)  # a host that cannot take an upload says 500 and no more
+        run(plan, store, Scripted({1: [BROKEN]}))
+    assert store.failures() == {}
+    run(plan, store, Scripted())
+    assert store.done() == plan.ids()
+
+
 def test_the_plan_says_whether_its_time_is_a_guess(plan, store):
     def told() -> str:
         return telling.plan(plan, store, plan.todo(store), workers=2).splitlines()[-1 if not store.done() else -2]
@@ -123,6 +144,8 @@ def test_the_plan_says_whether_its_time_is_a_guess(plan, store):
     assert told() == "time: about 3 min, guessing 60 s a chain: none is done yet"  # five chains, two at a time
     run(plan, store, Scripted({3: [WRONG], 4: [BROKEN] * 3}))
     assert told() == "time: about 1 s, from the 3 that were run so far"
+    assert telling.too_little_room(store, 1) is None
+    assert "MB are free" in str(telling.too_little_room(store, 2**60))
 
 
 def test_hosts_are_asked_before_anything_runs(plan, store):
@@ -134,7 +157,7 @@ def test_hosts_are_asked_before_anything_runs(plan, store):
     assert sorted(map(str, error.value.problems)) == [
         "workflow: 6 (MVG_PIELoop) lacks its input new",
         "workflow: mode: got 'ddim', want one of: sde",
-        "workflow: steps: got 50, want 50 to 10",
+        "workflow: steps: got 50, want at most 10",
     ]
     assert store.done() == set()
     text = {"input": {"required": {"folder_prefix": ["INT", {}]}}}
@@ -161,11 +184,172 @@ def test_another_version_is_refused_unless_it_is_allowed(plan, store):
     assert store.done() == plan.ids()
 
 
+def test_another_version_of_the_extension_is_seen_in_what_a_host_gives(plan, store):
+    first, other, own = Scripted({1: [WRONG], 2: [WRONG]}), Scripted(), Scripted(versions={**VERSIONS, "mvg": "2"})
+    first.mvg, other.mvg, own.mvg = "1", "2", "2"
+    run(plan, store, first)
+    assert store.record()["versions"] == {**VERSIONS, "mvg": "1"}
+    told = run(plan, store, other, retry_failed=True).failed
+    assert set(told.values()) == {"MVG 2 computed it, want 1 as for the others (or --any-version)"}
+    with pytest.raises(cohort.CohortError, match=r"here: it runs comfyui 0\.30\.0, mvg 2, torch 2, the chains"):
+        run(plan, store, own, retry_failed=True)  # a host of ours: it is known before
+    run(plan, store, other, retry_failed=True, any_version=True)
+    assert store.done() == plan.ids()
+
+
 def test_no_host_answers(plan, store):
     engine = cohort.Pool([cohort.RunningServer("127.0.0.1:9", patience=0.1)])
     with pytest.raises(NoWorkers, match=r"no ComfyUI answers at http://127\.0\.0\.1:9"):
         run(plan, store, engine)
     assert not (Path(store.out) / "cohort.json").exists()
+
+
+def test_seeds_and_fractions_that_a_host_would_not_take_are_named(tmp_path, store):
+    rows = [["A", "a.png", "report.txt", "7 5000000000", "50"], ["B", "a.png", "report.txt", "8", "50.5"]]
+    plan = cohort.build(manifest(tmp_path, rows, [*HEADER, "steps"]), workflow(tmp_path))
+    nodes: dict = {name: {} for name in preflight.classes(plan.workflow)}
+    kinds = {"seed": ["INT", {"max": 2**32 - 1}], "steps": ["INT", {}]}
+    nodes["MVG_PIELoop"] = {"input": {"required": kinds}}
+    problems = preflight.check(plan.workflow, plan.chains, [Facts("here", VERSIONS, "cpu", nodes)])
+    assert sorted(map(str, problems)) == [
+        "row 2 (A): seed: got 5000000000, want at most 4294967295",
+        "row 3 (B): steps: got 50.5, want a whole number",
+    ]
+
+
+class Host:
+    """A worker whose chains all end in the same way."""
+
+    def __init__(self, name: str, failure: Failed | None = None):
+        self.name, self.failure = name, failure
+        self.ran = self.kept = 0
+
+    def ready(self, check):
+        return self
+
+    def facts(self, classes):
+        return Facts(self.name, VERSIONS, "cpu", {name: {} for name in classes})
+
+    def run(self, job, check, limit):
+        self.ran += 1
+        if self.failure:
+            raise self.failure
+        (job.into / "result.txt").write_text(job.chain)
+
+    def fetched(self):
+        self.kept += 1
+
+    def check(self):
+        pass
+
+    broken = stop = check
+
+
+def test_a_host_that_breaks_every_chain_is_left_out(plan, store, monkeypatch):
+    monkeypatch.setattr(pool, "PAUSE", 0.01)
+    monkeypatch.setattr(pool, "TOO_MANY", 2)
+    sick, well = Host("sick", Failed("it answered 500", BROKEN)), Host("well")
+    run(plan, store, cohort.Pool([sick, well]))
+    assert store.done() == plan.ids() and sick.ran <= 2 and well.kept == 5
+
+
+def test_where_no_host_keeps_a_chain_the_batch_ends(plan, store, monkeypatch):
+    monkeypatch.setattr(pool, "PAUSE", 0.01)
+    monkeypatch.setattr(pool, "TOO_MANY", 4)
+    sick = Host("sick", Failed("it answered 500", BROKEN))
+    with pytest.raises(NoWorkers, match="sick broke 4 chains in a row, the last as it answered 500"):
+        run(plan, store, cohort.Pool([sick]))
+    assert sick.ran == 4
+
+
+def test_a_host_of_ours_keeps_nothing_of_a_chain_that_was_fetched(tmp_path):
+    host = Host(tmp_path, "given")
+    server = local.LocalServer(host, "cpu", tmp_path / "worker", tmp_path / "log")
+    for name in ("input", "output"):
+        (server.folder / name / FOLDER).mkdir(parents=True)
+        (server.folder / name / FOLDER / "a.png").touch()
+        (server.folder / name / "pictures").mkdir()
+    server.fetched()
+    assert [path.name for path in server.folder.glob("*/*")] == ["pictures"] * 2
+
+
+def test_a_host_whose_disk_is_full_is_named(plan, store):
+    with pytest.raises(batch.DiskFull, match="node7: Save: no room"):
+        run(plan, store, cohort.Pool([Host("node7", Failed("Save: no room", FULL))]))
+
+
+@pytest.mark.parametrize(
+    ("kind", "message", "ends"),
+    [
+        ("torch.OutOfMemoryError", "Allocation on device", BROKEN),
+        ("torch.AcceleratorError", "CUDA error: an illegal memory access was encountered", BROKEN),
+        ("RuntimeError", "CUDA error: unspecified launch failure", BROKEN),
+        ("OSError", "[Errno 28] No space left on device", FULL),
+        ("ValueError", "report: says nothing of any finding", WRONG),
+    ],
+)
+def test_what_a_card_in_error_breaks_is_tried_again(kind, message, ends):
+    told = {"node_type": "MVG_PIELoop", "exception_type": kind, "exception_message": message, "current_inputs": "text"}
+    with pytest.raises(Failed) as error:
+        client.finished({"status": {"messages": [["execution_error", told]]}})
+    assert error.value.kind == ends and "text" not in str(error.value.details)
+
+
+class Odd(BaseHTTPRequestHandler):
+    """A service that is no ComfyUI."""
+
+    def do_GET(self):
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(b'{"system": {}}' if self.path == "/system_stats" else b"[]")
+
+    def log_message(self, *arguments):
+        pass
+
+
+def test_what_answers_otherwise_than_a_comfyui_is_named(plan, store):
+    with HTTPServer(("127.0.0.1", 0), Odd) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        address = f"127.0.0.1:{server.server_port}"
+        one = cohort.RunningServer(address, patience=0.1)
+        with pytest.raises(NoWorkers, match=f"http://{address} answers as no ComfyUI does"):
+            run(plan, store, cohort.Pool([one]))
+        server.shutdown()
+    assert one.patience == pool.RETURN  # it has answered once, and is waited for from now on
+
+
+class Hanging(BaseHTTPRequestHandler):
+    """A host that takes a prompt and then says nothing any more."""
+
+    ended = threading.Event()
+
+    def do_POST(self):
+        self.rfile.read(int(self.headers["Content-Length"]))
+        if self.path not in ("/prompt", "/upload/image"):
+            self.ended.wait(10)
+            return
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(b'{"prompt_id": "p"}')
+
+    def do_GET(self):
+        self.ended.wait(10)
+
+    def log_message(self, *arguments):
+        pass
+
+
+def test_a_host_that_hangs_costs_a_chain_an_attempt_and_not_the_batch(plan, tmp_path, monkeypatch):
+    monkeypatch.setattr(client, "SECONDS", 0.1)
+    monkeypatch.setattr(client, "PATIENCE", 0.2)
+    with ThreadingHTTPServer(("127.0.0.1", 0), Hanging) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        address = f"http://127.0.0.1:{server.server_port}"
+        job = Job("c", {}, plan.chains[0].patient.files, "p", tmp_path)
+        outcome = attempt(Comfy(address), job, lambda: None, 9, address)
+        Hanging.ended.set()
+        server.shutdown()
+    assert (outcome.kind, outcome.error) == (BROKEN, f"{address} could not be reached (timed out)")
 
 
 class Failing(BaseHTTPRequestHandler):

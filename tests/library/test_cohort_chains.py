@@ -1,12 +1,13 @@
 """Chains: their ids, their order, and the graph that a host gets."""
 
+import json
 from pathlib import Path
 
 import pytest
 from mvgen.launch import arguments
 from mvgen.mvg import cohort
 from mvgen.mvg.cohort import chains, models
-from mvgen.mvg.cohort.workflow import parse
+from mvgen.mvg.cohort.workflow import Workflow, parse
 from mvgen.tests.library.cohort_files import HEADER, manifest, workflow
 
 ROW = ["P1", "a.png", "report.txt", "3"]
@@ -97,8 +98,22 @@ def test_the_graph_of_a_chain(tmp_path):
         chain.patient.files[0].read()
 
 
+def test_a_saver_in_a_subgraph_saves_where_it_may(tmp_path):
+    path = workflow(tmp_path)
+    graph = json.loads(path.read_text())
+    graph["57:8"] = graph["12"]
+    path.write_text(json.dumps(graph))
+    (chain,) = cohort.build(manifest(tmp_path, [ROW]), path).chains
+    filled = chains.graph_of(Workflow.load(path), chain.patient, 3, "mvg_cohort/x")
+    folders = [filled[key]["inputs"]["folder_prefix"] for key in ("12", "57:8")]
+    assert folders == ["mvg_cohort/x/12", "mvg_cohort/x/57.8"]
+
+
 def test_cells_have_the_type_of_the_widget():
     assert [parse("1", like) for like in ("a", True, 5, 5.0)] == ["1", True, 1, 1.0]
-    for text, like in (("1.5", 5), ("nan", 5.0), ("inf", 5.0), ("2", False)):
+    # the page writes 7.0 as 7
+    assert [parse(text, 7) for text in ("7.5", "7.0", "18446744073709551615")] == [7.5, 7, 2**64 - 1]
+    assert isinstance(parse("7.0", 7), int)
+    for text, like in (("x", 5), ("nan", 5), ("nan", 5.0), ("inf", 5.0), ("2", False)):
         with pytest.raises(ValueError, match="want"):
             parse(text, like)

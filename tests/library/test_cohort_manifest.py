@@ -1,11 +1,13 @@
 """Manifests: what is read, and what is wrong, of all rows at once."""
 
+import numpy as np
 import pytest
 from mvgen.mvg import cohort
 from mvgen.mvg.cohort import manifest as reading
 from mvgen.mvg.cohort.seeds import parse_seeds
 from mvgen.mvg.cohort.workflow import Slot, Workflow
-from mvgen.tests.library.cohort_files import HEADER, REPORT, manifest, workflow
+from mvgen.tests.library.cohort_files import HEADER, REPORT, ROOT, manifest, workflow
+from PIL import Image
 
 
 def problems(tmp_path, rows, header=HEADER, name="mvg_chest_xray") -> list[str]:
@@ -71,7 +73,7 @@ def test_every_problem_of_every_row_is_told(tmp_path):
         "row 4: patient_id: it is empty, want a name",
         "row 4: image: words.png is no PNG, JPEG or DICOM image",
         "row 4: report: blank.txt holds no words",
-        "row 4: MVG_PIELoop.steps: got 'many', want a whole number",
+        "row 4: MVG_PIELoop.steps: got 'many', want a number",
         "row 4: composite: got 'perhaps', want true or false",
         "row 4: seeds: got 'one', want whole numbers as 1 2 3 or ranges as 1-5",
         "row 5 (P4): report and prompt: both are given, want one",
@@ -119,6 +121,70 @@ def test_what_is_no_workflow_is_named(tmp_path, text, told):
     (tmp_path / "w.json").write_text(text)
     with pytest.raises(cohort.CohortError, match=told):
         cohort.build(manifest(tmp_path, [["P", "a.png", "report.txt", ""]]), tmp_path / "w.json")
+
+
+def test_masks_that_would_change_nothing_are_named(tmp_path):
+    """Labels of 0 and 1, as other tools write them, are all but black; 16 bits are read at their own depth."""
+    path = manifest(tmp_path, [["P", "a.png", "report.txt", "", "mask.png"]], [*HEADER, "mask"])
+    for levels, told in (
+        (np.full((64, 64), 1, np.uint8), "all but black"),
+        (np.full((64, 64), 300, np.uint16), "all but black"),
+        (np.zeros((64, 64), np.uint16), "black"),
+    ):
+        Image.fromarray(levels).save(tmp_path / "mask.png")
+        with pytest.raises(cohort.CohortError, match=f"mask.png is {told}: nothing could change"):
+            cohort.build(path, workflow(tmp_path))
+    Image.fromarray(np.full((64, 64), 65535, np.uint16)).save(tmp_path / "mask.png")
+    assert cohort.build(path, workflow(tmp_path)).patients[0].mask is not None
+
+
+def test_dicom_that_cannot_be_used_is_named_before_anything_runs(tmp_path):
+    film = ROOT / "samples" / "chest_xray.dcm"
+    path = manifest(tmp_path, [["P", str(film), "report.txt", ""]])
+    assert cohort.build(path, workflow(tmp_path)).patients[0].files[0].name.endswith(".dcm")
+    graph = workflow(tmp_path).read_text().replace("MVG_LoadMedicalImage", "LoadImage")
+    (tmp_path / "other.json").write_text(graph)
+    with pytest.raises(cohort.CohortError, match="is DICOM, which the workflow's Load Image cannot read"):
+        cohort.build(path, tmp_path / "other.json")
+    (tmp_path / "a.png").write_bytes(film.read_bytes()[:400])
+    path.write_text(f"{','.join(HEADER)}\nP,a.png,report.txt,\n")
+    with pytest.raises(cohort.CohortError, match=r"row 2 \(P\): image: 'a.png' "):
+        cohort.build(path, workflow(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        ("patient_id,image,report\nP,a.png,report.txt\nJörg,a.png,report.txt\n".encode("cp1252"), "in line 3"),
+        ("patient_id,image,report\nP,a.png,report.txt\n".encode("utf-16"), "in line 1"),
+        (b"patient_id,image,report,,\nP,a.png,report.txt,,\n", "columns: column 4 has no name"),
+        (b"patient_id,image,report\nP,~nobody-of-that-name/a.png,report.txt\n", "image: there is no file ~nobody"),
+    ],
+)
+def test_what_spreadsheets_write_is_named(tmp_path, content, told):
+    path = manifest(tmp_path, [])
+    path.write_bytes(content)
+    with pytest.raises(cohort.CohortError, match=told):
+        cohort.build(path, workflow(tmp_path))
+
+
+def test_lines_may_end_as_on_windows_and_be_blank(tmp_path):
+    path = manifest(tmp_path, [])
+    (tmp_path / "Bilder ä").mkdir()
+    (tmp_path / "a.png").rename(tmp_path / "Bilder ä" / "ein Bild.png")
+    text = "\ufeff\r\npatient_id;image;prompt\r\n\r\nP;Bilder ä/ein Bild.png;" + REPORT + "\r\n;;\r\n"
+    path.write_bytes(text.encode())
+    (patient,) = cohort.build(path, workflow(tmp_path)).patients
+    assert (patient.row, patient.patient_id) == (4, "P")
+
+
+def test_files_are_found_from_any_folder(tmp_path, monkeypatch):
+    """Ray's actors work elsewhere."""
+    manifest(tmp_path, [["P", "a.png", "report.txt", ""]])
+    monkeypatch.chdir(tmp_path)
+    plan = cohort.build("cohort.csv", workflow(tmp_path))
+    monkeypatch.chdir("/")
+    assert all(file.read() for file in plan.patients[0].files)
 
 
 def test_empty_manifests_are_named(tmp_path):

@@ -1,5 +1,6 @@
 """The output folder: whole chains or none, one batch at a time."""
 
+import errno
 import json
 import os
 import signal
@@ -8,11 +9,13 @@ import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 import pytest
 from filelock import FileLock
 from mvgen.mvg.cohort import store as storing
 from mvgen.mvg.cohort.contents import settle
+from mvgen.mvg.cohort.problems import CohortError
 from mvgen.mvg.cohort.store import DONE, Busy, Store
 
 HOLD = """
@@ -86,6 +89,39 @@ def test_a_journal_that_was_cut_off_is_read_as_far_as_it_goes(store):
     with store.lock():
         store.note(event="done", chain="c2", seconds=1.5)
         assert [note["chain"] for note in store.notes()] == ["c1", "c2"]
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="names of open files")
+def test_a_power_cut_leaves_a_whole_chain_or_none(store, monkeypatch):
+    """What is on the disk for good, in this order: contents, names, the new place."""
+    done, sync = [], os.fsync
+
+    def noted(number: int) -> None:
+        done.append(Path(os.readlink(f"/proc/self/fd/{number}")).name)
+        sync(number)
+
+    monkeypatch.setattr(storing.os, "fsync", noted)
+    with store.lock():
+        partial = make(store, "c1")
+        store.keep("c1", partial)
+    assert set(done[:2]) == {"scores.json", "stage_00.png"} and done[2].startswith(f".{DONE}.")
+    assert done[3:] == ["part", partial.name, "chains"]
+
+
+def test_a_damaged_record_is_named(store):
+    store.out.mkdir()
+    (store.out / storing.RECORD).write_text("")
+    with pytest.raises(CohortError, match=r"cohort.json: .* is damaged .* delete it"):
+        store.record()
+
+
+def test_a_file_system_without_locks_is_named(store, monkeypatch):
+    def refused(*arguments, **options):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(FileLock, "acquire", refused)
+    with pytest.raises(OSError, match="lies on a file system that gives no locks"), store.lock():
+        pass
 
 
 def test_files_that_a_killed_batch_was_writing_are_cleared(store):

@@ -40,6 +40,8 @@ def test_the_interval_is_the_percentile_bootstrap_of_the_mean():
     assert (low, high) == pytest.approx((theirs.low, theirs.high), abs=0.03)
     assert tables.interval(values) == (mean, low, high)
     assert np.isnan(tables.interval(values[:1])[1:]).all()
+    mean, low, high = tables.interval(np.array([30.0, np.inf]))  # the PSNR of equal images
+    assert mean == np.inf and np.isnan([low, high]).all()
 
 
 def test_many_patients_are_summed_up_in_seconds():
@@ -76,6 +78,7 @@ def test_page_and_markdown_tell_the_same_and_need_nothing_else(made):
     assert "http" not in page and "<script" not in page
     for told in ("3 patients, 6 chains: 5 done, 1 failed, 0 missing", "finding edema", "Simulated disease progression"):
         assert told in page and told in text
+    assert "| kid | m |  | all | 3 |" in text
     assert "<broken>" in text and "&lt;broken&gt;" in page
 
 

@@ -114,7 +114,7 @@ def test_refused_by_name_and_without_a_word_on_the_patient(tmp_path, case, caplo
 @pytest.mark.parametrize("read", [read_dicom, check_dicom])
 def test_colour_where_grey_is_wanted(tmp_path, read):
     for ds in (build(noise((4, 4, 3), 8), "RGB"), build(noise((4, 4), 8), "PALETTE COLOR", **palette(256, 8))):
-        with pytest.raises(DicomError, match="is a colour image, want a grey one"):
+        with pytest.raises(DicomError, match="is a colour image, want a gray one"):
             read(save(tmp_path, ds), grey=True)
 
 

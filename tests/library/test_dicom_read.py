@@ -235,3 +235,23 @@ def test_spacing_and_what_it_is_measured_on(tmp_path):
     found = read_dicom(save(tmp_path, build(stored, ImagerPixelSpacing=[0.2, 0.1], PixelSpacing=[0.3, 0.3])))
     assert found.spacing == (0.3, 0.3)
     assert read_dicom(save(tmp_path, build(stored))).spacing is None
+
+
+@pytest.mark.parametrize(
+    ("elements", "note"),
+    [
+        ({"ViewPosition": "PA"}, "view PA"),
+        ({"ViewPosition": "LL"}, "view LL: a lateral one, not frontal"),
+        ({"PatientOrientation": ["R", "F"]}, "its patient orientation says that it is mirrored: left and right change"),
+        ({"PatientOrientation": ["R", "H"]}, "its patient orientation says that it stands on its head"),
+    ],
+)
+def test_the_view_is_told(tmp_path, elements, note):
+    stored = noise((4, 4), 8)
+    assert any(n.startswith(note) for n in read_dicom(save(tmp_path, build(stored, **elements))).notes)
+
+
+def test_what_is_no_view_is_not_told(tmp_path):
+    usual = {"ViewPosition": "PETRA", "PatientOrientation": ["L", "F"]}
+    notes = " ".join(read_dicom(save(tmp_path, build(noise((4, 4), 8), **usual))).notes)
+    assert "view" not in notes and "orientation" not in notes and "PETRA" not in notes

@@ -41,6 +41,7 @@ def test_endpoints_of_a_file(tmp_path):
         ({"url": "https://x.org", "model": "m", "key": "sk-secret"}, "'e': has an unknown field"),
         ({"url": "https://x.org", "key_env": "K"}, "'e': the field 'model' is missing"),
         ({"url": 3, "model": "m"}, "'e', url: got int"),
+        ({"url": "http://localhost/v1", "model": "m", "any_language": "yes"}, "'e', any_language: got str, want true"),
         ({"url": "http://localhost/v1", "model": " "}, "'e', model: got an empty text"),
         ("https://x.org", "'e': got str, want an object"),
     ],

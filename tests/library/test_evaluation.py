@@ -110,6 +110,19 @@ def test_options_of_own_material_belong_together(tmp_path, capsys):
     assert "want --classifier too" in capsys.readouterr().err
 
 
+def test_none_is_a_number_too(capsys):
+    parser = argparse.ArgumentParser()
+    tables.add_options(parser)
+    quick = tables.checked(parser, ["--quick"])
+    assert (quick.patients, quick.steps, quick.seeds, quick.ablation_patients) == (8, 20, 1, 1)
+    full = tables.checked(parser, ["--ablation-patients", "0", "--guidance", "0"])
+    assert (full.patients, full.steps, full.seeds, full.ablation_patients, full.guidance) == (50, 50, 5, 0, 0)
+    for option in ("--patients", "--steps", "--seeds"):
+        with pytest.raises(SystemExit):
+            tables.checked(parser, ["--quick", option, "0"])
+        assert "want integers >= 1" in capsys.readouterr().err
+
+
 def picture(path, value=128, size=(40, 32)):
     path.parent.mkdir(exist_ok=True)
     Image.fromarray(np.full((size[1], size[0]), value, dtype=np.uint8)).save(path)
@@ -149,6 +162,7 @@ def test_a_later_image_is_matched_in_brightness():
         ("patient_id,days,files,course\n", "no series"),
         ("patient_id,days,files,course\np,0 1,a.png,x\n", "line 2: got 2 days, 1 files"),
         ("patient_id,days,files,course\np,0,a.png,x\n", "line 2: got 1 image, want at least 2"),
+        ("patient_id,days,files,course\np,0 1\n", "line 2: got 2 days, 0 files"),
     ],
 )
 def test_a_series_file_that_does_not_fit_is_named(tmp_path, text, words):

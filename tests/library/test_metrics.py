@@ -154,6 +154,8 @@ def test_images_that_do_not_compare_are_refused_by_name():
         compare(a, a, 0 * ones)
     with pytest.raises(ValueError, match="want at least 11 x 11 for SSIM"):
         ssim(a[:, :10], a[:, :10])
+    with pytest.raises(ValueError, match="want at least 11 x 11 for SSIM"):
+        compare(a[:, :10], a[:, :10])
     with pytest.raises(ValueError, match="images: got values that are not finite"):
         difference_map(a, nan)
 

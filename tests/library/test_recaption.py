@@ -15,6 +15,7 @@ from mvgen.bench import recaption as bench
 from mvgen.mvg.phantom import captions
 from mvgen.mvg.plan import NO_FINDING, Plan
 from mvgen.mvg.recaption.offline import MAX_REPORT, MODES, read_report, recaption
+from mvgen.mvg.recaption.vocabulary import vocabulary
 
 SENTENCES = json.loads(Path(__file__).with_name("report_sentences.json").read_text(encoding="utf-8"))
 DOMAIN = "chest_xray"
@@ -208,6 +209,51 @@ def test_what_else_the_notes_say():
         assert f"edema was asked for; the report {said}" in recaption(report, DOMAIN, 2, finding="edema").notes
 
 
+@pytest.mark.parametrize(
+    ("domain", "report"),
+    [
+        (DOMAIN, "Sin edema ni cardiomegalia. Pulmones limpios."),
+        (DOMAIN, "Assenza di edema polmonare."),
+        (DOMAIN, "Sem edema agudo de pulmão."),
+        (DOMAIN, "Geen cardiomegalie, edema of consolidatie. Geen pleuravocht."),
+        (DOMAIN, "Kein Pleuraerguss, keine Stauung."),
+        (DOMAIN, "Pas de pneumothorax. Épanchement pleural gauche."),
+        (DOMAIN, "Ingen edema."),
+        (DOMAIN, "Нет отёка лёгких. No edema."),
+        (DOMAIN, "左侧胸腔积液，心影增大。"),
+        ("skin", "Lesión benigna, sin signos de melanoma."),
+        ("fundus", "Sin glaucoma, excavación normal."),
+    ],
+)
+def test_nothing_is_read_in_another_language(domain, report):
+    assert read_report(report, domain) == {}
+    plan = recaption(report, domain, 2, strict=False)
+    assert plan.finding == NO_FINDING and "not in English" in plan.notes[0]
+    asked = vocabulary(domain).known[0]
+    assert "not in English" in recaption(report, domain, 2, finding=asked).notes[0]
+
+
+@pytest.mark.parametrize(
+    "report",
+    [
+        "Cardiomegaly, edema.",
+        "Sjögren syndrome. Interstitial edema.",
+        "ET tube in place. Edema, de novo.",
+        "Edema. LOS 4 days. Dr. Jürgen Müller, Zürich.",
+        "SEM 2/6 at the left border. Edema.",
+    ],
+)
+def test_foreign_names_make_no_other_language(report):
+    assert present(read(report)) >= {"edema"}
+
+
+def test_two_sides_with_a_grade_each():
+    plan = recaption("Small left effusion. Large right effusion.", DOMAIN, 1)
+    assert plan.side == "bilateral" and "grades the pleural effusion of each side by itself" in plan.notes[0]
+    assert plan.to_text().startswith("bilateral pleural effusion (chest_xray), 1 stage, in both lung bases\n")
+    assert recaption("Small left effusion. Small right effusion.", DOMAIN, 1).notes == ()
+
+
 def test_a_diagnosis_counts_only_where_nothing_else_is_said_of_the_finding():
     denied = "Impression: left effusion in a patient with heart failure. No pulmonary edema."
     assert read_report(denied, DOMAIN)["edema"].status == "absent"
@@ -271,7 +317,7 @@ def test_prompts_are_captions_the_model_was_trained_on():
 def test_strict():
     for report, message in (
         ("The patient has a headache.", "report: says nothing of any finding of chest_xray"),
-        ("Radiografía sin derrame.", "report: says nothing of any finding"),
+        ("Sin edema.", "report: is not in English, the only language that the rules read"),
         ("Left pneumothorax.", "report: names only pneumothorax, which the chest_xray model does not draw"),
     ):
         with pytest.raises(ValueError, match=f"^{message}.*pass finding=.*cardiomegaly"):

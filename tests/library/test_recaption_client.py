@@ -8,7 +8,7 @@ import traceback
 
 import pytest
 from llm_answer import WORDS, answer
-from llm_server import KEY, KEY_ENV, serving
+from llm_server import KEY, KEY_ENV, completion, serving
 from mvgen.mvg.plan import NO_FINDING, Plan
 from mvgen.mvg.recaption import offline
 from mvgen.mvg.recaption.client import MAX_STAGES, AnswerError, CallError, recaption
@@ -83,6 +83,37 @@ def test_nothing_of_the_environment_goes_along(monkeypatch):
         run(server, endpoint=bare)
     assert all("of-another-house" not in json.dumps(request) for request in server.requests)
     assert "authorization" not in server.requests[1][1]
+
+
+@pytest.mark.parametrize(
+    "form", ["```json\n{}\n```", '<think>Maybe {{"side": 1}}?</think>\n{}', "Here it is: {}", "[{}]"]
+)
+def test_a_good_answer_in_prose_or_a_fence_is_taken(form):
+    with serving(form.format(json.dumps(answer()))) as server:
+        assert run(server).stages[-1].severity == 0.9
+    assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize("text", [json.dumps(answer())[:-60], None])
+def test_an_answer_that_was_cut_off_is_named_and_not_asked_for_again(text):
+    cut = completion(text or "")
+    cut["choices"][0] |= {"finish_reason": "length", "message": {"role": "assistant", "content": text}}
+    with serving((200, {}, json.dumps(cut))) as server:
+        assert "its answer was cut off, at the most tokens" in failure(AnswerError, server)
+    assert len(server.requests) == 1
+
+
+def test_a_report_that_is_not_in_english():
+    report = "Patient: Jane Quimby. Derrame pleural izquierdo moderado, sin edema."
+    there = {"url": "https://llm.example.org/v1", "model": "tiny", "key_env": KEY_ENV}
+    with serving(answer()) as server:
+        message = failure(ValueError, server, report=report, endpoint=Endpoint("there", **there))
+        assert message.startswith("report: is not in English") and "any_language for 'there'" in message
+        notes = " ".join(run(server, report=report).notes)
+        assert "the rules may have left names in it" in notes and "the rules read" not in notes
+        allowed = Endpoint("there", **there, any_language=True)
+        # let through, to an address where nobody is
+        assert failure(CallError, server, report=report, endpoint=allowed, attempts=1).startswith("endpoint 'there'")
 
 
 def test_a_bad_answer_is_repaired_once():

@@ -205,6 +205,15 @@ def test_no_lesion_is_named():
         skin_region.skin_roi(as_image(np.clip(bare, 0, 1)))
 
 
+def test_a_small_circle_in_a_dark_frame():
+    height, width = np.mgrid[:256, :256]
+    inside = (np.hypot(height - 128, width - 128) < 88)[..., None]
+    picture = skin.render(skin.sample_patient(6000), {}, 256)
+    mask, words = skin_region.skin_roi(as_image(picture * inside))
+    whole = skin_region.skin_roi(as_image(picture))[0]
+    assert "lesion found" in words and dice(mask.numpy() > 0.5, whole.numpy() > 0.5) > 0.8
+
+
 def test_a_picture_without_a_disc_says_so():
     assert "the disc is a guess" in fundus_region.fundus_roi(healthy("skin"))[1]
 
@@ -225,3 +234,6 @@ def test_the_plan_says_which_region(domain):
     assert mask.shape == patients.masks.shape and "found" in words
     truth = patients.masks > 0.5
     assert float((mask[truth] > 0.5).float().mean()) >= 0.8
+    both = patients.images.repeat(2, 1, 1, 1)
+    again, more = roi_mask(both, patients.plans(1, "terminal")[0])
+    assert torch.equal(again, mask) and more.startswith(f"{words}; of 2 pictures the first was looked at")

@@ -40,6 +40,8 @@ def test_reads_what_the_released_file_is_and_infers_its_shape(state, tmp_path):
         got, config = read_checkpoint(saved(tmp_path / name, held, **options))
         assert config == RELEASED_GROUPS
         assert got.keys() == state.keys() and all(torch.equal(got[n], state[n]) for n in state)
+    loud = convert(tmp_path / "seine.pt").rename(tmp_path / "SEINE.SAFETENSORS")
+    assert read_checkpoint(loud)[0].keys() == state.keys()
 
 
 @pytest.mark.parametrize("config", [

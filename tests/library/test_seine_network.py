@@ -71,6 +71,13 @@ def test_equals_diffusers_picture_by_picture_where_time_is_silent(frames, size):
         assert distance(frame, want) <= 3e-5
 
 
+def test_the_bias_over_time_is_what_fused_kernels_take():
+    bias = random_network().mid_block.attentions[0].transformer_blocks[0].attn_temp.time_rel_pos_bias
+    made = bias(6, torch.zeros(1))
+    table = bias.relative_attention_bias.weight
+    assert made.is_contiguous() and torch.equal(made, table[position_buckets(6)].movedim(-1, 0))
+
+
 def test_rows_of_a_batch_are_independent_and_frames_are_not():
     network, generator = random_network(), torch.Generator().manual_seed(3)
     x, context = torch.randn(2, 9, 5, 6, 10, generator=generator), text(4, batch=2)

@@ -5,6 +5,7 @@ import torch
 from mvgen.models.embedded import architecture, loader
 from mvgen.models.headless import use_host
 from mvgen.models.seine.config import Config
+from mvgen.mvg.ddim import NonFiniteError
 from seine_tiny import random_network
 
 use_host()
@@ -167,6 +168,22 @@ def test_clips_before_a_failure_are_kept(states, parts, base):
     film = run(broken, states, parts)
     assert rows == [3, 1, 1, 1, 2, 2], "the first clip was there"
     assert torch.equal(film[::4], states)
+
+
+def test_nan_is_named_with_clip_and_step(states, parts, base):
+    broken = base.clone()
+    broken.set_model_unet_function_wrapper(
+        lambda apply, call: torch.nan * apply(call["input"], call["timestep"], **call["c"])
+    )
+    with pytest.raises(NonFiniteError, match="clip 1, 2, 3: denoising step 1 of 2"):
+        run(broken, states, parts)
+
+    class Blind:
+        def encode(self, images):
+            return torch.full((len(images), SMALL.out_channels, 4, 3), torch.nan)
+
+    with pytest.raises(ValueError, match=r"vae \(latents\): got values that are not finite"):
+        run(base, states, {**parts, "vae": Blind()})
 
 
 def test_cancel_keeps_what_is_done(states, parts, base, monkeypatch):
