@@ -111,7 +111,8 @@ class PIELoop(io.ComfyNode):
                     optional=True,
                     advanced=True,
                     tooltip="On: also inverts and denoises the input image with nothing changed and says in notes how "
-                    "near it comes back. Costs as many model calls as one stage.",
+                    "near it comes back. Costs as many model calls as one stage. Nothing in mode noise, which inverts "
+                    "nothing.",
                 ),
             ],
             outputs=[
