@@ -1,10 +1,12 @@
 """A batch over an engine that does as the test says: every chain ends as it should, whatever breaks."""
 
+import contextlib
 import errno
 import json
 import threading
 from collections import deque
-from http.server import BaseHTTPRequestHandler, HTTPServer, ThreadingHTTPServer
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -295,7 +297,29 @@ def test_what_a_card_in_error_breaks_is_tried_again(kind, message, ends):
     assert error.value.kind == ends and "text" not in str(error.value.details)
 
 
-class Odd(BaseHTTPRequestHandler):
+class Service(BaseHTTPRequestHandler):
+    def log_message(self, *arguments):
+        pass
+
+
+@contextlib.contextmanager
+def serving(service: type[Service]) -> Iterator[str]:
+    """-> its address. A thread a request: one that hangs must not keep the server from its end."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), service) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
+
+
+def attempted(plan, address: str, into: Path) -> tuple[str, str | None]:
+    """(kind, error) of a chain sent there."""
+    outcome = attempt(Comfy(address), Job("c", {}, plan.chains[0].patient.files, "p", into), lambda: None, 9, address)
+    return outcome.kind, outcome.error
+
+
+class Odd(Service):
     """A service that is no ComfyUI."""
 
     def do_GET(self):
@@ -303,22 +327,16 @@ class Odd(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(b'{"system": {}}' if self.path == "/system_stats" else b"[]")
 
-    def log_message(self, *arguments):
-        pass
-
 
 def test_what_answers_otherwise_than_a_comfyui_is_named(plan, store):
-    with HTTPServer(("127.0.0.1", 0), Odd) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        address = f"127.0.0.1:{server.server_port}"
+    with serving(Odd) as address:
         one = cohort.RunningServer(address, patience=0.1)
-        with pytest.raises(NoWorkers, match=f"http://{address} answers as no ComfyUI does"):
+        with pytest.raises(NoWorkers, match=f"{address} answers as no ComfyUI does"):
             run(plan, store, cohort.Pool([one]))
-        server.shutdown()
     assert one.patience == pool.RETURN  # it has answered once, and is waited for from now on
 
 
-class Hanging(BaseHTTPRequestHandler):
+class Hanging(Service):
     """A host that takes a prompt and then says nothing any more."""
 
     ended = threading.Event()
@@ -335,39 +353,24 @@ class Hanging(BaseHTTPRequestHandler):
     def do_GET(self):
         self.ended.wait(10)
 
-    def log_message(self, *arguments):
-        pass
-
 
 def test_a_host_that_hangs_costs_a_chain_an_attempt_and_not_the_batch(plan, tmp_path, monkeypatch):
     monkeypatch.setattr(client, "SECONDS", 0.1)
     monkeypatch.setattr(client, "PATIENCE", 0.2)
-    with ThreadingHTTPServer(("127.0.0.1", 0), Hanging) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        address = f"http://127.0.0.1:{server.server_port}"
-        job = Job("c", {}, plan.chains[0].patient.files, "p", tmp_path)
-        outcome = attempt(Comfy(address), job, lambda: None, 9, address)
+    with serving(Hanging) as address:
+        ended = attempted(plan, address, tmp_path)
         Hanging.ended.set()
-        server.shutdown()
-    assert (outcome.kind, outcome.error) == (BROKEN, f"{address} could not be reached (timed out)")
+    assert ended == (BROKEN, f"{address} could not be reached (timed out)")
 
 
-class Failing(BaseHTTPRequestHandler):
+class Failing(Service):
     """A host that has no room for what is sent to it."""
 
     def do_POST(self):
         self.rfile.read(int(self.headers["Content-Length"]))
         self.send_error(500)
 
-    def log_message(self, *arguments):
-        pass
-
 
 def test_what_a_host_answers_is_told(plan, tmp_path):
-    with HTTPServer(("127.0.0.1", 0), Failing) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        address = f"http://127.0.0.1:{server.server_port}"
-        job = Job("c", {}, plan.chains[0].patient.files, "p", tmp_path)
-        outcome = attempt(Comfy(address), job, lambda: None, 9, address)
-        server.shutdown()
-    assert (outcome.kind, outcome.error) == (BROKEN, f"{address} answered 500 (Internal Server Error)")
+    with serving(Failing) as address:
+        assert attempted(plan, address, tmp_path) == (BROKEN, f"{address} answered 500 (Internal Server Error)")
