@@ -1,14 +1,16 @@
-"""A small cohort on disk for the tests: two pictures, a report, a workflow."""
+"""A small cohort on disk for the tests: two pictures, a report, a workflow; and a batch over it."""
 
 import csv
 import json
 from pathlib import Path
 
+from mvgen.mvg import cohort
 from PIL import Image
 
 ROOT = Path(__file__).resolve().parents[2]
 REPORT = "Small left pleural effusion, expected to increase."
 HEADER = ["patient_id", "image", "report", "seeds"]
+VERSIONS = {"comfyui": "0.30.0", "torch": "2"}
 
 
 def workflow(folder: Path, name: str = "mvg_chest_xray", **changed: dict) -> Path:
@@ -34,3 +36,13 @@ def manifest(folder: Path, rows: list[list[str]], header: list[str] = HEADER, se
     with path.open("w", newline="", encoding="utf-8-sig") as file:
         csv.writer(file, delimiter=separator).writerows([header, *rows])
     return path
+
+
+def five_chains(folder: Path) -> cohort.Cohort:
+    """A patient of five seeds."""
+    return cohort.build(manifest(folder, [["A", "a.png", "report.txt", "0-4"]]), workflow(folder))
+
+
+def run(plan: cohort.Cohort, store: cohort.Store, engine, **options):
+    with store.lock():
+        return cohort.run(plan, store, engine, **options)

@@ -1,26 +1,17 @@
 """A batch over an engine that does as the test says: every chain ends as it should, whatever breaks."""
 
-import contextlib
 import errno
 import json
-import threading
 from collections import deque
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from mvgen.launch.cohort import local, telling
+from mvgen.launch.cohort import telling
 from mvgen.mvg import cohort
-from mvgen.mvg.cohort import batch, client, pool, preflight
+from mvgen.mvg.cohort import batch, preflight
 from mvgen.mvg.cohort import store as storing
-from mvgen.mvg.cohort.client import Comfy, Failed
 from mvgen.mvg.cohort.engine import BROKEN, FULL, WRONG, Facts, Job, NoWorkers, Outcome
-from mvgen.mvg.cohort.files import FOLDER
-from mvgen.mvg.cohort.pool import attempt
-from mvgen.tests.library.cohort_files import HEADER, manifest, workflow
-
-VERSIONS = {"comfyui": "0.30.0", "torch": "2"}
+from mvgen.tests.library.cohort_files import HEADER, VERSIONS, five_chains, manifest, run, workflow
 
 
 class Scripted:
@@ -68,18 +59,12 @@ class Scripted:
 
 @pytest.fixture
 def plan(tmp_path) -> cohort.Cohort:
-    return cohort.build(manifest(tmp_path, [["A", "a.png", "report.txt", "0-4"]]), workflow(tmp_path))
+    return five_chains(tmp_path)
 
 
 @pytest.fixture
 def store(tmp_path) -> cohort.Store:
     return cohort.Store(tmp_path / "out")
-
-
-def run(plan, store, engine, **options):
-    with store.lock():
-        result = cohort.run(plan, store, engine, **options)
-    return result
 
 
 def test_only_what_is_missing_runs(plan, store):
@@ -217,160 +202,3 @@ def test_seeds_and_fractions_that_a_host_would_not_take_are_named(tmp_path, stor
         "row 2 (A): seed: got 5000000000, want at most 4294967295",
         "row 3 (B): steps: got 50.5, want a whole number",
     ]
-
-
-class Host:
-    """A worker whose chains all end in the same way."""
-
-    def __init__(self, name: str, failure: Failed | None = None):
-        self.name, self.failure = name, failure
-        self.ran = self.kept = 0
-
-    def ready(self, check):
-        return self
-
-    def facts(self, classes):
-        return Facts(self.name, VERSIONS, "cpu", {name: {} for name in classes})
-
-    def run(self, job, check, limit):
-        self.ran += 1
-        if self.failure:
-            raise self.failure
-        (job.into / "result.txt").write_text(job.chain)
-
-    def fetched(self):
-        self.kept += 1
-
-    def check(self):
-        pass
-
-    broken = stop = check
-
-
-def test_a_host_that_breaks_every_chain_is_left_out(plan, store, monkeypatch):
-    monkeypatch.setattr(pool, "PAUSE", 0.01)
-    monkeypatch.setattr(pool, "TOO_MANY", 2)
-    sick, well = Host("sick", Failed("it answered 500", BROKEN)), Host("well")
-    run(plan, store, cohort.Pool([sick, well]))
-    assert store.done() == plan.ids() and sick.ran <= 2 and well.kept == 5
-
-
-def test_where_no_host_keeps_a_chain_the_batch_ends(plan, store, monkeypatch):
-    monkeypatch.setattr(pool, "PAUSE", 0.01)
-    monkeypatch.setattr(pool, "TOO_MANY", 4)
-    sick = Host("sick", Failed("it answered 500", BROKEN))
-    with pytest.raises(NoWorkers, match="sick broke 4 chains in a row, the last as it answered 500"):
-        run(plan, store, cohort.Pool([sick]))
-    assert sick.ran == 4
-
-
-def test_a_host_of_ours_keeps_nothing_of_a_chain_that_was_fetched(tmp_path):
-    host = Host(tmp_path, "given")
-    server = local.LocalServer(host, "cpu", tmp_path / "worker", tmp_path / "log")
-    for name in ("input", "output"):
-        (server.folder / name / FOLDER).mkdir(parents=True)
-        (server.folder / name / FOLDER / "a.png").touch()
-        (server.folder / name / "pictures").mkdir()
-    server.fetched()
-    assert [path.name for path in server.folder.glob("*/*")] == ["pictures"] * 2
-
-
-def test_a_host_whose_disk_is_full_is_named(plan, store):
-    with pytest.raises(batch.DiskFull, match="node7: Save: no room"):
-        run(plan, store, cohort.Pool([Host("node7", Failed("Save: no room", FULL))]))
-
-
-@pytest.mark.parametrize(
-    ("kind", "message", "ends"),
-    [
-        ("torch.OutOfMemoryError", "Allocation on device", BROKEN),
-        ("torch.AcceleratorError", "CUDA error: an illegal memory access was encountered", BROKEN),
-        ("RuntimeError", "CUDA error: unspecified launch failure", BROKEN),
-        ("OSError", "[Errno 28] No space left on device", FULL),
-        ("ValueError", "report: says nothing of any finding", WRONG),
-    ],
-)
-def test_what_a_card_in_error_breaks_is_tried_again(kind, message, ends):
-    told = {"node_type": "MVG_PIELoop", "exception_type": kind, "exception_message": message, "current_inputs": "text"}
-    with pytest.raises(Failed) as error:
-        client.finished({"status": {"messages": [["execution_error", told]]}})
-    assert error.value.kind == ends and "text" not in str(error.value.details)
-
-
-class Service(BaseHTTPRequestHandler):
-    def log_message(self, *arguments):
-        pass
-
-
-@contextlib.contextmanager
-def serving(service: type[Service]) -> Iterator[str]:
-    """-> its address. A thread a request: one that hangs must not keep the server from its end."""
-    with ThreadingHTTPServer(("127.0.0.1", 0), service) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        try:
-            yield f"http://127.0.0.1:{server.server_port}"
-        finally:
-            server.shutdown()
-
-
-def attempted(plan, address: str, into: Path) -> tuple[str, str | None]:
-    """(kind, error) of a chain sent there."""
-    outcome = attempt(Comfy(address), Job("c", {}, plan.chains[0].patient.files, "p", into), lambda: None, 9, address)
-    return outcome.kind, outcome.error
-
-
-class Odd(Service):
-    """A service that is no ComfyUI."""
-
-    def do_GET(self):
-        self.send_response(200)
-        self.end_headers()
-        self.wfile.write(b'{"system": {}}' if self.path == "/system_stats" else b"[]")
-
-
-def test_what_answers_otherwise_than_a_comfyui_is_named(plan, store):
-    with serving(Odd) as address:
-        one = cohort.RunningServer(address, patience=0.1)
-        with pytest.raises(NoWorkers, match=f"{address} answers as no ComfyUI does"):
-            run(plan, store, cohort.Pool([one]))
-    assert one.patience == pool.RETURN  # it has answered once, and is waited for from now on
-
-
-class Hanging(Service):
-    """A host that takes a prompt and then says nothing any more."""
-
-    ended = threading.Event()
-
-    def do_POST(self):
-        self.rfile.read(int(self.headers["Content-Length"]))
-        if self.path not in ("/prompt", "/upload/image"):
-            self.ended.wait(10)
-            return
-        self.send_response(200)
-        self.end_headers()
-        self.wfile.write(b'{"prompt_id": "p"}')
-
-    def do_GET(self):
-        self.ended.wait(10)
-
-
-def test_a_host_that_hangs_costs_a_chain_an_attempt_and_not_the_batch(plan, tmp_path, monkeypatch):
-    monkeypatch.setattr(client, "SECONDS", 0.1)
-    monkeypatch.setattr(client, "PATIENCE", 0.2)
-    with serving(Hanging) as address:
-        ended = attempted(plan, address, tmp_path)
-        Hanging.ended.set()
-    assert ended == (BROKEN, f"{address} could not be reached (timed out)")
-
-
-class Failing(Service):
-    """A host that has no room for what is sent to it."""
-
-    def do_POST(self):
-        self.rfile.read(int(self.headers["Content-Length"]))
-        self.send_error(500)
-
-
-def test_what_a_host_answers_is_told(plan, tmp_path):
-    with serving(Failing) as address:
-        assert attempted(plan, address, tmp_path) == (BROKEN, f"{address} answered 500 (Internal Server Error)")
