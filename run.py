@@ -8,7 +8,7 @@ if sys.version_info < (3, 11):
         % sys.version_info[:2]
     )
 
-from launch.guard import guarded
+from launch.exception_handler import guarded
 
 
 def main() -> int:

@@ -11,7 +11,7 @@ from .paths import BASE, OUTPUT, SAMPLES, WEIGHTS, WORKFLOWS
 from .setup import check_disk
 
 DOMAIN = "chest_xray"
-FAMILIES = {"chest_xray": "grey", "fundus": "colour", "skin": "colour"}
+FAMILIES = {"chest_xray": "gray", "fundus": "colour", "skin": "colour"}
 SHARED_WEIGHTS = ("vae", "unet", "seine", "clip_text", "clip_vision")
 MAX_STAGES = 99
 MAX_SEED = 2**64 - 1

@@ -4,8 +4,8 @@ import argparse
 import os
 
 from . import arguments, module
+from .batch_arguments import add_batch_options, check_batch
 from .checks import test
-from .cohort.arguments import add_batch_options, check_batch
 from .doctor import doctor
 from .host import ensure_base, package_environment, prepare
 from .paths import PACKAGE, PYTHON
@@ -13,7 +13,7 @@ from .process import continue_in
 from .serve import serve
 from .setup import ensure_environment
 
-FOLDERS = {"bench": "bench", "train": "training"}
+FOLDERS = {"bench": "research.bench", "train": "research.training"}
 
 
 def parser() -> argparse.ArgumentParser:
@@ -76,7 +76,7 @@ def demo(options: argparse.Namespace, argv: list[str]) -> int:
     arguments.check_demo(options)
     prepare()
     environment = package_environment() | {"PYTHONUNBUFFERED": "1"}
-    return continue_in(PYTHON, ["-m", f"{PACKAGE}.launch.demo", *argv], environment, is_guarded=True)
+    return continue_in(PYTHON, ["-m", f"{PACKAGE}.cohort.demo", *argv], environment, is_guarded=True)
 
 
 def batch(options: argparse.Namespace, argv: list[str]) -> int:
@@ -85,4 +85,4 @@ def batch(options: argparse.Namespace, argv: list[str]) -> int:
     ensure_environment()
     ensure_base()
     environment = package_environment() | {"PYTHONUNBUFFERED": "1"}
-    return continue_in(PYTHON, ["-m", f"{PACKAGE}.launch.cohort", *argv], environment, is_guarded=True)
+    return continue_in(PYTHON, ["-m", f"{PACKAGE}.cohort", *argv], environment, is_guarded=True)

@@ -7,7 +7,7 @@ from ..models import classifier_checkpoint
 from ..models.seine import checkpoint as seine_checkpoint
 from .arguments import Parser, add_convert_options, check_convert
 from .errors import LaunchError
-from .guard import guarded
+from .exception_handler import guarded
 
 
 def main(options: argparse.Namespace) -> int:

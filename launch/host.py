@@ -11,11 +11,11 @@ import time
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from .alone import alone
 from .errors import LaunchError, UsageError
 from .paths import BASE, HOST, PACKAGE, PACKAGE_PATH, PYTHON, REQUIREMENTS, ROOT, SAMPLES
 from .process import clean_environment, run_logged
 from .setup import NETWORK_ADVICE, ensure_environment
+from .setup_lock import alone
 
 PIN = REQUIREMENTS / "comfyui.txt"
 PINNED = HOST / "ComfyUI"

@@ -19,7 +19,7 @@ from .process import clean_environment, held_signals, own_group, stop_group
 
 LOOPBACK = "127.0.0.1"
 START_SECONDS = 600
-TETHER = Path(__file__).with_name("tether.py")
+DIE_WITH_PARENT = Path(__file__).with_name("die_with_parent.py")
 _direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
@@ -67,7 +67,7 @@ class Server:
         self.process: subprocess.Popen | None = None
 
     def command(self) -> list[str]:
-        arguments = [str(PYTHON), str(TETHER), str(self.host.path / "main.py")]
+        arguments = [str(PYTHON), str(DIE_WITH_PARENT), str(self.host.path / "main.py")]
         arguments += ["--listen", self.address, "--port", str(self.port)]
         arguments += ["--disable-auto-launch", "--disable-api-nodes", "--base-directory", str(BASE)]
         arguments += ["--preview-method", "latent2rgb"]
@@ -91,7 +91,7 @@ class Server:
                     command,
                     cwd=self.host.path,
                     env=environment,
-                    stdin=subprocess.PIPE,  # the tether
+                    stdin=subprocess.PIPE,  # it ends when this end closes
                     stdout=log,
                     stderr=subprocess.STDOUT,
                     **own_group(),  # type: ignore[call-overload]

@@ -7,10 +7,10 @@ import sys
 import time
 from pathlib import Path
 
-from .alone import alone
 from .errors import LaunchError
 from .paths import PYTHON, REQUIREMENTS, ROOT, VENV
 from .process import clean_environment, run_logged
+from .setup_lock import alone
 
 LOCK = REQUIREMENTS / "lock.txt"
 BOOTSTRAP = REQUIREMENTS / "bootstrap.txt"

@@ -10,7 +10,7 @@ from ..mvg.metrics.conf import check_pictures, classifier_input, conf
 from ..mvg.metrics.image import check_finite
 from .classifier_checkpoint import read_classifier
 from .classifier_config import Config
-from .managed import loaded, managed
+from .model_patcher import loaded, managed
 
 
 class DenseNet(torch.nn.Module):

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from .managed import loaded, managed
+from .model_patcher import loaded, managed
 from .weights import read_torch
 
 LAYER = "2048"

@@ -11,8 +11,8 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from ..mvg.metrics.conf import check_pictures
-from .managed import loaded, managed
 from .medsam_checkpoint import read_sam
+from .model_patcher import loaded, managed
 
 
 class Network(torch.nn.Module):

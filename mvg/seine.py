@@ -15,10 +15,10 @@ from torch.nn.functional import interpolate
 from .ddim import Callback, Model, noise_levels, slope
 from .transition import latent_walk
 
-GREY = 0.5
+GRAY = 0.5
 """A pixel of a frame that is not given, in [0, 1]."""
 
-BETWEEN = ("grey", "walk")
+BETWEEN = ("gray", "walk")
 
 Draw = Callable[[Sequence[int]], Tensor]
 """Standard normal noise of a shape, another at every call."""
@@ -114,33 +114,33 @@ def frame_mask(frames: int, first: int = 1, last: int = 1) -> Tensor:
 
 
 def masked_video(first: Tensor, last: Tensor, frames: int) -> Tensor:
-    """[frames, H, W, C] in [0, 1]: the images first and last [H, W, C] at the ends, mid-grey between them (eq. 9)."""
+    """[frames, H, W, C] in [0, 1]: the images first and last [H, W, C] at the ends, mid-gray between them (eq. 9)."""
     if first.shape != last.shape or first.ndim != 3:
         raise ValueError(f"last: got {tuple(last.shape)}, want [H, W, C], the shape of first, {tuple(first.shape)}")
     known = frame_mask(frames) == 0
-    video = first.new_full((len(known), *first.shape), GREY)
+    video = first.new_full((len(known), *first.shape), GRAY)
     video[0], video[-1] = first, last.to(first)
     return video
 
 
-def clip_conditioning(stages: Tensor, grey: Tensor, frames: int, between: str = "grey") -> tuple[Tensor, Tensor]:
+def clip_conditioning(stages: Tensor, gray: Tensor, frames: int, between: str = "gray") -> tuple[Tensor, Tensor]:
     """(masked videos [N, C, K, h, w], masks [N, 1, K, h, w]) of the N transitions between N + 1 stage latents (eq. 9).
 
-    stages: [N + 1, C, h, w]. grey: [1, C, h, w], the latent of a mid-grey picture (of `masked_video`'s inner frames),
+    stages: [N + 1, C, h, w]. gray: [1, C, h, w], the latent of a mid-gray picture (of `masked_video`'s inner frames),
     which is not zero. Mask: 1 to be generated, 0 given. The latents go through as they are.
-    between "walk": in place of grey the straight way from stage to stage, for a network that was trained so (a small
+    between "walk": in place of gray the straight way from stage to stage, for a network that was trained so (a small
     one learns to copy from its own frame long before it learns to look another up over time).
-    ValueError: fewer than two stages, K < 3, a grey of another size, an unknown between.
+    ValueError: fewer than two stages, K < 3, a gray of another size, an unknown between.
     """
     if stages.ndim != 4 or len(stages) < 2:
         raise ValueError(f"stages: got {tuple(stages.shape)}, want [N + 1, C, h, w], two stages at least")
     if between not in BETWEEN:
         raise ValueError(f"between: got {between!r}, want one of {', '.join(BETWEEN)}")
-    if grey.shape != stages[:1].shape:
-        raise ValueError(f"grey: got {tuple(grey.shape)}, want {tuple(stages[:1].shape)}")
+    if gray.shape != stages[:1].shape:
+        raise ValueError(f"gray: got {tuple(gray.shape)}, want {tuple(stages[:1].shape)}")
     mask = frame_mask(frames)
     clips, height, width = len(stages) - 1, *stages.shape[2:]
-    video = grey.to(stages)[:, :, None].repeat(clips, 1, len(mask), 1, 1)
+    video = gray.to(stages)[:, :, None].repeat(clips, 1, len(mask), 1, 1)
     video[:, :, 0], video[:, :, -1] = stages[:-1], stages[1:]
     if between == "walk":
         video = straight_way(video)

@@ -3,24 +3,24 @@
 from comfy_api.latest import ComfyExtension, io
 
 from ..models.embedded.loader import register_folder
-from . import cache
-from .baselines import Extrapolation, SDWalk
-from .classifier import Conf, LoadClassifier
-from .comparison import KID, CompareImages
-from .edit_plan import EditPlan
-from .label import SyntheticLabel
-from .load import LoadEmbedded, LoadMedicalImage, LoadReport
-from .medsam import SegmentBox
-from .metrics import CLIPI, DifferenceMap, ProgressionPlot
-from .pie import DDIMInvert, PIEStep, ROIBlend
-from .pie_loop import FixedMask, PIELoop
-from .pie_states import PIEStates
-from .plan import Recaption
-from .roi import AnatomicalROI
-from .save import SaveTrajectory
-from .score_table import ScoreTable
-from .seine import LoadSEINE, SEINETransition
-from .transition import LatentWalkTransition, StagePairs, TransitionBlend
+from .load.sources import LoadEmbedded, LoadMedicalImage, LoadReport
+from .plan.edit import EditPlan
+from .plan.recaption import Recaption
+from .progression.baselines import Extrapolation, SDWalk
+from .progression.pie import DDIMInvert, PIEStep, ROIBlend
+from .progression.pie_loop import FixedMask, PIELoop
+from .progression.pie_states import PIEStates
+from .region.anatomical import AnatomicalROI
+from .region.medsam import SegmentBox
+from .save.label import SyntheticLabel
+from .save.trajectory import SaveTrajectory
+from .scores.classifier import Conf, LoadClassifier
+from .scores.comparison import KID, CompareImages
+from .scores.metrics import CLIPI, DifferenceMap, ProgressionPlot
+from .scores.table import ScoreTable
+from .support import cache
+from .transition.frames import LatentWalkTransition, StagePairs, TransitionBlend
+from .transition.seine import LoadSEINE, SEINETransition
 
 NODES: list[type[io.ComfyNode]] = [
     LoadEmbedded,

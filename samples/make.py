@@ -9,8 +9,8 @@ from PIL import Image
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import DigitalXRayImageStorageForPresentation, ExplicitVRLittleEndian, generate_uid
 
-from ..mvg.phantom import chest_xray
-from ..mvg.phantom.domains import phantom
+from ..research.phantom import chest_xray
+from ..research.phantom.domains import phantom
 
 FOLDER = Path(__file__).parent
 SEEDS = {"chest_xray": 16, "fundus": 3, "skin": 8}

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import torch
 
 from ..models.embedded.architecture import DOMAINS, FAMILIES
-from ..models.headless import ROOT, use_host
+from ..models.standalone_host import ROOT, use_host
 
 __all__ = ["ROOT", "RUNS", "WEIGHTS", "Trainer", "arguments", "autocast", "initialise", "use_host"]
 RUNS = ROOT / "training" / "runs"
@@ -21,7 +21,7 @@ def arguments(description: str, steps: int, batch: int, rate: float) -> argparse
     parser.add_argument("--batch", type=int, default=batch, help="images a step (default %(default)s)")
     parser.add_argument("--rate", type=float, default=rate, help="peak learning rate (default %(default)s)")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--family", choices=FAMILIES, default="grey", help="whose pictures (default %(default)s)")
+    parser.add_argument("--family", choices=FAMILIES, default="gray", help="whose pictures (default %(default)s)")
     parser.add_argument("--domain", choices=DOMAINS, help="one domain alone, where each has its own weights")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--go-on", action="store_true", help="start from the weights in models/embedded")

@@ -5,7 +5,7 @@ from functools import lru_cache
 
 import torch
 
-from ..models.headless import host_folder
+from ..models.standalone_host import host_folder
 
 START, END, LENGTH = 49406, 49407, 77
 
@@ -36,7 +36,7 @@ def seen(captions: list[str]) -> set[int]:
 
 def vocabulary(domains: Iterable[str]) -> set[int]:
     """Every token that a training caption of these domains can hold."""
-    from ..mvg.phantom import captions
+    from ..mvg import captions
 
     texts = [*captions.SIDES, *captions.SEVERITY_BANDS, *captions.GRADES]
     for words in (captions.WORDS[domain] for domain in domains):

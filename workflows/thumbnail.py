@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from ..mvg.phantom import chest_xray
+from ..research.phantom import chest_xray
 from ..samples.make import FOLDER as SAMPLES
 from ..samples.make import LATER, SEEDS
 

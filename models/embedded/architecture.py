@@ -120,7 +120,7 @@ CLASSIFIER: dict = {
 }
 
 # Domains whose pictures share their networks: one channel or three is what sets them apart.
-FAMILIES = {"grey": ("chest_xray",), "colour": ("fundus", "skin")}
+FAMILIES = {"gray": ("chest_xray",), "colour": ("fundus", "skin")}
 DOMAINS = tuple(domain for domains in FAMILIES.values() for domain in domains)
 FILES = {
     "vae": "vae.{family}.safetensors",
@@ -142,7 +142,7 @@ def family_of(domain: str) -> str:
 
 
 def file_name(part: str, domain: str) -> str:
-    """Name of the file of one network of a domain, such as "unet.grey.safetensors"."""
+    """Name of the file of one network of a domain, such as "unet.gray.safetensors"."""
     return FILES[part].format(domain=domain, family=family_of(domain))
 
 

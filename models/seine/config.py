@@ -30,7 +30,7 @@ class Config:
 
     block_out_channels: width a level. layers_per_block: residual blocks a level on the way down (one more on the way
     up). heads, cross_attention and its mirror on the way up: one entry a level, from the finest. between: what the
-    network was taught to see, in the masked video, of frames that are not given: a "grey" picture (the release) or a
+    network was taught to see, in the masked video, of frames that are not given: a "gray" picture (the release) or a
     latent "walk" from one given frame to the next, see `mvg.seine.clip_conditioning`. ValueError where the numbers do
     not fit together.
     """
@@ -46,7 +46,7 @@ class Config:
     norm_eps: float = 1e-5
     cross_attention_dim: int = 768
     rotary_dim: int = 32
-    between: str = "grey"
+    between: str = "gray"
 
     def __post_init__(self) -> None:
         levels = len(self.block_out_channels)

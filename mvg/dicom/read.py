@@ -17,7 +17,7 @@ from torch import Tensor
 
 from .header import Format, Refused, format_of, parsing, read_header, refuse_other_objects, whole_file
 from .pixels import attach_pixels, decode
-from .show import show_colour, show_grey
+from .show import show_colour, show_gray
 
 # Terms that may be repeated in a note; whatever else stands in the element could be anything, a name too.
 MODALITIES = "BMD CR DG DX ES GM IO IVUS LS MG OAM OP OPT OT PX RF RG RTIMAGE SC SM TG US XA XC"
@@ -31,7 +31,7 @@ class DicomError(ValueError):
 
 
 class DicomImage(NamedTuple):
-    """image: float32 [H, W, 3] in [0, 1], as it is meant to be shown; three equal channels where the file is grey.
+    """image: float32 [H, W, 3] in [0, 1], as it is meant to be shown; three equal channels where the file is gray.
 
     notes: what the file held and what was done. spacing: mm from row to row and from column to column, or None.
     """
@@ -41,23 +41,23 @@ class DicomImage(NamedTuple):
     spacing: tuple[float, float] | None
 
 
-def read_dicom(path: str | Path, grey: bool = False) -> DicomImage:
+def read_dicom(path: str | Path, gray: bool = False) -> DicomImage:
     """A single projection image (CR, DX, MG, XC, OP, secondary capture and the like) as its file wants it shown.
 
-    Grey follows PS3.3 C.11.1 and C.11.2: modality LUT or rescale, then the first VOI LUT or window, which becomes
+    Gray follows PS3.3 C.11.1 and C.11.2: modality LUT or rescale, then the first VOI LUT or window, which becomes
     [0, 1], then MONOCHROME1 inverted. Without VOI LUT and window an image of up to 8 bits keeps its full range, and a
     deeper one goes from its darkest to its brightest pixel, padding left out. Colour keeps its full range.
 
-    ``grey`` refuses a colour image. Raises DicomError for whatever the file holds that is not such an image.
+    ``gray`` refuses a colour image. Raises DicomError for whatever the file holds that is not such an image.
     """
-    return _named(Path(path), lambda path: _read(path, grey))
+    return _named(Path(path), lambda path: _read(path, gray))
 
 
-def check_dicom(path: str | Path, grey: bool = False) -> tuple[int, int]:
+def check_dicom(path: str | Path, gray: bool = False) -> tuple[int, int]:
     """Width and height in pixels by the header alone. Raises DicomError for what ``read_dicom`` refuses by its header:
     everything but an image that is damaged further on.
     """
-    _, _, form, *_ = _named(Path(path), lambda path: _header(path, grey))
+    _, _, form, *_ = _named(Path(path), lambda path: _header(path, gray))
     return form.columns, form.rows
 
 
@@ -89,26 +89,26 @@ def _quiet() -> Iterator[None]:
             log.propagate = propagate
 
 
-def _header(path: Path, grey: bool) -> tuple[pydicom.Dataset, UID, Format, bytes, int]:
+def _header(path: Path, gray: bool) -> tuple[pydicom.Dataset, UID, Format, bytes, int]:
     data = whole_file(path)
     with parsing("a damaged header, want a readable DICOM header"):
         header, syntax, body, start = read_header(data)
         refuse_other_objects(header)
         form = format_of(header)
-    if grey and not form.monochrome:
+    if gray and not form.monochrome:
         raise Refused("is a colour image, want a gray one (or switch `gray` off)")
     return header, syntax, form, body, start
 
 
-def _read(path: Path, grey: bool) -> DicomImage:
-    header, syntax, form, body, start = _header(path, grey)
+def _read(path: Path, gray: bool) -> DicomImage:
+    header, syntax, form, body, start = _header(path, gray)
     with parsing("damaged pixel data, want one readable image"):
         notes = attach_pixels(header, syntax, form, body, start)
     del body
     pixels = decode(header, syntax, form)
     lines = [_describe(header, form)]
     with parsing("a damaged look-up table, window or rescale, want usable ones or none"):
-        values = show_grey(pixels, header, form, lines) if form.monochrome else show_colour(pixels, header, form)
+        values = show_gray(pixels, header, form, lines) if form.monochrome else show_colour(pixels, header, form)
     if not np.isfinite(values).all() or values.min() < 0 or values.max() > 1:
         raise Refused("maps its pixels out of range (a wrong bit depth, look-up table, window or rescale)")
     if form.photometric == "PALETTE COLOR":

@@ -29,7 +29,7 @@ def show_colour(pixels: np.ndarray, header: pydicom.Dataset, form: Format) -> np
     return apply_color_lut(inside, header)[..., :3] / (2.0**depth - 1)
 
 
-def show_grey(pixels: np.ndarray, header: pydicom.Dataset, form: Format, notes: list[str]) -> np.ndarray:
+def show_gray(pixels: np.ndarray, header: pydicom.Dataset, form: Format, notes: list[str]) -> np.ndarray:
     """[H, W] in [0, 1] of stored values (PS3.3 C.11.1, C.11.2); what was done is added to ``notes``."""
     stored = pixels.astype(np.int32)
     modality = header.get("ModalityLUTSequence")

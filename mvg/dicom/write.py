@@ -12,8 +12,8 @@ from pydicom.uid import UID, ExplicitVRLittleEndian, SecondaryCaptureImageStorag
 from pydicom.valuerep import DSfloat
 from torch import Tensor
 
+from ..disclaimer import STATEMENT
 from ..metrics.image import check_finite
-from ..synthetic import STATEMENT
 
 MAX_SIDE = 65535
 MAX_DESCRIPTION = 64
@@ -105,8 +105,8 @@ def _to_levels(image: Tensor) -> np.ndarray:
     if low < 0 or high > 1:
         raise ValueError(f"image: got values from {low:g} to {high:g}, want them in [0, 1]")
     levels = (image * 255).round().to(torch.uint8).numpy()
-    grey = (levels == levels[..., :1]).all()
-    return np.ascontiguousarray(levels[..., 0] if grey else levels)
+    gray = (levels == levels[..., :1]).all()
+    return np.ascontiguousarray(levels[..., 0] if gray else levels)
 
 
 def _mark_synthetic(ds: Dataset, stage: int, version: str, burned_in: bool | None, label: str) -> None:

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from ..phantom.captions import GRADES, SEVERITY_BANDS
+from ..captions import GRADES, SEVERITY_BANDS
 from ..plan import NO_FINDING, SIDES, Plan, Stage
 from .deidentify import deidentify
 from .language import PRESENT, Mention, read_sentence

@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ..phantom.captions import GRADES, SEVERITY_BANDS, band_centre, phrase
+from ..captions import GRADES, SEVERITY_BANDS, band_centre, phrase
 from ..plan import NO_FINDING, Plan, Stage
 from .english import is_english
 from .language import (

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from types import MappingProxyType
 from typing import Any
 
-from ..phantom.captions import GRADES, SEVERITY_BANDS
+from ..captions import GRADES, SEVERITY_BANDS
 from ..plan import NO_FINDING, SIDES
 from .language import PRESENT
 from .offline import Observation, region_of

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
-from ..phantom import captions
+from .. import captions
 from .lexicon import any_of
 
 

@@ -153,7 +153,7 @@ def fundus_roi(image: Tensor) -> tuple[Tensor, str]:
     image: [B, H, W, 3] in [0, 1], of which the first is looked at: the posterior pole around arcades and macula within
     the lit field, without the optic disc, with soft edges.
     ValueError for another shape, sides below 32 pixels, values that are not finite or not in [0, 1], a constant or a
-    grey picture, and where there is no lit red field.
+    gray picture, and where there is no lit red field.
     """
     found = find_fundus(image)
     disc, fovea = np.array(found.disc), np.array(found.fovea)

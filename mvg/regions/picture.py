@@ -30,7 +30,7 @@ def checked_picture(image: Tensor) -> np.ndarray:
     if high - low < 0.02 or float(picture.std(axis=(0, 1)).max()) < 0.004:
         raise ValueError(f"image: got a constant picture ({low:.3f} to {high:.3f}), want a photograph")
     if float(np.percentile(np.ptp(picture, axis=2), 99)) < 0.02:
-        raise ValueError("image: got a grey picture (all channels equal), want a colour photograph")
+        raise ValueError("image: got a gray picture (all channels equal), want a colour photograph")
     return picture
 
 

@@ -40,8 +40,8 @@ class Lesion:
 
 def _without_hairs(small: np.ndarray) -> np.ndarray:
     """The picture with thin dark lines (hairs, ticks of a ruler) painted over from beside them."""
-    grey = cv2.cvtColor(small, cv2.COLOR_RGB2GRAY)
-    lines = np.zeros_like(grey)
+    gray = cv2.cvtColor(small, cv2.COLOR_RGB2GRAY)
+    lines = np.zeros_like(gray)
     length = 15
     # a line is darker than what a closing along or across leaves of it in at least one direction
     for kernel in (
@@ -50,7 +50,7 @@ def _without_hairs(small: np.ndarray) -> np.ndarray:
         np.eye(length - 4, dtype=np.uint8),
         np.eye(length - 4, dtype=np.uint8)[::-1].copy(),
     ):
-        lines = np.maximum(lines, cv2.morphologyEx(grey, cv2.MORPH_CLOSE, kernel) - grey)
+        lines = np.maximum(lines, cv2.morphologyEx(gray, cv2.MORPH_CLOSE, kernel) - gray)
     hair = (lines > 0.10).astype(np.uint8)
     # lines are long: what a small opening leaves is no hair, and short bits are the lesion's own texture
     count, labels, stats, _ = cv2.connectedComponentsWithStats(hair)
@@ -86,8 +86,8 @@ def _skin_plane(lab: np.ndarray, lit: np.ndarray) -> np.ndarray:
     around = lit & (np.hypot(u, v) > 0.75)
     around = around if around.any() else lit  # a circle that is small in its frame
     # much of the surroundings may be lesion, which is darker: the skin is the brighter half of it
-    grey = lab[..., 0]
-    skin = around & (grey >= np.percentile(grey[around], 40))
+    gray = lab[..., 0]
+    skin = around & (gray >= np.percentile(gray[around], 40))
     colour = np.median(lab[skin], axis=0)
     plane = np.broadcast_to(colour, lab.shape)
     for _ in range(6):
@@ -177,7 +177,7 @@ def skin_roi(image: Tensor) -> tuple[Tensor, str]:
     image: [B, H, W, 3] in [0, 1], of which the first is looked at: the pigmented lesion and a margin round it, wider
     along the long axis towards the darker end, with soft edges.
     ValueError for another shape, sides below 32 pixels, values that are not finite or not in [0, 1], a constant or a
-    grey picture, and where nothing stands out from the skin.
+    gray picture, and where nothing stands out from the skin.
     """
     found = find_lesion(image)
     height, width = found.inside.shape

@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
-from mvgen.mvg import cohort
+from mvgen import cohort
 from mvgen.tests.host.cloning import Clone, check_one_line
 from mvgen.tests.host.hosting import ROOT
 from mvgen.tests.library.cohort_files import REPORT, workflow

@@ -5,7 +5,7 @@ import signal
 from pathlib import Path
 
 import pytest
-from mvgen.mvg import cohort
+from mvgen import cohort
 from mvgen.tests.host.cloning import Clone
 from mvgen.tests.host.test_batch import POSIX, arguments, clone, files, quiet, same, wait_until  # noqa: F401 -- fixtures
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from mvgen.launch.demo import result
-from mvgen.launch.guard import guarded
+from mvgen.cohort.demo import result
+from mvgen.launch.exception_handler import guarded
 from mvgen.mvg.label import label_size
 from mvgen.tests.host.cloning import Clone, check_one_line
 from mvgen.tests.host.hosting import ROOT, free_port
@@ -127,9 +127,9 @@ def test_a_bad_picture_is_refused_before_the_server_starts(clone, files, options
 
 def test_missing_weights_are_named(tmp_path):
     clone = Clone(tmp_path / "mvg")
-    for name in ("unet.grey", "classifier.chest_xray"):
+    for name in ("unet.gray", "classifier.chest_xray"):
         (clone.weights / f"{name}.safetensors").unlink()
-    clone.fails(1, "unet.grey.safetensors, classifier.chest_xray.safetensors", "demo", "--out", tmp_path / "out")
+    clone.fails(1, "unet.gray.safetensors, classifier.chest_xray.safetensors", "demo", "--out", tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 

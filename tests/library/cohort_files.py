@@ -4,7 +4,7 @@ import csv
 import json
 from pathlib import Path
 
-from mvgen.mvg import cohort
+from mvgen import cohort
 from PIL import Image
 
 ROOT = Path(__file__).resolve().parents[2]

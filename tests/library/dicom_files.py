@@ -92,7 +92,7 @@ def palette(entries: int, depth: int, first: int = 0) -> dict:
     return values
 
 
-def check_grey(image: torch.Tensor, wanted: np.ndarray):
+def check_gray(image: torch.Tensor, wanted: np.ndarray):
     assert image.dtype == torch.float32 and image.shape == (*wanted.shape, 3) and image.is_contiguous()
     assert torch.equal(image[..., 0], image[..., 1]) and torch.equal(image[..., 0], image[..., 2])
     np.testing.assert_allclose(image[..., 0].numpy(), wanted, atol=1e-6)

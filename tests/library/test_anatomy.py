@@ -4,11 +4,11 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from mvgen.bench.anatomy import DATA, as_image, coverage, dice, iou, phantoms, real_masks
-from mvgen.mvg import anatomy
-from mvgen.mvg.phantom import chest_xray
-from mvgen.mvg.phantom.captions import FINDINGS, SIDED
+from mvgen.mvg.captions import FINDINGS, SIDED
 from mvgen.mvg.plan import NO_FINDING, Plan
+from mvgen.mvg.regions import chest as anatomy
+from mvgen.research.bench.anatomy import DATA, as_image, coverage, dice, iou, phantoms, real_masks
+from mvgen.research.phantom import chest_xray
 
 PATIENTS = range(200, 206)
 

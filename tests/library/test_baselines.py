@@ -12,7 +12,7 @@ from mvgen.mvg.plan import Plan, Stage
 from mvgen.mvg.roi import roi_blend
 from tiny_models import build, conditioning
 
-from mvgen.nodes.baselines import Extrapolation, SDWalk, same_length, walk_conditioning  # isort: skip
+from mvgen.nodes.progression.baselines import Extrapolation, SDWalk, same_length, walk_conditioning  # isort: skip
 
 SHAPE = (2, 4, 8, 8)
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 from mvgen.launch.arguments import add_convert_options
 from mvgen.launch.convert import main
-from mvgen.launch.guard import guarded
+from mvgen.launch.exception_handler import guarded
 from mvgen.models.classifier_checkpoint import read_classifier
 from mvgen.models.classifier_config import XRV_LABELS
 from mvgen.models.densenet import load_densenet

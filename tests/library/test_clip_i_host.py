@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 import torch
 from mvgen.models.embedded import architecture, loader
-from mvgen.models.headless import use_host
-from mvgen.mvg.phantom.chest_xray import render, sample_patient
+from mvgen.models.standalone_host import use_host
+from mvgen.research.phantom.chest_xray import render, sample_patient
 from torch.nn.functional import cosine_similarity
 from transformers import CLIPImageProcessor
 
 use_host()
 
-from mvgen.nodes.metrics import CLIPI  # noqa: E402
+from mvgen.nodes.scores.metrics import CLIPI  # noqa: E402
 
 CONFIG = {
     **architecture.CLIP_VISION,

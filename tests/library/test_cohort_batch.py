@@ -6,11 +6,11 @@ from collections import deque
 from pathlib import Path
 
 import pytest
-from mvgen.launch.cohort import telling
-from mvgen.mvg import cohort
-from mvgen.mvg.cohort import batch, preflight
-from mvgen.mvg.cohort import store as storing
-from mvgen.mvg.cohort.engine import BROKEN, FULL, WRONG, Facts, Job, NoWorkers, Outcome
+from mvgen import cohort
+from mvgen.cohort import batch, preflight
+from mvgen.cohort import console as telling
+from mvgen.cohort import store as storing
+from mvgen.cohort.engines.base import BROKEN, FULL, WRONG, Facts, Job, NoWorkers, Outcome
 from mvgen.tests.library.cohort_files import HEADER, VERSIONS, five_chains, manifest, run, workflow
 
 

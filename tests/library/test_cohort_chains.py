@@ -4,10 +4,10 @@ import json
 from pathlib import Path
 
 import pytest
+from mvgen import cohort
+from mvgen.cohort import chains, models
+from mvgen.cohort.workflow import Workflow, parse
 from mvgen.launch import arguments
-from mvgen.mvg import cohort
-from mvgen.mvg.cohort import chains, models
-from mvgen.mvg.cohort.workflow import Workflow, parse
 from mvgen.tests.library.cohort_files import HEADER, manifest, workflow
 
 ROW = ["P1", "a.png", "report.txt", "3"]

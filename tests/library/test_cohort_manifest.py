@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-from mvgen.mvg import cohort
-from mvgen.mvg.cohort import manifest as reading
-from mvgen.mvg.cohort.seeds import parse_seeds
-from mvgen.mvg.cohort.workflow import Slot, Workflow
+from mvgen import cohort
+from mvgen.cohort import manifest as reading
+from mvgen.cohort.seeds import parse_seeds
+from mvgen.cohort.workflow import Slot, Workflow
 from mvgen.tests.library.cohort_files import HEADER, REPORT, ROOT, manifest, workflow
 from PIL import Image
 

@@ -7,13 +7,14 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from mvgen.launch.cohort import local
-from mvgen.mvg import cohort
-from mvgen.mvg.cohort import batch, client, pool
-from mvgen.mvg.cohort.client import Comfy, Failed
-from mvgen.mvg.cohort.engine import BROKEN, FULL, WRONG, Facts, Job, NoWorkers
-from mvgen.mvg.cohort.files import FOLDER
-from mvgen.mvg.cohort.pool import attempt
+from mvgen import cohort
+from mvgen.client import http as client
+from mvgen.client.http import Comfy, Failed
+from mvgen.cohort import batch
+from mvgen.cohort.engines import local, pool
+from mvgen.cohort.engines.base import BROKEN, FULL, WRONG, Facts, Job, NoWorkers
+from mvgen.cohort.engines.pool import attempt
+from mvgen.cohort.files import FOLDER
 from mvgen.tests.library.cohort_files import VERSIONS, five_chains, run
 
 

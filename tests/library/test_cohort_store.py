@@ -13,15 +13,15 @@ from pathlib import Path
 
 import pytest
 from filelock import FileLock
-from mvgen.mvg.cohort import store as storing
-from mvgen.mvg.cohort.contents import settle
-from mvgen.mvg.cohort.problems import CohortError
-from mvgen.mvg.cohort.store import DONE, Busy, Store
+from mvgen.cohort import store as storing
+from mvgen.cohort.normalised_output import settle
+from mvgen.cohort.problems import CohortError
+from mvgen.cohort.store import DONE, Busy, Store
 
 HOLD = """
 import sys, time
 from pathlib import Path
-from mvgen.mvg.cohort.store import Store
+from mvgen.cohort.store import Store
 store = Store(Path(sys.argv[1]), sys.argv[2])
 with store.lock():
     (store.partial("half") / "file").write_text("half")

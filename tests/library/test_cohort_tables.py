@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
-from mvgen.mvg import cohort
-from mvgen.mvg.cohort import tables
+from mvgen import cohort
+from mvgen.cohort import tables
 from mvgen.tests.library.cohort_files import HEADER, manifest, workflow
 from PIL import Image
 from scipy import stats

@@ -7,8 +7,8 @@ import time
 from pathlib import Path
 
 import pytest
-from mvgen.bench import recaption as bench
 from mvgen.mvg.recaption.deidentify import KINDS, deidentify, describe
+from mvgen.research.bench import recaption as bench
 
 SENTENCES = json.loads(Path(__file__).with_name("report_sentences.json").read_text(encoding="utf-8"))
 # fmt: off

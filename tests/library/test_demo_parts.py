@@ -5,8 +5,9 @@ import time
 from pathlib import Path
 
 import pytest
+from mvgen.client import websocket as client
+from mvgen.cohort.demo import graph, result, timing
 from mvgen.launch import arguments, paths
-from mvgen.launch.demo import client, graph, result, timing
 from mvgen.launch.errors import LaunchError
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -14,7 +14,7 @@ import numpy as np
 import pydicom
 import pytest
 import torch
-from dicom_files import PLANTED, build, check_grey, encode, noise, palette, save, table
+from dicom_files import PLANTED, build, check_gray, encode, noise, palette, save, table
 from mvgen.mvg.dicom import header
 from mvgen.mvg.dicom.read import DicomError, check_dicom, read_dicom
 from pydicom import pixels, uid
@@ -26,27 +26,27 @@ SLOWEST = 5.0
 
 
 def _refusals() -> dict[str, tuple[Dataset | bytes, str]]:
-    grey, deep = noise((8, 6), 8), noise((8, 6), 12)
+    gray, deep = noise((8, 6), 8), noise((8, 6), 12)
     files: dict[str, tuple[Dataset | bytes, str]] = {
         "ct": (build(deep, bits=12, Modality="CT"), "slice or volume"),
         "mr": (build(deep, bits=12, Modality="MR"), "slice or volume"),
         "pet": (build(deep, bits=12, Modality="PT"), "slice or volume"),
         "nuclear": (build(deep, bits=12, Modality="NM"), "slice or volume"),
         "ct class": (build(deep, bits=12, Modality="", SOPClassUID=uid.CTImageStorage), "slice or volume"),
-        "frames": (build(grey, NumberOfFrames=2), "2 frames"),
+        "frames": (build(gray, NumberOfFrames=2), "2 frames"),
         "no dicom": (b"GIF89a" + bytes(300), "no DICOM file"),
         "empty": (b"", "no DICOM file"),
         "mark alone": (bytes(128) + b"DICM", "transfer syntax"),
         "cut off": (encode(build(deep, bits=12))[:-40], "cut off|has no pixel data|bytes of pixel data"),
         "short": (build(deep, bits=12, PixelData=bytes(20)), "20 bytes of pixel data, want 96"),
-        "huge": (build(grey, Rows=65535, Columns=65535), "at most 64 megapixels"),
-        "no rows": (build(grey, Rows=0), "at least 1 x 1"),
-        "0 bits": (build(grey, BitsStored=0, HighBit=0), "0 bits stored"),
-        "0 bits allocated": (build(grey, BitsAllocated=0), "0 bits allocated"),
-        "32 bits": (build(grey, BitsAllocated=32), "32 bits allocated"),
+        "huge": (build(gray, Rows=65535, Columns=65535), "at most 64 megapixels"),
+        "no rows": (build(gray, Rows=0), "at least 1 x 1"),
+        "0 bits": (build(gray, BitsStored=0, HighBit=0), "0 bits stored"),
+        "0 bits allocated": (build(gray, BitsAllocated=0), "0 bits allocated"),
+        "32 bits": (build(gray, BitsAllocated=32), "32 bits allocated"),
         "high bit": (build(deep, bits=12, HighBit=15), "high bit 15"),
-        "samples": (build(grey, SamplesPerPixel=3), "3 samples"),
-        "photometric": (build(grey, PhotometricInterpretation="PETRA"), "photometric interpretation"),
+        "samples": (build(gray, SamplesPerPixel=3), "3 samples"),
+        "photometric": (build(gray, PhotometricInterpretation="PETRA"), "photometric interpretation"),
         "NaN": (build(deep, bits=12, WindowCenter="NaN", WindowWidth="100"), "out of range"),
         "infinite": (build(deep, bits=12, RescaleSlope="1e400", RescaleIntercept="0"), "out of range"),
         "width": (build(deep, bits=12, WindowCenter=5, WindowWidth=0), "window"),
@@ -56,25 +56,25 @@ def _refusals() -> dict[str, tuple[Dataset | bytes, str]]:
     short = table(range(9), 0, 16)
     short.LUTDescriptor = [4000, 0, 16]
     files["short table"] = (build(deep, bits=12, VOILUTSequence=[short]), "look-up table")
-    nothing = build(grey)
+    nothing = build(gray)
     del nothing.PixelData
     files["no pixels"] = (nothing, "no pixel data")
-    document = build(grey, SOPClassUID=uid.EncapsulatedPDFStorage, EncapsulatedDocument=b"%PDF-1.7")
+    document = build(gray, SOPClassUID=uid.EncapsulatedPDFStorage, EncapsulatedDocument=b"%PDF-1.7")
     del document.PixelData
     files["document"] = (document, "document")
-    real = build(grey, FloatPixelData=np.zeros(48, "<f4").tobytes())
+    real = build(gray, FloatPixelData=np.zeros(48, "<f4").tobytes())
     del real.PixelData
     files["float"] = (real, "floating-point")
     wrong = build(noise((16, 16), 8))
     wrong.compress(uid.RLELossless, generate_instance_uid=False)
     wrong.Rows = 3000
     files["run lengths"] = (wrong, "cannot decode")
-    film = build(grey)
+    film = build(gray)
     film.file_meta.TransferSyntaxUID = uid.MPEG4HP41
     film.PixelData = pydicom.encaps.encapsulate([bytes(90)])
     files["film"] = (film, "no still image")
     for what, syntax in (("no ls", uid.JPEGLSLossless), ("no jpeg", uid.JPEGBaseline8Bit)):
-        ds = build(grey)
+        ds = build(gray)
         ds.file_meta.TransferSyntaxUID = syntax
         ds.PixelData = pydicom.encaps.encapsulate([bytes(90)])
         files[what] = (ds, "no JPEG image")
@@ -112,10 +112,10 @@ def test_refused_by_name_and_without_a_word_on_the_patient(tmp_path, case, caplo
 
 
 @pytest.mark.parametrize("read", [read_dicom, check_dicom])
-def test_colour_where_grey_is_wanted(tmp_path, read):
+def test_colour_where_gray_is_wanted(tmp_path, read):
     for ds in (build(noise((4, 4, 3), 8), "RGB"), build(noise((4, 4), 8), "PALETTE COLOR", **palette(256, 8))):
         with pytest.raises(DicomError, match="is a colour image, want a gray one"):
-            read(save(tmp_path, ds), grey=True)
+            read(save(tmp_path, ds), gray=True)
 
 
 def test_the_header_tells_the_size(tmp_path):
@@ -157,7 +157,7 @@ def deflated(ds: Dataset, grow: int = 0) -> bytes:
 def test_deflated_files_are_read_and_bombs_are_not(tmp_path, monkeypatch):
     monkeypatch.setattr(header, "MAX_FILE_BYTES", 8 << 20)
     stored = noise((9, 6), 8)
-    check_grey(read_dicom(save(tmp_path, deflated(build(stored), 1 << 20))).image, stored / 255)
+    check_gray(read_dicom(save(tmp_path, deflated(build(stored), 1 << 20))).image, stored / 255)
     bomb = deflated(build(stored), 9 << 20)
     assert len(bomb) < 1 << 16
     with pytest.raises(DicomError, match="inflates to more than 8 MiB"):
@@ -227,7 +227,7 @@ def test_a_compressed_image_of_another_size_is_not_decoded(tmp_path):
         with pytest.raises(DicomError, match="says 6 x 8 pixels and holds 6 x 2000"):
             read_dicom(path)
         ds.Rows = 2000
-        check_grey(read_dicom(save(tmp_path, ds)).image, np.zeros((2000, 6)))
+        check_gray(read_dicom(save(tmp_path, ds)).image, np.zeros((2000, 6)))
     frame = io.BytesIO()
     Image.new("L", (6, 8)).save(frame, "JPEG", progressive=True)
     ds = build(noise((8, 6), 8))

@@ -6,7 +6,7 @@ import numpy as np
 import pydicom
 import pytest
 import torch
-from dicom_files import build, check_grey, noise, palette, save, table
+from dicom_files import build, check_gray, noise, palette, save, table
 from mvgen.mvg.dicom.read import read_dicom
 from pydicom import pixels, uid
 
@@ -31,8 +31,8 @@ def shared(name: str) -> Path:
 
 def test_the_public_chest_film_comes_as_pydicom_shows_it():
     path = shared("RG1_chest_640_MONOCHROME1_explicitLE_derived.dcm")
-    found = read_dicom(path, grey=True)
-    check_grey(found.image, reference(path, 0, 2**15 - 1))
+    found = read_dicom(path, gray=True)
+    check_gray(found.image, reference(path, 0, 2**15 - 1))
     assert found.spacing is None  # its pixel spacing is 0
     assert "MONOCHROME1 inverted" in found.notes and "window: centre 15000, width 30000, linear" in found.notes
 
@@ -42,7 +42,7 @@ def test_signed_16_bit_pixels_of_the_public_slice_once_it_says_it_is_a_film(tmp_
     ds.Modality, ds.SOPClassUID = "CR", uid.ComputedRadiographyImageStorage
     path = save(tmp_path, ds)
     found = read_dicom(path)
-    check_grey(found.image, reference(path, -(2**15), 2**15 - 1))
+    check_gray(found.image, reference(path, -(2**15), 2**15 - 1))
     assert found.spacing == (0.3125, 0.3125)
 
 
@@ -55,8 +55,8 @@ def test_windows_equal_pydicom(tmp_path, bits, signed, function, photometric):
     low = -(2 ** (bits - 1)) if signed else 0
     window = {"WindowCenter": low + 2**bits * 0.4, "WindowWidth": 2**bits * 0.5, "VOILUTFunction": function}
     path = save(tmp_path, build(noise((9, 7), bits, signed), photometric, bits, **window))
-    found = read_dicom(path, grey=True)
-    check_grey(found.image, reference(path, low, low + 2**bits - 1))
+    found = read_dicom(path, gray=True)
+    check_gray(found.image, reference(path, low, low + 2**bits - 1))
     assert ("MONOCHROME1 inverted" in found.notes) == (photometric == "MONOCHROME1")
 
 
@@ -71,14 +71,14 @@ def test_window_formulas_of_the_standard(tmp_path):
     }
     for function, wanted in formulas.items():
         path = save(tmp_path, build(x, bits=12, WindowCenter=c, WindowWidth=w, VOILUTFunction=function))
-        check_grey(read_dicom(path).image, wanted)
+        check_gray(read_dicom(path).image, wanted)
 
 
 def test_the_first_of_several_windows(tmp_path):
     stored = noise((5, 4), 12)
     path = save(tmp_path, build(stored, bits=12, WindowCenter=[1000, 3000], WindowWidth=[500, 100]))
     found = read_dicom(path)
-    check_grey(found.image, reference(path, 0, 4095))
+    check_gray(found.image, reference(path, 0, 4095))
     assert "window (the first of 2): centre 1000, width 500, linear" in found.notes
 
 
@@ -88,7 +88,7 @@ def test_rescale_comes_before_the_window(tmp_path, slope):
     more = {"RescaleSlope": slope, "RescaleIntercept": 100, "WindowCenter": 2000 * slope + 100, "WindowWidth": 1000}
     path = save(tmp_path, build(stored, bits=12, VOILUTFunction="LINEAR_EXACT", **more))
     values = stored * slope + 100
-    check_grey(read_dicom(path).image, np.clip((values - more["WindowCenter"]) / 1000 + 0.5, 0, 1))
+    check_gray(read_dicom(path).image, np.clip((values - more["WindowCenter"]) / 1000 + 0.5, 0, 1))
 
 
 def test_modality_lut_and_window_equal_pydicom(tmp_path):
@@ -97,7 +97,7 @@ def test_modality_lut_and_window_equal_pydicom(tmp_path):
     more = {"ModalityLUTSequence": [lut], "WindowCenter": 20000, "WindowWidth": 30000}
     path = save(tmp_path, build(noise((6, 5), 12), bits=12, **more))
     found = read_dicom(path)
-    check_grey(found.image, reference(path, 0, 65535))
+    check_gray(found.image, reference(path, 0, 65535))
     assert "modality LUT applied" in found.notes
 
 
@@ -109,7 +109,7 @@ def test_voi_lut_equals_pydicom_and_wins_over_the_window(tmp_path, bits, signed,
     more = {"VOILUTSequence": [table(values, first, depth)], "WindowCenter": 5, "WindowWidth": 9}
     path = save(tmp_path, build(noise((11, 13), bits, signed), "MONOCHROME1", bits, **more))
     found = read_dicom(path)
-    check_grey(found.image, reference(path, 0, 2**depth - 1))
+    check_gray(found.image, reference(path, 0, 2**depth - 1))
     assert "VOI LUT applied" in found.notes
 
 
@@ -118,18 +118,18 @@ def test_a_voi_lut_of_8_bit_entries_does_not_wrap_around(tmp_path):
     values = np.arange(4096) // 16
     stored = np.array([[0, 15, 16, 255, 256, 300, 2048, 4095]], "u2")
     path = save(tmp_path, build(stored, bits=12, VOILUTSequence=[table(values, 0, 8)]))
-    check_grey(read_dicom(path).image, values[stored] / 255)
+    check_gray(read_dicom(path).image, values[stored] / 255)
 
 
 def test_without_a_window_8_bits_keep_their_range_and_deeper_pixels_are_stretched(tmp_path):
     stored = np.array([[10, 100, 200]], "u1")
-    check_grey(read_dicom(save(tmp_path, build(stored))).image, stored / 255)
+    check_gray(read_dicom(save(tmp_path, build(stored))).image, stored / 255)
     deep = np.array([[0, 1000, 1500, 3000]], "u2")
     found = read_dicom(save(tmp_path, build(deep, bits=12, PixelPaddingValue=0)))
-    check_grey(found.image, np.array([[0, 0, 0.25, 1]]))
+    check_gray(found.image, np.array([[0, 0, 0.25, 1]]))
     assert "no window: 1000 to 3000 made 0 to 1" in found.notes
     constant = np.full((2, 3), 2048, "u2")
-    check_grey(read_dicom(save(tmp_path, build(constant, bits=12))).image, constant / 4095)
+    check_gray(read_dicom(save(tmp_path, build(constant, bits=12))).image, constant / 4095)
 
 
 def test_colour(tmp_path):
@@ -188,7 +188,7 @@ def test_other_encodings_of_the_same_film(tmp_path, syntax):
 def test_bits_above_those_stored_are_left_out(tmp_path):
     """Old files keep an overlay there."""
     stored = noise((9, 6), 12)
-    check_grey(read_dicom(save(tmp_path, build(stored, bits=8))).image, (stored & 255) / 255)
+    check_gray(read_dicom(save(tmp_path, build(stored, bits=8))).image, (stored & 255) / 255)
 
 
 @pytest.mark.parametrize(

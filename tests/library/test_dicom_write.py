@@ -24,7 +24,7 @@ def test_what_is_written_is_read_back(tmp_path, size, colour):
     levels = torch.from_numpy(noise((*size, 3 if colour else 1), 8)).expand(-1, -1, 3)
     path = tmp_path / "stage_03.dcm"
     made = write(path, levels / 255, spacing=(0.143, 1 / 3))
-    found = read_dicom(path, grey=not colour)
+    found = read_dicom(path, gray=not colour)
     assert torch.equal((found.image * 255).round().to(torch.uint8), levels)
     assert found.spacing == pytest.approx((0.143, 1 / 3))
     ds = pydicom.dcmread(path)

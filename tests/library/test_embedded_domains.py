@@ -2,11 +2,11 @@
 
 import pytest
 import torch
-from mvgen.bench import classifier as bench
-from mvgen.bench.patients import patients
 from mvgen.models.embedded import architecture, loader
-from mvgen.models.headless import use_host
-from mvgen.mvg.phantom.captions import WORDS
+from mvgen.models.standalone_host import use_host
+from mvgen.mvg.captions import WORDS
+from mvgen.research.bench import classifier as bench
+from mvgen.research.bench.patients import patients
 from torchmetrics.functional.classification import binary_auroc
 
 use_host()

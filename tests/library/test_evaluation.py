@@ -8,11 +8,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from mvgen.bench import evaluation, figures, longitudinal, methods, own, report, series, tables, visits, worlds
-from mvgen.bench.evaluation import PAPER, Run, interval
-from mvgen.bench.patients import patients
-from mvgen.models.headless import use_host
+from mvgen.models.standalone_host import use_host
 from mvgen.mvg.metrics.table import read_csv, write_csv
+from mvgen.research.bench import evaluation, figures, longitudinal, methods, report, series, tables
+from mvgen.research.bench import evaluation_setup as worlds
+from mvgen.research.bench import follow_up as visits
+from mvgen.research.bench import user_images as own
+from mvgen.research.bench.evaluation import PAPER, Run, interval
+from mvgen.research.bench.patients import patients
 from PIL import Image
 
 use_host()

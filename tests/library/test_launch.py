@@ -11,9 +11,9 @@ import zlib
 from pathlib import Path
 
 import pytest
+from mvgen.cohort.demo import images
+from mvgen.cohort.engines.local import _link_folders
 from mvgen.launch import arguments, browser, doctor, paths, server, setup
-from mvgen.launch.cohort.local import _link_folders
-from mvgen.launch.demo import images
 from mvgen.launch.errors import LaunchError, UsageError
 from mvgen.models.embedded import architecture, loader
 from PIL import Image
@@ -190,10 +190,10 @@ def test_missing_weights_are_named(tmp_path, monkeypatch):
     parser = arguments.Parser()
     arguments.add_demo_options(parser)
     options = parser.parse_args(["--image", str(png(tmp_path / "x.png", 16, 16)), "--report", str(report)])
-    with pytest.raises(LaunchError, match=r"unet\.grey\.safetensors.*classifier\.chest_xray\.safetensors"):
+    with pytest.raises(LaunchError, match=r"unet\.gray\.safetensors.*classifier\.chest_xray\.safetensors"):
         arguments.check_demo(options)
 
-    assert doctor.weights().state == "missing" and "unet.grey.safetensors" in doctor.weights().found
+    assert doctor.weights().state == "missing" and "unet.gray.safetensors" in doctor.weights().found
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="everything is open to this user")
@@ -255,7 +255,7 @@ STARTING = """
 import time
 print("starting", flush=True)
 time.sleep(0.5)
-from mvgen.launch.guard import guarded
+from mvgen.launch.exception_handler import guarded
 raise SystemExit(guarded(lambda: time.sleep(60)))
 """
 

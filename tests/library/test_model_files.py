@@ -1,12 +1,12 @@
 """ModelFolder: a file is found by the name a workflow gives it, whichever system's separator that name has."""
 
 import pytest
-from mvgen.models.headless import use_host
+from mvgen.models.standalone_host import use_host
 
 use_host()
 
 import folder_paths  # noqa: E402
-from mvgen.nodes.model_files import ModelFolder  # noqa: E402
+from mvgen.nodes.support.model_files import ModelFolder  # noqa: E402
 
 FOLDER = ModelFolder("medsam", (".safetensors", ".pth"), "checkpoint", "put one there")
 

@@ -5,16 +5,21 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from mvgen.models.headless import use_host
+from mvgen.models.standalone_host import use_host
 
 use_host()
 
 import comfy.model_management  # noqa: E402
 import folder_paths  # noqa: E402
-from mvgen.models import managed  # noqa: E402
-from mvgen.nodes import classifier, comparison, load, medsam, provenance, save, seine  # noqa: E402
-from mvgen.nodes.metrics import CLIPI  # noqa: E402
-from mvgen.nodes.pie import ROIBlend  # noqa: E402
+from mvgen.models import model_patcher  # noqa: E402
+from mvgen.nodes.load import sources as load  # noqa: E402
+from mvgen.nodes.progression.pie import ROIBlend  # noqa: E402
+from mvgen.nodes.region import medsam  # noqa: E402
+from mvgen.nodes.save import trajectory as save  # noqa: E402
+from mvgen.nodes.scores import classifier, comparison  # noqa: E402
+from mvgen.nodes.scores.metrics import CLIPI  # noqa: E402
+from mvgen.nodes.support import provenance  # noqa: E402
+from mvgen.nodes.transition import seine  # noqa: E402
 
 
 class Eye:
@@ -86,10 +91,10 @@ def test_a_network_is_where_its_weights_are(monkeypatch):
     """A host that keeps layers which are not its own off the GPU (--novram) says so by no other sign."""
     patcher = SimpleNamespace(model=torch.nn.Linear(2, 2), load_device=torch.device("meta"))
     monkeypatch.setattr(comfy.model_management, "load_models_gpu", lambda *_, **__: None)
-    assert managed.loaded(patcher) == torch.device("cpu")
+    assert model_patcher.loaded(patcher) == torch.device("cpu")
     patcher.model.to("meta")
-    assert managed.loaded(patcher) == torch.device("meta")
-    assert managed.loaded(None) == torch.device("cpu")
+    assert model_patcher.loaded(patcher) == torch.device("meta")
+    assert model_patcher.loaded(None) == torch.device("cpu")
 
 
 def test_the_record_names_every_file_of_weights(tmp_path, monkeypatch):

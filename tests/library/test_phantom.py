@@ -2,7 +2,8 @@
 
 import numpy as np
 import pytest
-from mvgen.mvg.phantom import captions, chest_xray
+from mvgen.mvg import captions
+from mvgen.research.phantom import chest_xray
 
 
 def test_a_seed_is_a_patient_and_streams_never_meet():

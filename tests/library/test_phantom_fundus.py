@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from mvgen.mvg.phantom import domains, fundus
+from mvgen.research.phantom import domains, fundus
 
 FINDING = "diabetic retinopathy"
 SEVERITIES = np.arange(1, 11) / 10

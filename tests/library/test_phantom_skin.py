@@ -5,7 +5,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from mvgen.mvg.phantom import skin
+from mvgen.research.phantom import skin
 
 SEVERITIES = (0.0, 0.25, 0.55, 0.85)
 

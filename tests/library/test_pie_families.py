@@ -17,8 +17,8 @@ import comfy.sd  # isort: skip
 import comfy.utils  # isort: skip
 import latent_preview  # isort: skip
 from comfy_extras.nodes_freelunch import FreeU_V2  # isort: skip
-from mvgen.nodes import sampling  # isort: skip
-from mvgen.nodes.pie import DDIMInvert, PIEStep  # isort: skip
+from mvgen.nodes.support import sampling  # isort: skip
+from mvgen.nodes.progression.pie import DDIMInvert, PIEStep  # isort: skip
 
 STEPS, K = 10, 5
 POSITIVE, NEGATIVE, SOURCE = (conditioning(seed) for seed in (1, 2, 3))

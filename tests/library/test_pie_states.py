@@ -6,13 +6,13 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from mvgen.models.headless import use_host
+from mvgen.models.standalone_host import use_host
 
 use_host()
 
-from mvgen.nodes.cache import StageCache, stage_caches  # noqa: E402
-from mvgen.nodes.pie_loop import FixedMask  # noqa: E402
-from mvgen.nodes.pie_states import PIEStates  # noqa: E402
+from mvgen.nodes.progression.pie_loop import FixedMask  # noqa: E402
+from mvgen.nodes.progression.pie_states import PIEStates  # noqa: E402
+from mvgen.nodes.support.cache import StageCache, stage_caches  # noqa: E402
 
 ABOUT = "mode ddim\n" + "\n".join(f"stage {n}: k = 2" for n in range(1, 5))
 STEPS = [[1.0, 0.5, 0.2, 0.1], [1.0, 0.1, 0.4, 0.05]]  # RMS change of stages 1 to 4 of two patients

@@ -11,11 +11,11 @@ import time
 from pathlib import Path
 
 import pytest
-from mvgen.bench import recaption as bench
-from mvgen.mvg.phantom import captions
+from mvgen.mvg import captions
 from mvgen.mvg.plan import NO_FINDING, Plan
 from mvgen.mvg.recaption.offline import MAX_REPORT, MODES, read_report, recaption
 from mvgen.mvg.recaption.vocabulary import vocabulary
+from mvgen.research.bench import recaption as bench
 
 SENTENCES = json.loads(Path(__file__).with_name("report_sentences.json").read_text(encoding="utf-8"))
 DOMAIN = "chest_xray"

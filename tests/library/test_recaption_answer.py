@@ -4,7 +4,7 @@ import json
 
 import pytest
 from llm_answer import answer
-from mvgen.mvg.phantom import captions
+from mvgen.mvg import captions
 from mvgen.mvg.recaption import offline
 from mvgen.mvg.recaption.answer import read_answer
 from mvgen.mvg.recaption.question import Question, allowed_words, regions, response_format

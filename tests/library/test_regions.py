@@ -8,13 +8,13 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from mvgen.bench.anatomy import DATA, dice
-from mvgen.bench.patients import patients as bench_patients
-from mvgen.bench.patients import scored_findings
-from mvgen.mvg.phantom import fundus, skin
 from mvgen.mvg.regions import fundus as fundus_region
 from mvgen.mvg.regions import roi_mask
 from mvgen.mvg.regions import skin as skin_region
+from mvgen.research.bench.anatomy import DATA, dice
+from mvgen.research.bench.patients import patients as bench_patients
+from mvgen.research.bench.patients import scored_findings
+from mvgen.research.phantom import fundus, skin
 from PIL import Image
 
 PATIENTS = range(6000, 6024)
@@ -184,7 +184,7 @@ def test_bad_input_is_named(domain):
         (image * 255, "image: got values from .* want them in"),
         (torch.zeros(1, 64, 64, 3), "image: got a constant picture"),
         (torch.full((1, 64, 64, 3), 0.5), "image: got a constant picture"),
-        (image.mean(dim=-1, keepdim=True).repeat(1, 1, 1, 3), "image: got a grey picture"),
+        (image.mean(dim=-1, keepdim=True).repeat(1, 1, 1, 3), "image: got a gray picture"),
     ):
         with pytest.raises(ValueError, match=message):
             roi(bad)

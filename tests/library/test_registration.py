@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 from mvgen.mvg.metrics.registration import red_cyan, register
-from mvgen.mvg.phantom.chest_xray import render, sample_patient
+from mvgen.research.phantom.chest_xray import render, sample_patient
 
 SIZE = 128
 

@@ -99,21 +99,21 @@ def test_conditioning_puts_the_stages_at_the_ends(facts):
     for frames, want in facts["mask_onelast1_frames"].items():
         assert frame_mask(int(frames)).tolist() == want
     generator = torch.Generator().manual_seed(1)
-    stages, grey = torch.randn(3, 4, 5, 6, generator=generator), torch.randn(1, 4, 5, 6, generator=generator)
+    stages, gray = torch.randn(3, 4, 5, 6, generator=generator), torch.randn(1, 4, 5, 6, generator=generator)
     before = stages.clone()
-    video, mask = clip_conditioning(stages, grey, 7)
+    video, mask = clip_conditioning(stages, gray, 7)
     assert video.shape == (2, 4, 7, 5, 6) and mask.shape == (2, 1, 7, 5, 6)
     for n in range(2):
         assert torch.equal(video[n, :, 0], stages[n]) and torch.equal(video[n, :, -1], stages[n + 1])
-    assert torch.equal(video[:, :, 1:-1], grey[:, :, None].expand(2, 4, 5, 5, 6))
+    assert torch.equal(video[:, :, 1:-1], gray[:, :, None].expand(2, 4, 5, 5, 6))
     assert mask[1, 0, :, 2, 3].tolist() == [0, 1, 1, 1, 1, 1, 0]
     assert torch.equal(pictures(video)[7:], video[1].movedim(1, 0)) and torch.equal(stages, before)
-    walk, same = clip_conditioning(stages, grey, 7, "walk")
+    walk, same = clip_conditioning(stages, gray, 7, "walk")
     assert torch.equal(walk[:, :, [0, -1]], video[:, :, [0, -1]]) and torch.equal(same, mask)
     torch.testing.assert_close(walk[1, :, 2], stages[1] + (stages[2] - stages[1]) / 3)
 
 
-def test_masked_video_is_grey_between_its_ends():
+def test_masked_video_is_gray_between_its_ends():
     first, last = torch.rand(2, 4, 6, 3, generator=torch.Generator().manual_seed(2))
     video = masked_video(first, last, 5)
     assert torch.equal(video[0], first) and torch.equal(video[-1], last)
@@ -127,9 +127,9 @@ def test_errors_are_named():
         (lambda: frame_mask(2), "frames: got 2, want an integer above the 2 given"),
         (lambda: frame_mask(4.5), "frames: got 4.5"),
         (lambda: clip_conditioning(stages[:1], stages[:1], 16), r"stages: got \(1, 4, 5, 6\), want \[N \+ 1"),
-        (lambda: clip_conditioning(stages, stages, 16), r"grey: got \(2, 4, 5, 6\), want \(1, 4, 5, 6\)"),
+        (lambda: clip_conditioning(stages, stages, 16), r"gray: got \(2, 4, 5, 6\), want \(1, 4, 5, 6\)"),
         (lambda: clip_conditioning(stages, stages[:1], 2), "frames: got 2"),
-        (lambda: clip_conditioning(stages, stages[:1], 16, "black"), "between: got 'black', want one of grey, walk"),
+        (lambda: clip_conditioning(stages, stages[:1], 16, "black"), "between: got 'black', want one of gray, walk"),
         (lambda: masked_video(stages[0], stages[0, :2], 4), "last: got"),
     ):
         with pytest.raises(ValueError, match=message):

@@ -9,7 +9,7 @@ import pytest
 import torch
 from mvgen.launch.arguments import add_convert_options
 from mvgen.launch.convert import main
-from mvgen.launch.guard import guarded
+from mvgen.launch.exception_handler import guarded
 from mvgen.models.seine.checkpoint import convert, infer_config, read_checkpoint
 from mvgen.models.seine.config import Config
 from mvgen.models.seine.unet import UNet3D

@@ -4,7 +4,7 @@ import json
 
 import pytest
 import torch
-from mvgen.models.headless import use_host
+from mvgen.models.standalone_host import use_host
 from mvgen.mvg.ddim import NonFiniteError
 from mvgen.mvg.seine import ClipNoise, clip_conditioning
 from safetensors.torch import save_file

@@ -6,11 +6,11 @@ from dataclasses import replace
 import pytest
 import torch
 from closed_form import PARITY
-from mvgen.bench import parity
 from mvgen.models.seine import attention
 from mvgen.models.seine.attention import TemporalAttention, attend, position_buckets
 from mvgen.models.seine.config import Config, read_config
 from mvgen.models.seine.unet import UNet3D
+from mvgen.research.bench import parity
 from seine_tiny import TINY, random_network, text
 
 

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 import torch
 from mvgen.models.embedded import architecture
-from mvgen.models.headless import use_host
 from mvgen.models.seine.config import Config
 from mvgen.models.seine.unet import UNet3D
-from mvgen.mvg.phantom import chest_xray
-from mvgen.training import seine
+from mvgen.models.standalone_host import use_host
+from mvgen.research.phantom import chest_xray
+from mvgen.research.training import seine
 
 use_host()
 

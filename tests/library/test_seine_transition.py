@@ -3,8 +3,8 @@
 import pytest
 import torch
 from mvgen.models.embedded import architecture, loader
-from mvgen.models.headless import use_host
 from mvgen.models.seine.config import Config
+from mvgen.models.standalone_host import use_host
 from mvgen.mvg.ddim import NonFiniteError
 from seine_tiny import random_network
 
@@ -12,8 +12,8 @@ use_host()
 
 import comfy.model_management  # noqa: E402
 from mvgen.models.seine import native  # noqa: E402
-from mvgen.nodes.seine import CHECKPOINTS, SEINETransition  # noqa: E402
-from mvgen.nodes.transition import LatentWalkTransition, StagePairs, TransitionBlend  # noqa: E402
+from mvgen.nodes.transition.frames import LatentWalkTransition, StagePairs, TransitionBlend  # noqa: E402
+from mvgen.nodes.transition.seine import CHECKPOINTS, SEINETransition  # noqa: E402
 
 SMALL = Config(
     **{

@@ -9,12 +9,13 @@ import tarfile
 from pathlib import Path
 
 import pytest
-from mvgen.launch import alone, host, paths, setup
+from mvgen.launch import host, paths, setup
+from mvgen.launch import setup_lock as alone
 from mvgen.launch.errors import LaunchError, UsageError
 
 ROOT = Path(__file__).resolve().parents[2]
 
-HOLDER = "from mvgen.launch.alone import alone\nwith alone(): print('held', flush=True); input()"
+HOLDER = "from mvgen.launch.setup_lock import alone\nwith alone(): print('held', flush=True); input()"
 
 
 def test_the_stamp_follows_the_lock(tmp_path):

@@ -3,7 +3,7 @@
 from typing import Any, NamedTuple
 
 import torch
-from mvgen.models.headless import use_host
+from mvgen.models.standalone_host import use_host
 
 use_host()
 

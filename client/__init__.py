@@ -1,0 +1,1 @@
+"""The ComfyUI client: HTTP and websocket, standard library and aiohttp."""

@@ -1,0 +1,227 @@
+"""An engine of threads, one a host: each takes a chain, has its host compute it, and takes the next."""
+
+import queue
+import threading
+import time
+import urllib.error
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from ...client.http import PATIENCE, Comfy, Failed
+from .base import BROKEN, FULL, Facts, Job, NoWorkers, Outcome, is_full
+
+RETURN = 600.0  # seconds to wait for a host that has answered before: it may be starting again
+PAUSE = 60.0  # seconds at most between chains of a host that breaks one after the other: the others take them
+TOO_MANY = 30  # chains broken in a row, after which a host counts as gone
+
+
+ODD = (OSError, ValueError, KeyError, TypeError, AttributeError)
+"""What an answer raises that is not as a ComfyUI's."""
+
+
+class Stopped(Exception):
+    """The batch ends."""
+
+
+class Gone(Exception):
+    """A host is out of reach, and what can be done about it was tried."""
+
+
+class Worker(Protocol):
+    """One host, and what keeps it going."""
+
+    name: str
+
+    def ready(self, check: Callable[[], None]) -> Comfy:
+        """The host, once it answers; starts it where that is ours to do. Gone where it does not."""
+
+    def check(self) -> None:
+        """Failed (BROKEN) where the host is known to have ended."""
+
+    def broken(self) -> None:
+        """A chain could not be ended properly: the host may be stuck."""
+
+    def fetched(self) -> None:
+        """A chain's files are ours: what the host keeps of it may go where that is ours to say."""
+
+    def stop(self) -> None:
+        """Ends the host where it is ours, and every ``ready`` that waits."""
+
+
+class RunningServer:
+    """A ComfyUI that somebody else runs. patience: seconds to wait for its first answer."""
+
+    def __init__(self, address: str, patience: float = PATIENCE):
+        self.comfy = Comfy(address)
+        self.name = self.comfy.address
+        self.patience = patience
+
+    def ready(self, check: Callable[[], None]) -> Comfy:
+        deadline = time.monotonic() + self.patience
+        while True:
+            check()
+            try:
+                self.comfy.get("/system_stats")
+                self.patience = max(self.patience, RETURN)
+                return self.comfy
+            except (OSError, ValueError) as error:
+                if time.monotonic() > deadline:
+                    raise Gone(f"no ComfyUI answers at {self.name} ({reason(error)})") from error
+                time.sleep(min(1.0, self.patience))
+
+    def check(self) -> None:
+        pass
+
+    def broken(self) -> None:
+        pass
+
+    def fetched(self) -> None:
+        pass
+
+    def stop(self) -> None:
+        pass
+
+
+class Pool:
+    """An engine over workers. limit: seconds that a chain may take."""
+
+    def __init__(self, workers: Sequence[Worker], limit: float = float("inf")):
+        self.workers = list(workers)
+        self.limit = limit
+        self.stopping = threading.Event()
+        self.jobs: queue.Queue[Job | None] = queue.Queue()
+        self.outcomes: queue.Queue[Outcome] = queue.Queue()
+        self.held = 0  # jobs taken and not yet collected
+        self.gone: dict[str, str] = {}
+        self.threads: list[threading.Thread] = []
+
+    def start(self, classes: frozenset[str]) -> list[Facts]:
+        facts: list[Facts] = []
+        failures: list[str] = []
+
+        def ask(worker: Worker) -> None:
+            try:
+                facts.append(worker.ready(self._check).facts(classes))
+            except Stopped:
+                pass
+            except Gone as error:
+                failures.append(str(error))
+            except ODD as error:
+                failures.append(f"{worker.name} answers as no ComfyUI does ({reason(error)})")
+
+        self._each(ask)
+        if failures:
+            raise NoWorkers("; ".join(sorted(failures)))
+        self.threads = [threading.Thread(target=self._work, args=[worker], daemon=True) for worker in self.workers]
+        for thread in self.threads:
+            thread.start()
+        return sorted(facts, key=lambda fact: fact.worker)
+
+    def _each(self, call: Callable[[Worker], None]) -> None:
+        self.threads = [threading.Thread(target=call, args=[worker], daemon=True) for worker in self.workers]
+        for thread in self.threads:
+            thread.start()
+        for thread in self.threads:
+            while thread.is_alive():
+                thread.join(0.2)  # short, so that a signal is answered
+
+    def room(self) -> int:
+        if len(self.gone) == len(self.workers):
+            raise NoWorkers("; ".join(sorted(self.gone.values())))
+        return len(self.workers) - len(self.gone) - self.held
+
+    def submit(self, job: Job) -> None:
+        self.held += 1
+        self.jobs.put(job)
+
+    def collect(self, timeout: float) -> Outcome | None:
+        try:
+            outcome = self.outcomes.get(timeout=timeout)
+        except queue.Empty:
+            return None
+        self.held -= 1
+        return outcome
+
+    def close(self) -> None:
+        self.stopping.set()
+        for worker in self.workers:
+            worker.stop()
+        for _ in self.threads:
+            self.jobs.put(None)
+        for thread in self.threads:
+            thread.join(20)
+
+    def _check(self) -> None:
+        if self.stopping.is_set():
+            raise Stopped
+
+    def _work(self, worker: Worker) -> None:
+        broken = 0  # in a row
+        while not self.stopping.is_set():
+            try:
+                comfy = worker.ready(self._check)
+                self.gone.pop(worker.name, None)
+            except Gone as error:
+                self.gone[worker.name] = str(error)
+                self.stopping.wait(5)
+                continue
+            except Stopped:
+                return
+            try:
+                job = self.jobs.get(timeout=2)
+            except queue.Empty:
+                continue  # and see that the host is there still
+            if job is None:
+                continue
+            outcome = self._run(worker, comfy, job)
+            if outcome is None:
+                continue
+            self.outcomes.put(outcome)
+            broken = broken + 1 if outcome.kind == BROKEN else 0
+            if broken == TOO_MANY:
+                self.gone[worker.name] = f"{worker.name} broke {broken} chains in a row, the last as {outcome.error}"
+                return
+            if broken > 1:
+                self.stopping.wait(min(PAUSE, 2.0**broken))
+
+    def _run(self, worker: Worker, comfy: Comfy, job: Job) -> Outcome | None:
+        def check() -> None:
+            self._check()
+            worker.check()
+
+        try:
+            outcome = attempt(comfy, job, check, self.limit, worker.name)
+        except Stopped:
+            return None
+        if outcome.kind == BROKEN or "limit" in outcome.details:
+            worker.broken()
+        if outcome.error is None:
+            worker.fetched()
+        return outcome
+
+
+def attempt(comfy: Comfy, job: Job, check: Callable[[], None], limit: float, worker: str) -> Outcome:
+    """Has a host compute a job; whatever goes wrong is in the outcome."""
+    began = time.monotonic()
+
+    def ended(error: str | None, kind: str = BROKEN, details: dict | None = None) -> Outcome:
+        return Outcome(job, time.monotonic() - began, worker, error, "" if error is None else kind, details or {})
+
+    try:
+        comfy.run(job, check, limit)
+    except Failed as error:
+        told = f"{worker}: {error}" if error.kind == FULL else str(error)
+        return ended(told, error.kind, error.details)
+    except urllib.error.HTTPError as error:
+        return ended(f"{worker} answered {error.code} ({reason(error)})")
+    except OSError as error:
+        if is_full(error):
+            return ended(f"the disk of {job.into.parent} is full", FULL)
+        return ended(f"{worker} could not be reached ({reason(error)})")
+    except ODD as error:
+        return ended(f"{worker} answered as no ComfyUI does ({error})")
+    return ended(None)
+
+
+def reason(error: Exception) -> str:
+    return str(getattr(error, "reason", None) or error) or type(error).__name__

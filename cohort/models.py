@@ -1,0 +1,64 @@
+"""The weights that a workflow names, by the hash of their content."""
+
+import functools
+import glob
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+
+from .workflow import Graph
+
+SUFFIXES = (".safetensors", ".sft", ".ckpt", ".pt", ".pth", ".bin", ".gguf", ".onnx")
+EMBEDDED = Path(__file__).resolve().parents[1] / "models" / "embedded" / "weights"
+FAMILIES = {"chest_xray": "gray", "fundus": "colour", "skin": "colour"}
+UNSEEN = "unseen"
+
+
+def named_models(graph: Graph) -> tuple[str, ...]:
+    """Names of weight files in the widgets, and embedded/DOMAIN where the bundled networks are loaded."""
+    found = set()
+    for node in graph.values():
+        for name, value in node["inputs"].items():
+            if isinstance(value, str) and value.lower().endswith(SUFFIXES):
+                found.add(value)
+            elif node["class_type"] == "MVG_LoadEmbedded" and name == "domain":
+                found.add(f"embedded/{value}")
+    return tuple(sorted(found))
+
+
+class Models:
+    """Hashes of the files below some model folders; a file that is in none of them goes by its name alone.
+
+    folders: as a host's models folder, NAME is looked for as FOLDER/*/NAME.
+    """
+
+    def __init__(self, folders: Sequence[Path] = (), embedded: Path = EMBEDDED):
+        self.folders = tuple(folders)
+        self.embedded = embedded
+
+    @functools.cache  # noqa: B019 -- one object lives as long as a run, and a file is read once
+    def hashes(self, names: tuple[str, ...]) -> dict[str, str]:
+        """File -> sha256, or "unseen" where it is on another machine."""
+        result: dict[str, str] = {}
+        for name in names:
+            if name.startswith("embedded/"):
+                for path in embedded_files(self.embedded, name.removeprefix("embedded/")):
+                    result[f"embedded/{path.name}"] = sha256(path) if path.is_file() else UNSEEN
+            else:
+                found = [path for folder in self.folders for path in sorted(folder.glob(f"*/{glob.escape(name)}"))]
+                paths = [path for path in found if path.is_file()]
+                result[name] = sha256(paths[0]) if paths else UNSEEN
+        return result
+
+
+def embedded_files(folder: Path, domain: str) -> list[Path]:
+    """The bundled files of a domain, whether they are there or not; those of all domains for an unknown one."""
+    family = FAMILIES.get(domain, "*")
+    parts = ("vae", "unet", "seine", "clip_text", "clip_vision")
+    return [folder / f"{part}.{family}.safetensors" for part in parts] + [folder / f"classifier.{domain}.safetensors"]
+
+
+@functools.cache
+def sha256(path: Path) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,55 @@
+"""What is kept of a chain: all that depends on the chain alone, so that computing it again gives the same bytes.
+
+Left out of provenance.json: when and on which device (the journal says both). The folder that the host saved under
+becomes the chain's id, in provenance.json and in scores.csv.
+"""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+from ..mvg.metrics.table import Row, read_csv, write_csv
+
+PASSING = ("created", "device")
+
+
+def settle(folder: Path, prefix: str, chain: str) -> None:
+    """Rewrites what a run left in ``folder``, saved by the host under ``prefix``, as that of the chain."""
+    for path in sorted(folder.rglob("scores.csv")):
+        rows = [_renamed(row, prefix, chain) for row in read_csv(path)]
+        write_csv(rows, path)
+    for path in sorted(folder.rglob("provenance.json")):
+        record = _replaced(json.loads(path.read_text(encoding="utf-8")), prefix, chain)
+        for name in PASSING:
+            record.pop(name, None)
+        for name in record.get("files", {}):
+            record["files"][name] = _sha256(path.parent / name)
+        text = json.dumps(record, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+        path.write_text(text, encoding="utf-8", newline="")
+
+
+def made_by(folder: Path) -> str | None:
+    """The version of MVG that saved what is in a folder; None where other nodes did."""
+    for path in sorted(folder.rglob("provenance.json")):
+        return json.loads(path.read_text(encoding="utf-8")).get("versions", {}).get("mvg")
+    return None
+
+
+def _renamed(row: Row, prefix: str, chain: str) -> Row:
+    """A row of the chain itself, or of one of the series in it: "ID" or "ID/series"."""
+    name = _replaced(row.chain, prefix, chain)
+    name = name if name.startswith(chain) else f"{chain}/{name}"
+    return Row(name, row.stage, row.metric, row.value, row.model, row.settings)
+
+
+def _replaced(value: Any, old: str, new: str) -> Any:
+    if isinstance(value, str):
+        return value.replace(old, new)
+    if isinstance(value, dict):
+        return {key: _replaced(part, old, new) for key, part in value.items()}
+    return [_replaced(part, old, new) for part in value] if isinstance(value, list) else value
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()

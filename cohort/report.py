@@ -1,0 +1,42 @@
+"""The end of a batch in files: CSV, Parquet, Markdown and one HTML page that needs nothing beside it."""
+
+import functools
+
+import pandas as pd
+
+from ..mvg.disclaimer import STATEMENT
+from . import page, tables
+from .plan import Cohort
+from .store import Store, write_file, write_text
+
+
+def write(cohort: Cohort, store: Store) -> pd.DataFrame:
+    """Writes chains, scores and summary as CSV and Parquet, summary.md and report.html. Returns the summary.
+
+    Each file is replaced whole. OSError where the folder cannot be written to.
+    """
+    frame = tables.chains(cohort, store)
+    scores = tables.scores(store, frame)
+    means = tables.summary(scores)
+    for name, table in (("chains", frame), ("scores", scores), ("summary", means)):
+        write_text(store.out / f"{name}.csv", table.to_csv(index=False, lineterminator="\n"))
+        write_file(store.out / f"{name}.parquet", functools.partial(table.to_parquet, index=False))
+    write_text(store.out / "summary.md", _markdown(cohort, frame, means))
+    write_text(store.out / "report.html", page.html(cohort.workflow.name, store, frame, means))
+    return means
+
+
+def _markdown(cohort: Cohort, frame: pd.DataFrame, means: pd.DataFrame) -> str:
+    states = frame["status"].value_counts()
+    count = ", ".join(f"{states.get(state, 0)} {state}" for state in ("done", "failed", "missing"))
+    failed = frame[frame["status"] == "failed"][["patient_id", "seed", "error"]]
+    parts = [
+        f"# Cohort: {cohort.workflow.name}\n",
+        f"{STATEMENT}\n",
+        f"{frame['patient_id'].nunique()} patients, {len(frame)} chains: {count}.\n",
+        "Mean over patients with its bootstrap 95 % interval.\n",
+        tables.markdown(tables.shown(means)),
+    ]
+    if len(failed):
+        parts += ["## Failed\n", tables.markdown(failed)]
+    return "\n".join(parts)

@@ -1,0 +1,1 @@
+"""Nodes that bring in what a run starts from."""

@@ -1,0 +1,1 @@
+"""Nodes from a report to a progression plan."""

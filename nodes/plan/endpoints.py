@@ -1,0 +1,50 @@
+"""Where the server's operator names language models, and where their answers are kept.
+
+Both lie in a system folder of the host, which its web server gives to nobody.
+"""
+
+import hashlib
+from pathlib import Path
+
+import folder_paths
+
+from ...mvg.recaption.endpoints import Endpoint, EndpointError, load_endpoints, pick_endpoint
+
+NONE = "(the server names none)"
+
+
+def folder() -> Path:
+    return Path(folder_paths.get_system_user_directory("mvg"))
+
+
+def file() -> Path:
+    return folder() / "endpoints.json"
+
+
+def answers() -> Path:
+    return folder() / "recaption"
+
+
+def names() -> list[str]:
+    """What the node offers. A file that cannot be used offers nothing; `pick` says why."""
+    try:
+        return list(load_endpoints(file())) or [NONE]
+    except EndpointError:
+        return [NONE]
+
+
+def pick(name: str) -> Endpoint:
+    """The endpoint of a name. EndpointError says what is wrong with the file or the name."""
+    endpoints = load_endpoints(file())
+    if not endpoints:
+        raise EndpointError("endpoint: the server names none; its operator does in user/__mvg/endpoints.json")
+    return pick_endpoint(endpoints, name)
+
+
+def fingerprint() -> str:
+    """Changes with the file. A stamp, as what a node returns here is written into every picture."""
+    try:
+        stat = file().stat()
+    except OSError:
+        return "none"
+    return hashlib.sha256(f"{stat.st_mtime_ns} {stat.st_size}".encode()).hexdigest()[:16]

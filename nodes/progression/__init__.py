@@ -1,0 +1,1 @@
+"""Nodes that simulate the stages: PIE and the baselines."""

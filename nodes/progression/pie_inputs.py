@@ -1,0 +1,144 @@
+"""What PIE Loop, its parts and the baselines share: widgets, and the check of what they start from."""
+
+import torch
+from comfy_api.latest import io
+
+from ...mvg import pie, roi
+from ..support import sampling
+
+MAX_STAGES = 99
+
+
+def steps_input() -> io.Int.Input:
+    return io.Int.Input(
+        "steps", default=50, min=1, max=1000, tooltip="T, the steps of the model's whole noise schedule."
+    )
+
+
+def gamma_input() -> io.Float.Input:
+    return io.Float.Input(
+        "gamma",
+        default=0.5,
+        min=0.0,
+        max=1.0,
+        step=0.01,
+        tooltip="Strength of a stage: the fraction of the schedule that is inverted and denoised again. Higher changes "
+        "more; k = round(gamma * T) steps.",
+    )
+
+
+def guidance_input() -> io.Float.Input:
+    return io.Float.Input(
+        "guidance",
+        default=3.0,
+        min=0.0,
+        max=100.0,
+        step=0.1,
+        tooltip="w, how strongly the prompt pulls while denoising. Inversion always runs at 1.",
+    )
+
+
+def beta_inputs(beta_1: float = 0.01, beta_2: float = 0.9) -> list[io.Float.Input]:
+    return [
+        io.Float.Input(
+            "beta_1",
+            default=beta_1,
+            min=0.0,
+            max=1.0,
+            step=0.01,
+            tooltip="How much of the change to keep outside the mask. 0 leaves it untouched.",
+        ),
+        io.Float.Input(
+            "beta_2",
+            default=beta_2,
+            min=0.0,
+            max=1.0,
+            step=0.01,
+            tooltip="How much of the change to keep inside the mask. 1 keeps it whole.",
+        ),
+    ]
+
+
+def mode_input() -> io.Combo.Input:
+    return io.Combo.Input(
+        "mode",
+        options=list(pie.MODES),
+        tooltip="ddim: deterministic inversion, as the paper says. noise: seeded noise, as the released code does.",
+    )
+
+
+def refine_input() -> io.Int.Input:
+    return io.Int.Input(
+        "refine",
+        default=0,
+        min=0,
+        max=20,
+        advanced=True,
+        tooltip="Fixed-point iterations of every inversion step: 0 is plain DDIM, 2 or 3 bring the image back more "
+        "exactly and cost that many model calls more.",
+    )
+
+
+def scheduler_input() -> io.Combo.Input:
+    return io.Combo.Input(
+        "scheduler",
+        options=sampling.SCHEDULERS,
+        advanced=True,
+        tooltip="Where the steps lie. ddim_uniform gives Stable Diffusion's own DDIM steps.",
+    )
+
+
+def seed_input() -> io.Int.Input:
+    return io.Int.Input(
+        "seed",
+        default=0,
+        min=0,
+        max=0xFFFFFFFFFFFFFFFF,
+        control_after_generate=True,
+        tooltip="Random seed of mode noise (picture b of a batch draws with seed + b); mode ddim has nothing random.",
+    )
+
+
+def composite_input() -> io.Boolean.Input:
+    return io.Boolean.Input(
+        "composite",
+        default=True,
+        label_on="exact outside ROI",
+        label_off="as decoded",
+        tooltip="On: outside the mask the pixels are the input's own, up to beta_1 (bit for bit at 0), and inside it "
+        "the detail that the VAE loses is put back. Off: every pixel passes through the VAE.",
+    )
+
+
+def mask_input() -> io.Mask.Input:
+    return io.Mask.Input(
+        "mask",
+        optional=True,
+        tooltip="Where the image may change; the image's own size, one for all pictures or one each. Nothing "
+        "connected: everywhere, and the betas have no effect.",
+    )
+
+
+def stages_input() -> io.Int.Input:
+    return io.Int.Input(
+        "stages",
+        default=0,
+        min=0,
+        max=MAX_STAGES,
+        optional=True,
+        tooltip="N. 0: as many as the plan has. A plan of one stage serves any N; a longer one gives its first N.",
+    )
+
+
+def check_start(image: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor | None:
+    """The mask as `roi.check_mask` gives it; ValueError naming image [B, H, W, 3] or mask where one is not fit."""
+    batch, height, width, channels = image.shape
+    if batch < 1:
+        raise ValueError("image: got an empty batch, want at least one picture")
+    if channels != 3:
+        raise ValueError(f"image: got {channels} channels, want 3 (Load Medical Image gives them)")
+    if height % 8 or width % 8:
+        raise ValueError(f"image: got {width} x {height}, want both sides a multiple of 8 (Load Medical Image: size)")
+    if not torch.isfinite(image).all():
+        raise ValueError("image: got values that are not finite (NaN)")
+    return None if mask is None else roi.check_mask(mask, image)

@@ -1,0 +1,233 @@
+"""The loop over the stages of PIE, as an expansion of the graph that the host caches stage by stage."""
+
+import base64
+import hashlib
+import zlib
+
+import torch
+from comfy_api.latest import io
+from comfy_execution.graph_utils import GraphBuilder
+
+from ...mvg import pie
+from ..support.preview import index_of, new_token
+from ..support.types import Plan
+from .pie_inputs import (
+    MAX_STAGES,
+    beta_inputs,
+    check_start,
+    composite_input,
+    gamma_input,
+    guidance_input,
+    mask_input,
+    mode_input,
+    refine_input,
+    scheduler_input,
+    seed_input,
+    stages_input,
+    steps_input,
+)
+
+
+class FixedMask(io.ComfyNode):
+    """A mask by its content, part of MVG_PIELoop's expansion.
+
+    The host caches a node by where its inputs come from. A mask that is drawn from the plan comes from a node that
+    knows N, so that every stage would be computed again where N alone changes; a mask written out does not.
+    """
+
+    @classmethod
+    def define_schema(cls):
+        return io.Schema(
+            node_id="MVG_FixedMask",
+            display_name="Fixed Mask",
+            category="MVG/progression",
+            description="Holds a mask as text. PIE Loop adds it by itself, so that stages stay cached.",
+            search_aliases=["mask literal"],
+            is_dev_only=True,
+            inputs=[io.String.Input("data", tooltip="Shape and compressed float32 values, as PIE Loop writes them.")],
+            outputs=[io.Mask.Output("mask", tooltip="The mask.")],
+        )
+
+    @classmethod
+    def execute(cls, data) -> io.NodeOutput:
+        shape, _, values = data.partition(" ")
+        raw = bytearray(zlib.decompress(base64.b85decode(values)))
+        return io.NodeOutput(torch.frombuffer(raw, dtype=torch.float32).reshape([int(n) for n in shape.split("x")]))
+
+    @staticmethod
+    def write(mask: torch.Tensor) -> str:
+        values = mask.detach().to("cpu", torch.float32).contiguous().numpy().tobytes()
+        return "x".join(map(str, mask.shape)) + " " + base64.b85encode(zlib.compress(values, 1)).decode()
+
+
+class PIELoop(io.ComfyNode):
+    """Stage 1 of MVG: N stages of PIE, each on the latent of the one before, blended against the original."""
+
+    @classmethod
+    def define_schema(cls):
+        return io.Schema(
+            node_id="MVG_PIELoop",
+            display_name="PIE Loop",
+            category="MVG/progression",
+            description="Simulates the N stages of a plan. Stages are cached one by one: changing a late prompt, or "
+            "asking for more stages, computes only what is new, and a cancelled run goes on where it stopped.",
+            search_aliases=["progressive image editing", "disease progression", "simulate", "MVG"],
+            enable_expand=True,
+            has_intermediate_output=True,  # so that the host tells a reloaded page again where the pictures are
+            hidden=[io.Hidden.unique_id, io.Hidden.dynprompt, io.Hidden.extra_pnginfo],
+            inputs=[
+                io.Model.Input("model", raw_link=True, tooltip="Any image model; LoRA and other patches apply."),
+                io.Clip.Input("clip", raw_link=True, tooltip="Encodes the plan's prompts."),
+                io.Vae.Input("vae", raw_link=True, tooltip="Encodes the image once, and decodes every stage for show."),
+                io.Image.Input(
+                    "image",
+                    tooltip="The patient's image, both sides a multiple of 8. A batch of pictures advances together.",
+                ),
+                Plan.Input("plan", tooltip="The prompt of every stage, from Recaption Report."),
+                steps_input(),
+                gamma_input(),
+                guidance_input(),
+                *beta_inputs(),
+                mode_input(),
+                composite_input(),
+                refine_input(),
+                scheduler_input(),
+                seed_input(),
+                mask_input(),
+                stages_input(),
+                io.Float.Input(
+                    "delta",
+                    default=0.0,
+                    min=0.0,
+                    max=100.0,
+                    step=0.001,
+                    optional=True,
+                    tooltip="Ends the loop once a stage changes the latent by less than this (RMS, as in curve); later "
+                    "stages are not computed. 0: off.",
+                ),
+                io.Boolean.Input(
+                    "round_trip",
+                    default=False,
+                    optional=True,
+                    advanced=True,
+                    tooltip="On: also inverts and denoises the input image with nothing changed and says in notes how "
+                    "near it comes back. Costs as many model calls as one stage. Nothing in mode noise, which inverts "
+                    "nothing.",
+                ),
+            ],
+            outputs=[
+                io.Image.Output(
+                    "states", is_output_list=True, tooltip="N + 1 pictures; the first is exactly the input image."
+                ),
+                io.Latent.Output("latents", is_output_list=True, tooltip="N + 1 latents, for the transition."),
+                io.String.Output(
+                    "curve",
+                    is_output_list=True,
+                    tooltip="How much each stage changed, as JSON; it falls as the loop converges.",
+                ),
+                io.String.Output(
+                    "notes", is_output_list=True, tooltip="The settings and change of every stage in words."
+                ),
+            ],
+        )
+
+    @classmethod
+    def execute(
+        cls,
+        model,
+        clip,
+        vae,
+        image,
+        plan,
+        steps,
+        gamma,
+        guidance,
+        beta_1,
+        beta_2,
+        mode,
+        composite,
+        refine,
+        scheduler,
+        seed,
+        mask=None,
+        stages=0,
+        delta=0.0,
+        round_trip=False,
+    ) -> io.NodeOutput:
+        mask = check_start(image, mask)
+        wanted = pie.pick_stages(plan.stages, stages)
+        if len(wanted) > MAX_STAGES:
+            raise ValueError(f"plan: got {len(wanted)} stages, want at most {MAX_STAGES}")
+
+        links = cls.hidden.dynprompt.get_node(cls.hidden.unique_id)["inputs"]
+        image_link = links["image"]
+        graph = GraphBuilder()
+        mask_link = None if mask is None else graph.node("MVG_FixedMask", "mask", data=FixedMask.write(mask)).out(0)
+
+        def text(prompt: str) -> list:
+            name = "pie.text." + hashlib.sha256(prompt.encode()).hexdigest()[:12]
+            return graph.node("CLIPTextEncode", name, clip=clip, text=prompt).out(0)
+
+        def decode(n: int, latent: list) -> list:
+            return graph.node("VAEDecode", f"pie.decode.{n}", samples=latent, vae=vae).out(0)
+
+        x0 = graph.node("VAEEncode", "pie.encode", pixels=image_link, vae=vae).out(0)
+        exact = composite and mask_link is not None and len(wanted) > 0
+        decoded = decode(0, x0) if exact else None
+        collected = {"state_0": image_link, "latent_0": x0}
+        about = [f"mode {mode}, T = {steps}, {scheduler}, refine {refine}, beta_1 {beta_1:g}, beta_2 {beta_2:g}"]
+        common = {"model": model, "steps": steps, "refine": refine, "scheduler": scheduler}
+        x = x0
+        for n, stage in enumerate(wanted, start=1):
+            strength = gamma if stage.gamma is None else stage.gamma
+            pull = guidance if stage.guidance is None else stage.guidance
+            x = graph.node(
+                "MVG_PIEStep",
+                f"stage.{n}",
+                positive=text(stage.prompt),
+                negative=text(plan.unguided(stage)),
+                source=text(stage.source),
+                latent=x,
+                latent_0=x0,
+                gamma=strength,
+                guidance=pull,
+                beta_1=beta_1,
+                beta_2=beta_2,
+                mode=mode,
+                seed=seed if mode == "noise" else 0,
+                stage=n,
+                **common,
+                **({} if mask_link is None else {"mask": mask_link}),
+            ).out(0)
+            picture = decode(n, x)
+            if exact:
+                picture = graph.node(
+                    "MVG_ROIBlend",
+                    f"pie.blend.{n}",
+                    image=picture,
+                    original=image_link,
+                    mask=mask_link,
+                    beta_1=beta_1,
+                    beta_2=1.0,
+                    decoded=decoded,
+                ).out(0)
+            collected |= {f"state_{n}": picture, f"latent_{n}": x}
+            about.append(f"stage {n}: k = {pie.n_inverted(steps, strength)}, guidance {pull:g}")
+        if round_trip and wanted and mode == "ddim":
+            first = wanted[0]
+            collected["round_trip"] = graph.node(
+                "MVG_DDIMInvert",
+                "round_trip",
+                positive=text(first.source),
+                latent=x0,
+                gamma=gamma if first.gamma is None else first.gamma,
+                round_trip=True,
+                **common,
+            ).out(2)
+        # only the page sends this; a headless run needs no pictures for a viewer
+        token = new_token() if cls.hidden.extra_pnginfo else ""
+        if token:
+            collected["viewer"] = token
+        out = graph.node("MVG_PIEStates", "states", delta=delta, about="\n".join(about), **collected)
+        ui = {"mvg_progressions_in": [index_of(token)]} if token else None
+        return io.NodeOutput(*(out.out(i) for i in range(4)), ui=ui, expand=graph.finalize())

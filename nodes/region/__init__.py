@@ -1,0 +1,1 @@
+"""Nodes that say where in the image the progression may change it."""

@@ -1,0 +1,1 @@
+"""Nodes that save a progression."""

@@ -1,0 +1,147 @@
+"""What a classifier reads in a picture: a user's own network, and the score Conf."""
+
+import json
+
+from comfy_api.latest import io
+
+from ...models.classifier_config import MIN_IMAGE_SIZE
+from ...models.densenet import load_densenet
+from ...mvg.metrics.conf import ACTIVATIONS, find_label, label_key
+from ..support.model_files import ModelFolder
+from ..support.types import Classifier, Plan
+
+CHECKPOINTS = ModelFolder(
+    "classifiers", (".safetensors", ".pt", ".pth"), "classifier", "put a .safetensors, .pt, .pth file there"
+)
+FROM_FILE = "from file"
+FROM_PLAN = "plan"
+
+
+class LoadClassifier(io.ComfyNode):
+    """A DenseNet of the user's own, as the f of Conf = sigmoid(f(x)) (section 5 of the MVG paper)."""
+
+    @classmethod
+    def define_schema(cls):
+        return io.Schema(
+            node_id="MVG_LoadClassifier",
+            display_name="Load Classifier",
+            category="MVG/load",
+            description="Loads a DenseNet (121, 169 and so on) of your own with one logit or many: the state dict of "
+            "torchvision's, LibAUC's or torchxrayvision's.",
+            search_aliases=[
+                "densenet",
+                "DenseNet121",
+                "LibAUC",
+                "torchxrayvision",
+                "CheXpert",
+                "classifier checkpoint",
+            ],
+            inputs=[
+                io.Combo.Input(
+                    "file",
+                    options=CHECKPOINTS.files(),
+                    tooltip="A file of ComfyUI/models/mvg/classifiers. A pickle (.pt, .pth) is read as tensors alone; "
+                    "code in it is refused, never run.",
+                ),
+                io.String.Input(
+                    "labels",
+                    default="",
+                    tooltip="The findings that the logits stand for, in their order, between commas, such as: "
+                    "Cardiomegaly, Edema. Empty takes those that the file names.",
+                ),
+                io.Combo.Input(
+                    "activation",
+                    options=[FROM_FILE, *ACTIVATIONS],
+                    advanced=True,
+                    tooltip="sigmoid: every finding for itself. softmax: classes that exclude each other. from file: "
+                    "what the file says, else sigmoid.",
+                ),
+                io.Int.Input(
+                    "image_size",
+                    default=0,
+                    min=0,
+                    max=2048,
+                    advanced=True,
+                    tooltip="Side in pixels to which pictures are resized for the network. 0: what the file says, else "
+                    "224.",
+                ),
+            ],
+            outputs=[
+                Classifier.Output("classifier", tooltip="For Conf."),
+                io.String.Output("labels", tooltip="The findings that it reads, one a line, as Conf takes them."),
+            ],
+        )
+
+    @classmethod
+    def validate_inputs(cls, file: str | None = None) -> bool | str:
+        return CHECKPOINTS.check(file)
+
+    @classmethod
+    def fingerprint_inputs(cls, file: str | None, labels: str, activation: str, image_size: int) -> str:
+        return f"{CHECKPOINTS.stamp(file)} {labels} {activation} {image_size}"
+
+    @classmethod
+    def execute(cls, file: str, labels: str, activation: str, image_size: int) -> io.NodeOutput:
+        if 0 < image_size < MIN_IMAGE_SIZE:
+            raise ValueError(f"image_size: got {image_size}, want 0 (that of the file) or at least {MIN_IMAGE_SIZE}")
+        classifier = load_densenet(
+            CHECKPOINTS.find(file),
+            labels=labels,
+            activation="" if activation == FROM_FILE else activation,
+            image_size=image_size,
+        )
+        return io.NodeOutput(classifier, "\n".join(classifier.outputs))
+
+
+class Conf(io.ComfyNode):
+    """Conf = sigmoid(f(x)) (section 5 of the MVG paper)."""
+
+    @classmethod
+    def define_schema(cls):
+        return io.Schema(
+            node_id="MVG_Conf",
+            display_name="Conf",
+            category="MVG/metrics",
+            description="How sure a classifier is of the finding, in every picture.",
+            search_aliases=["classifier", "confidence", "score", "densenet"],
+            inputs=[
+                Classifier.Input("classifier", tooltip="From Load Embedded Models or Load Classifier."),
+                io.Image.Input("images", tooltip="The stages of a progression, or any pictures."),
+                io.String.Input(
+                    "finding",
+                    default=FROM_PLAN,
+                    tooltip="Which of the classifier's findings the score is about, in any case; plan takes that of "
+                    "the connected plan.",
+                ),
+                Plan.Input("plan", optional=True, tooltip="Needed where finding is plan."),
+            ],
+            outputs=[
+                io.String.Output("scores", tooltip="Conf of every picture as JSON, with all other findings."),
+                io.Float.Output("final", tooltip="Conf of the last picture."),
+            ],
+        )
+
+    @classmethod
+    def execute(cls, classifier, images, finding, plan=None) -> io.NodeOutput:
+        labels = classifier.outputs
+        of_plan = label_key(finding) == FROM_PLAN
+        if of_plan and plan is None:
+            raise ValueError("plan: nothing is connected, want a plan where finding is 'plan'")
+        wanted = plan.finding if of_plan else finding
+        healthy = of_plan and not any(stage.severity for stage in plan.stages)
+        if healthy and label_key(wanted) not in map(label_key, labels):
+            place, name = None, "any finding"
+        else:
+            place = find_label(wanted, labels)
+            name = labels[place]
+        values = classifier.conf(images)
+        of_name = [float(v) for v in (values.amax(dim=1) if place is None else values[:, place])]
+        scores = {
+            "metric": "conf",
+            "model": classifier.name,
+            "scale": classifier.scale,
+            "finding": name,
+            "values": of_name,
+            "all": {label: [float(v) for v in values[:, i]] for i, label in enumerate(labels)},
+        }
+        return io.NodeOutput(json.dumps(scores), of_name[-1])

@@ -1,0 +1,1 @@
+"""What the nodes share; no node is defined here."""

@@ -1,0 +1,221 @@
+"""Files of the host's input folder: found by name only, read as hostile."""
+
+import hashlib
+import os
+from pathlib import Path
+from typing import NamedTuple
+
+import folder_paths
+import numpy as np
+import torch
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from ...mvg.dicom.read import check_dicom, read_dicom
+
+MIN_SIDE = 16
+MAX_PIXELS = 64_000_000
+MAX_TEXT_BYTES = 1_000_000
+IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg")
+DICOM_SUFFIXES = (".dcm", ".dicom")
+
+
+class Loaded(NamedTuple):
+    """image [1, H, W, 3] in [0, 1] at the file's own depth; notes on what the file held and what was done.
+
+    spacing: mm from row to row and from column to column, None where the file does not say.
+    """
+
+    image: torch.Tensor
+    notes: str
+    dicom: bool
+    spacing: tuple[float, float] | None = None
+
+
+def input_files(suffixes: tuple[str, ...]) -> list[str]:
+    """Names in the host's input folder that end in one of ``suffixes``, sorted."""
+    folder = folder_paths.get_input_directory()
+    if not os.path.isdir(folder):
+        return []
+    return sorted(
+        entry.name for entry in Path(folder).iterdir() if entry.suffix.lower() in suffixes and entry.is_file()
+    )
+
+
+def input_images() -> list[str]:
+    """Names of pictures and DICOM files in the host's input folder, sorted; DICOM also where the name has no suffix."""
+    named = input_files(IMAGE_SUFFIXES + DICOM_SUFFIXES)
+    folder = Path(folder_paths.get_input_directory())
+    bare = [e.name for e in folder.iterdir() if is_bare(e) and e.is_file() and is_dicom(e)] if folder.is_dir() else []
+    return sorted(named + bare)
+
+
+def is_bare(path: Path) -> bool:
+    """No suffix, or a number: archives name their files by a UID such as 1.2.840.10008.5."""
+    return path.suffix == "" or path.suffix[1:].isdigit()
+
+
+def is_dicom(path: Path) -> bool:
+    """Whether the file carries the mark of PS3.10, 7.1; False for one that cannot be read."""
+    try:
+        with open(path, "rb") as file:
+            return file.read(132)[128:] == b"DICM"
+    except OSError:
+        return False
+
+
+def find_input(name: str, what: str) -> Path:
+    """The file ``name`` of the input folder; ValueError where it is missing or lies outside the host's folders."""
+    if not name or "\0" in name:
+        raise ValueError(f"{what}: got no file name, want a file of ComfyUI's input folder")
+    path = Path(folder_paths.get_annotated_filepath(name))
+    real = Path(os.path.realpath(path))
+    find_folders = (
+        folder_paths.get_input_directory,
+        folder_paths.get_output_directory,
+        folder_paths.get_temp_directory,
+    )
+    if not any(real.is_relative_to(os.path.realpath(find())) for find in find_folders):
+        raise ValueError(f"{what}: {name!r} lies outside ComfyUI's input folder")
+    if not real.is_file():
+        raise ValueError(f"{what}: there is no file {name!r} in ComfyUI's input folder")
+    return real
+
+
+def fingerprint(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def open_image(path: Path, name: str) -> Image.Image:
+    """A PNG or JPEG by content, whatever the name says; ValueError where it is neither, too small or too large."""
+    try:
+        image = Image.open(path, formats=("PNG", "JPEG"))
+    except (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise ValueError(f"image: the content of {name!r} is no PNG or JPEG image") from error
+    check_size(*image.size, name)
+    return image
+
+
+def check_size(width: int, height: int, name: str) -> None:
+    if min(width, height) < MIN_SIDE:
+        raise ValueError(f"image: {name!r} is {width} x {height} pixels, want at least {MIN_SIDE} x {MIN_SIDE}")
+    if width * height > MAX_PIXELS:
+        raise ValueError(f"image: {name!r} is {width} x {height} pixels, want at most {MAX_PIXELS // 10**6} megapixels")
+
+
+def check_image(path: Path, name: str, gray: bool) -> None:
+    """ValueError where the file's header tells that ``load_image`` would refuse it."""
+    if wants_dicom(path):
+        check_size(*check_dicom(path, gray=gray), name)
+    else:
+        open_image(path, name).close()
+
+
+def wants_dicom(path: Path) -> bool:
+    return path.suffix.lower() in DICOM_SUFFIXES or is_dicom(path)
+
+
+def load_image(path: Path, name: str, gray: bool = False) -> Loaded:
+    """A PNG, JPEG or DICOM file; ``gray`` refuses one in colour. ValueError names the file, what it is and the want."""
+    if wants_dicom(path):
+        image, notes, spacing = read_dicom(path, gray=gray)
+        check_size(image.shape[1], image.shape[0], name)
+        return Loaded(image[None], "; ".join(notes), True, spacing)
+    pixels, note = read_image(path, name)
+    if gray and not (pixels == pixels[..., :1]).all():
+        raise ValueError(f"image: {name!r} is a colour image, want a gray one (or switch `gray` off)")
+    return Loaded(pixels, note, False)
+
+
+def read_image(path: Path, name: str) -> tuple[torch.Tensor, str]:
+    """-> (image [1, H, W, 3] in [0, 1] at the file's own depth, a note on what the file held)."""
+    image = open_image(path, name)
+    kind = image.format
+    try:
+        image.load()
+    except (OSError, SyntaxError, ValueError) as error:
+        raise ValueError(f"image: {name!r} is damaged ({error})") from error
+    notes = [f"{image.width} x {image.height} {kind}"]
+    if kind == "PNG" and path.read_bytes()[24:26] in (b"\x10\x02", b"\x10\x06"):  # 16 bits, RGB or RGBA
+        pixels = _read_deep_colour(path, name)
+        depth = 16
+    else:
+        image = ImageOps.exif_transpose(image)
+        depth = 16 if image.mode.startswith("I") else 8
+        if image.mode in ("PA", "P", "1", "CMYK", "YCbCr", "LAB", "HSV"):
+            image = image.convert("RGBA" if "transparency" in image.info or image.mode == "PA" else "RGB")
+        elif image.mode == "LA":
+            image = image.convert("RGBA")
+        pixels = np.asarray(image).astype(np.float32) / (65535.0 if depth == 16 else 255.0)
+    if pixels.ndim == 2:
+        notes.append(f"{depth}-bit gray")
+        pixels = np.repeat(pixels[..., None], 3, axis=-1)
+    elif pixels.shape[-1] == 4:
+        notes.append(f"{depth}-bit colour with transparency, laid on black")
+        pixels = pixels[..., :3] * pixels[..., 3:]
+    else:
+        notes.append(f"{depth}-bit colour")
+    return torch.from_numpy(np.ascontiguousarray(pixels, dtype=np.float32))[None], ", ".join(notes)
+
+
+def _read_deep_colour(path: Path, name: str) -> np.ndarray:
+    import cv2
+
+    pixels = cv2.imdecode(np.fromfile(path, dtype=np.uint8), cv2.IMREAD_UNCHANGED)
+    if pixels is None:
+        raise ValueError(f"image: {name!r} is damaged")
+    order = [2, 1, 0, 3][: pixels.shape[-1]]
+    return pixels[..., order].astype(np.float32) / 65535.0
+
+
+def fit_square(image: torch.Tensor, size: int, fit: str) -> tuple[torch.Tensor, str]:
+    """[1, H, W, C] -> [1, size, size, C] by ``crop`` (centre), ``pad`` (black) or ``stretch``; size 0 keeps it.
+
+    Resampling is bilinear with antialiasing; an image that has the size already comes back untouched.
+    """
+    height, width = image.shape[1:3]
+    if size == 0 or (height, width) == (size, size):
+        return image, "size kept"
+    note = "stretched"
+    if fit == "crop" and height != width:
+        side = min(height, width)
+        top, left = (height - side) // 2, (width - side) // 2
+        image = image[:, top : top + side, left : left + side]
+        note = f"centre {side} x {side} cut out"
+    elif fit == "pad" and height != width:
+        side = max(height, width)
+        top, left = (side - height) // 2, (side - width) // 2
+        image = torch.nn.functional.pad(image, (0, 0, left, side - width - left, top, side - height - top))
+        note = f"padded with black to {side} x {side}"
+    elif fit not in ("crop", "pad", "stretch"):
+        raise ValueError(f"fit: got {fit!r}, want crop, pad or stretch")
+    elif height == width:
+        note = "square already"
+    x = torch.nn.functional.interpolate(
+        image.movedim(-1, 1), (size, size), mode="bilinear", antialias=True, align_corners=False
+    )
+    return x.movedim(1, -1).contiguous().clamp(0, 1), f"{note}, resized to {size} x {size}"
+
+
+def fit_spacing(spacing: tuple[float, float], height: int, width: int, size: int, fit: str) -> tuple[float, float]:
+    """The pixel spacing, row and column in mm, of what ``fit_square`` makes of an image of that size."""
+    if size == 0:
+        return spacing
+    side = max(height, width) if fit == "pad" else min(height, width)
+    rows, columns = (height, width) if fit == "stretch" else (side, side)
+    return spacing[0] * rows / size, spacing[1] * columns / size
+
+
+def read_text(path: Path, name: str) -> str:
+    """The text of a report file (UTF-8, else Windows-1252); ValueError where it is empty, too long or not text."""
+    data = path.read_bytes()
+    if len(data) > MAX_TEXT_BYTES:
+        raise ValueError(f"report: {name!r} is {len(data)} bytes, want at most {MAX_TEXT_BYTES}")
+    if b"\0" in data:
+        raise ValueError(f"report: {name!r} is no text file, want UTF-8 or Windows-1252")
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        text = data.decode("cp1252", errors="replace")
+    if not text.strip():
+        raise ValueError(f"report: {name!r} is empty, want the clinical report as text")
+    return text

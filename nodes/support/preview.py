@@ -1,0 +1,51 @@
+"""The pictures of a progression in the host's temp folder, for the page's viewer.
+
+An expanding node is heard before its stages exist, and only what it says then is said again when it is cached. So it
+names an index file, and the node where the stages come together writes that file.
+"""
+
+import json
+import uuid
+from pathlib import Path
+
+import folder_paths
+import torch
+
+from ...mvg.metrics.difference import difference_map, heat_map
+from ..save.trajectory import save_png
+from .viewer import progression
+
+INDEX = "stages.json"
+
+
+def new_token() -> str:
+    return uuid.uuid4().hex
+
+
+def index_of(token: str) -> dict[str, str]:
+    """The index file of a run as the host's ``/view`` names it; ValueError for what :func:`new_token` did not make."""
+    try:
+        folder = uuid.UUID(token).hex  # anything else might lead out of the temp folder
+    except ValueError:
+        raise ValueError(f"viewer: got {token!r}, want the UUID that PIE Loop gives") from None
+    return {"filename": INDEX, "subfolder": f"mvg/{folder}", "type": "temp"}
+
+
+def write_preview(token: str, patients: list[torch.Tensor], curves: list[dict]) -> dict[str, str]:
+    """Stages and difference maps of every patient, then the index -> the index as ``/view`` names it."""
+    index = index_of(token)
+    root = Path(folder_paths.get_temp_directory())
+    shown = []
+    for row, (states, curve) in enumerate(zip(patients, curves, strict=True)):
+        subfolder = f"{index['subfolder']}/{row}"
+        folder = root / subfolder
+        folder.mkdir(parents=True, exist_ok=True)
+        for n, state in enumerate(states):
+            save_png(folder / f"stage_{n:02d}.png", state, n)
+        maps = heat_map(difference_map(states[1:], states[:-1]))
+        for n, image in enumerate(maps, start=1):
+            save_png(folder / f"difference_{n:02d}.png", image)
+        names = [file.name for file in folder.iterdir()]
+        shown.append(progression({"subfolder": subfolder, "type": "temp"}, names, {"curve": curve}))
+    (root / index["subfolder"] / INDEX).write_text(json.dumps(shown), encoding="utf-8")
+    return index

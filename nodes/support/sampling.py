@@ -1,0 +1,127 @@
+"""Running a sampler of mvg/ through the host: its offloading, progress, preview, cancel and model patches apply."""
+
+from typing import Any
+
+import comfy.model_management
+import comfy.sample
+import comfy.samplers
+import latent_preview
+import torch
+
+from ...mvg import pie, roi
+from ...mvg.ddim import Process
+
+SCHEDULERS = ["ddim_uniform", *(name for name in comfy.samplers.SCHEDULER_NAMES if name != "ddim_uniform")]
+
+
+def schedule(model, scheduler: str, steps: int, k: int) -> torch.Tensor:
+    """The k + 1 lowest noise levels of the host's schedule for a model, descending, the last one 0."""
+    levels = comfy.samplers.calculate_sigmas(model.get_model_object("model_sampling"), scheduler, steps)
+    if k > len(levels) - 1:
+        raise ValueError(f"scheduler: {scheduler} has {len(levels) - 1} steps for steps = {steps}, want {k} or more")
+    return pie.sigmas_for(levels, k)
+
+
+def process_of(model) -> Process:
+    """How the model's family mixes image and noise, by the host's own definitions."""
+    family = model.get_model_object("model_sampling")
+
+    def seen(sigma: float) -> float:
+        return float(family.calculate_input(torch.tensor([sigma]), torch.ones(1)))
+
+    def add_noise(x0: torch.Tensor, noise: torch.Tensor, sigma: float) -> torch.Tensor:
+        return family.noise_scaling(torch.tensor([sigma]).to(x0), noise, x0)
+
+    return Process(scale=lambda sigma: seen(sigma) / seen(0.0), add_noise=add_noise)
+
+
+def handed_on(model, state: torch.Tensor, sigma: float) -> torch.Tensor:
+    """A sampler's state at a level as the host's samplers take one with no noise to add; infinite where they cannot."""
+    return model.get_model_object("model_sampling").inverse_noise_scaling(torch.tensor([sigma]).to(state), state)
+
+
+def latent_mask(model, mask: torch.Tensor, samples: torch.Tensor) -> torch.Tensor:
+    """[B or 1, H, W] in pixels, or at latent size already -> [B or 1, 1, h, w]; ValueError as `roi.check_mask`."""
+    ratio = getattr(model.get_model_object("latent_format"), "spacial_downscale_ratio", 8)
+    height, width = samples.shape[-2:]
+    if tuple(mask.shape[-2:]) != (height, width):
+        height, width = height * ratio, width * ratio
+    mask = roi.check_mask(mask, torch.empty(len(samples), height, width, 3, device="meta"))
+    return roi.latent_mask(mask, samples)
+
+
+def leave(model, inner: torch.Tensor) -> torch.Tensor:
+    """From the network's scale and device back to what a LATENT socket carries."""
+    return model.model.process_latent_out(inner.to(comfy.model_management.intermediate_device(), torch.float32))
+
+
+class Progress:
+    """One bar (and preview) over several sampler runs of known lengths.
+
+    A cancel counts after every model call: the host's bar looks for one only as often as it is drawn.
+    """
+
+    def __init__(self, model, total: int):
+        self.callback = latent_preview.prepare_callback(model, total) if total else None
+        self.total = total
+        self.done = 0
+
+    def part(self, steps: int):
+        """The callback of the next run, of ``steps`` steps."""
+        start, self.done = self.done, self.done + steps
+        show = self.callback
+        if show is None:
+            return None
+
+        def callback(step, denoised, x, _):
+            comfy.model_management.throw_exception_if_processing_interrupted()
+            show(start + step, denoised, x, self.total)
+
+        return callback
+
+
+class HostRun:
+    """A `mvg.pie.Run` by the host's sampling: latents go in and come out as the network sees them.
+
+    The host scales and noises a start for each family in its own way, which is undefined at the top of a flow
+    model's schedule; so the state is handed to the sampler as it is and taken from it as it is.
+    """
+
+    def __init__(self, model, positive, negative, guidance: float, callback):
+        self.model = model
+        self.conds = positive, negative
+        self.guidance = guidance
+        self.callback = callback
+        self.process = process_of(model)
+
+    def __call__(
+        self, sampler: Any, latent: torch.Tensor, noise: torch.Tensor | None, sigmas: torch.Tensor, **options: Any
+    ) -> torch.Tensor:
+        held: list[torch.Tensor] = []
+
+        def through(model, x, sigmas, extra_args=None, callback=None, disable=None):
+            first, last = float(sigmas[0]), float(sigmas[-1])
+            start = latent.to(x)
+            if noise is None:
+                start = start / self.process.scale(first)
+            else:
+                start = self.process.add_noise(start, noise.to(x), first)
+            end = sampler(model, start, sigmas, extra_args, callback, disable, **options)
+            held.append(end * self.process.scale(last))
+            return x
+
+        positive, negative = self.conds
+        comfy.sample.sample_custom(
+            self.model,
+            torch.zeros_like(latent),
+            self.guidance,
+            comfy.samplers.KSAMPLER(through),
+            sigmas,
+            positive,
+            negative,
+            latent,
+            callback=self.callback,
+            disable_pbar=True,
+            seed=0,
+        )
+        return held[0]

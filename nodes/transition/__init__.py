@@ -1,0 +1,1 @@
+"""Nodes from stages to a film."""

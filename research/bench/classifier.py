@@ -1,0 +1,96 @@
+"""The embedded classifiers on phantoms they have not seen: ``run.py bench classifier``.
+
+AUC of every finding (present: severity 0.1 or more, as in the captions), how often 0.5 decides rightly, and the
+expected calibration error over ten bins; with ``--out`` the reliability diagram of all of them as a picture.
+"""
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+import torch
+from torchmetrics.functional.classification import binary_auroc, binary_calibration_error
+
+from ...models.densenet import load_densenet
+from ...models.embedded import loader
+from ...models.embedded.architecture import DOMAINS
+from ...models.standalone_host import use_host
+from ...mvg.captions import SEVERITY_BANDS, WORDS
+from ..phantom.domains import phantom, picture
+from ..training.dataset import sample_severities
+
+FIRST_SEED = 60_000
+BINS = 10
+LEAST_AUC = 0.95
+
+
+def held_out(domain: str, count: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Pictures [n, H, W, 3] of the evaluation stream and which findings [n, findings] they show."""
+    world, findings = phantom(domain), WORDS[domain].findings
+    pictures, present = [], []
+    for seed in range(FIRST_SEED, FIRST_SEED + count):
+        course = sample_severities(domain, np.random.default_rng([13, seed]))
+        pictures.append(picture(domain, world.sample_patient(seed), course))
+        present.append([course.get(f, 0.0) >= SEVERITY_BANDS["mild"][0] for f in findings])
+    return torch.from_numpy(np.stack(pictures)), torch.tensor(present)
+
+
+def reliability(probability: torch.Tensor, present: torch.Tensor) -> list[tuple[float, float, int]]:
+    """Per bin that holds any: mean probability, share that is present, and how many."""
+    place = (probability * BINS).long().clamp(max=BINS - 1)
+    bins = [place == i for i in range(BINS)]
+    return [
+        (float(probability[b].mean()), float(present[b].float().mean()), int(b.sum())) for b in bins if bool(b.any())
+    ]
+
+
+def draw(curves: dict[str, list[tuple[float, float, int]]], path: Path) -> None:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(5.5, 5), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.add_subplot()
+    axes.plot((0, 1), (0, 1), color="0.6", linestyle="--", linewidth=1)
+    for name, points in curves.items():
+        x, y, counts = zip(*points, strict=True)
+        line = axes.plot(x, y, label=name)[0]
+        axes.scatter(x, y, s=[8 + 40 * (c / max(counts)) for c in counts], color=line.get_color())
+    axes.set(xlabel="Conf", ylabel="share with the finding", xlim=(-0.03, 1.03), ylim=(-0.03, 1.03))
+    axes.legend(fontsize=8)
+    figure.savefig(path, dpi=110)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="run.py bench classifier", description=__doc__)
+    parser.add_argument("--domains", nargs="+", choices=DOMAINS, default=list(DOMAINS))
+    parser.add_argument("--patients", type=int, default=600, help="a domain (default: 600)")
+    parser.add_argument("--out", type=Path, metavar="PNG", help="reliability diagram")
+    options = parser.parse_args()
+    if options.patients < 2:
+        parser.error("--patients wants an integer >= 2")
+    use_host()
+    curves, passed = {}, True
+    for domain in options.domains:
+        pictures, present = held_out(domain, options.patients)
+        classifier = load_densenet(loader.find_weights("classifier", domain))
+        probability = classifier.conf(pictures)
+        for i, finding in enumerate(classifier.outputs):
+            p, label = probability[:, i].contiguous(), present[:, i].contiguous()
+            auc = float(binary_auroc(p, label.long()))
+            error = float(binary_calibration_error(p, label.long(), n_bins=BINS))
+            right = float(((p > 0.5) == label).float().mean())
+            curves[f"{domain}, {finding}"] = reliability(p, label)
+            good = auc >= LEAST_AUC
+            passed &= good
+            figures = f"AUC {auc:.4f}, right at 0.5 {right:.3f}, calibration error {error:.4f}"
+            print(f"{'pass' if good else 'FAIL'}  {domain:11} {finding:21} {figures}")
+    if options.out:
+        draw(curves, options.out)
+        print(f"written: {options.out}")
+    if not passed:
+        raise SystemExit(1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,116 @@
+"""PIE and the paper's two baselines on batches of patients, every one under the same weights and the same ROI blend.
+
+Each returns the states [N + 1, B, H, W, 3] of B patients that advance as one batch; a patient's do not depend on the
+others but by rounding. ``settings`` has the inputs of MVG_PIELoop by name.
+"""
+
+from collections.abc import Sequence
+
+import torch
+
+from ...mvg import baselines, pie, roi
+from ...mvg.plan import Plan
+from .networks import Networks
+
+PIE, WALK, EXTRAPOLATION = "PIE", "SD Walk", "Extrapolation"
+METHODS = (EXTRAPOLATION, WALK, PIE)
+
+
+class Start:
+    """What all methods start from: pictures [B, H, W, 3], latents, and the region at both sizes (None: everywhere)."""
+
+    def __init__(self, networks: Networks, images: torch.Tensor, masks: torch.Tensor | None, settings: dict):
+        self.networks, self.images, self.settings = networks, images, settings
+        self.x_0 = networks.encode(images)
+        self.inside = None if masks is None else roi.latent_mask(masks, self.x_0)
+        self.pixels = None if masks is None else roi.pixel_mask(masks, images)
+        exact = settings["composite"] and masks is not None
+        self.decoded = networks.decode(self.x_0) if exact else None
+
+    def sigmas(self) -> torch.Tensor:
+        k = pie.n_inverted(self.settings["steps"], self.settings["gamma"])
+        return self.networks.sigmas(self.settings["scheduler"], self.settings["steps"], k)
+
+    def betas(self) -> dict:
+        return {"mask": self.inside, "beta_1": self.settings["beta_1"], "beta_2": self.settings["beta_2"]}
+
+    def picture(self, x: torch.Tensor) -> torch.Tensor:
+        """As MVG_PIELoop shows a stage: outside the region the input's own pixels, inside it the lost detail back."""
+        picture = self.networks.decode(x)
+        if self.decoded is not None:
+            picture = roi.restore_detail(picture, self.images, self.decoded)
+            picture = roi.roi_blend(picture, self.images, self.pixels, self.settings["beta_1"], 1.0)
+        if not torch.isfinite(picture).all():
+            raise FloatingPointError("states: got values that are not finite (NaN)")
+        return picture
+
+
+@torch.inference_mode()
+def pie_states(
+    networks: Networks, images: torch.Tensor, masks: torch.Tensor | None, plans: Sequence[Plan], settings: dict
+) -> torch.Tensor:
+    """As MVG_PIELoop makes them; every plan has as many stages."""
+    start = Start(networks, images, masks, settings)
+    sigmas, x, states = start.sigmas(), start.x_0, [images]
+    for n in range(len(plans[0].stages)):
+        stages = [plan.stages[n] for plan in plans]
+        cond, source = (networks.text([getattr(stage, name) for stage in stages]) for name in ("prompt", "source"))
+        negative = networks.text([plan.unguided(stage) for plan, stage in zip(plans, stages, strict=True)])
+        x = pie.pie_stage(
+            x,
+            start.x_0,
+            sigmas,
+            invert=pie.direct_run(networks.denoiser(source, source, 1.0)),
+            denoise=pie.direct_run(networks.denoiser(cond, negative, settings["guidance"])),
+            mode=settings["mode"],
+            refine=settings["refine"],
+            noise=pie.stage_noise(x.shape, settings["seed"], n + 1),
+            stage=n + 1,
+            **start.betas(),
+        )
+        states.append(start.picture(x))
+    return torch.stack(states)
+
+
+@torch.inference_mode()
+def walk_states(
+    networks: Networks, images: torch.Tensor, masks: torch.Tensor | None, plans: Sequence[Plan], settings: dict
+) -> torch.Tensor:
+    """As MVG_SDWalk makes them: every stage from the input image, words and noise on the way (section 5.1)."""
+    start = Start(networks, images, masks, settings)
+    sigmas, states = start.sigmas(), [images]
+    healthy = networks.text([plan.stages[0].source for plan in plans])
+    disease = networks.text([plan.stages[-1].prompt for plan in plans])
+    negative = networks.text([plan.unguided(plan.stages[0]) for plan in plans])
+    noise = pie.stage_noise(start.x_0.shape, settings["seed"], 0)
+    count = len(plans[0].stages)
+    for n in range(1, count + 1):
+        words = baselines.walk_text(healthy, disease, n, count)
+        run = pie.direct_run(networks.denoiser(words, negative, settings["guidance"]))
+        x = baselines.walk_stage(start.x_0, sigmas, n, count, denoise=run, noise=noise, **start.betas())
+        states.append(start.picture(x))
+    return torch.stack(states)
+
+
+@torch.inference_mode()
+def extrapolation_states(
+    networks: Networks,
+    images: torch.Tensor,
+    masks: torch.Tensor | None,
+    direction: torch.Tensor,
+    stages: int,
+    settings: dict,
+) -> torch.Tensor:
+    """As MVG_Extrapolation makes them: stage N lies ``reach`` times the direction away (section 5.1)."""
+    start = Start(networks, images, masks, settings)
+    step, states = settings.get("reach", 1.0) / stages, [images]
+    for n in range(1, stages + 1):
+        x = baselines.extrapolate(start.x_0, direction.to(start.x_0), n, step, **start.betas())
+        states.append(start.picture(x))
+    return torch.stack(states)
+
+
+@torch.inference_mode()
+def latent_direction(networks: Networks, healthy: torch.Tensor, diseased: torch.Tensor, method: str) -> torch.Tensor:
+    """From pictures [n, H, W, 3] without and with the disease, in latents."""
+    return baselines.direction(networks.encode(healthy), networks.encode(diseased), method)

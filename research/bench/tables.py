@@ -1,0 +1,188 @@
+"""Tables 2, 4, 5, 6 and 7 and figures 2, 4, 6 and 7 of the paper: ``run.py bench tables``.
+
+On phantoms of all three domains with the embedded networks, or, with ``--checkpoint``, ``--classifier``,
+``--clip-vision`` and ``--images``, on a user's own. Each patient starts healthy and is simulated towards one finding
+(the patients take turns at the findings of the domain) under the paper's settings, for all methods the same weights and
+the same ROI blend.
+
+Conf: of stage N, the mean over patients. CLIP-I: the mean over stages and patients. KID: the images of stages 1..N
+against real ones with the finding, features of the CLIP tower. Of phantoms also the severity of stage N, as a network
+reads it that gives no Conf (0.85 is what the prompt asks for), and the true CLIP-I: that of the patients' true pictures
+at the severities that the stages are read to have. What CLIP-I falls short of it is identity lost; the rest is the
+disease. Intervals: 95 %, bootstrap over patients. Every run is kept in OUT/runs, so that the command goes on where it
+was stopped.
+"""
+
+import argparse
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from ...models.embedded.architecture import DOMAINS
+from ...models.standalone_host import ROOT, use_host
+from ...mvg.metrics.kid import kid
+from ...mvg.metrics.table import write_csv
+from . import figures, methods
+from .evaluation import PAPER, Scores
+from .evaluation_setup import World, own_world, phantom_world
+from .report import Line, as_csv, as_markdown, tidy, write
+
+STAGES = 10
+GUIDANCE = 3.0
+"""The embedded networks' own: at the paper's 7.5 they are past what a severe finding looks like."""
+GAMMAS = (0.1, 0.2, 0.4, 0.6, 0.8)
+COUNTS, QUICK_COUNTS = (1, 5, 10, 50, 100), (1, 5, 10, 20)
+BETAS = tuple((b1, b2) for b1 in (0.01, 0.1, 0.2) for b2 in (1.0, 0.75, 0.5))
+
+
+def kid_of(world: World, scores: Sequence[Scores], seed: int = 0) -> dict:
+    """KID of the images of stages 1..N against the reference set."""
+    made = torch.from_numpy(np.concatenate([s.embeddings[:, 1:].reshape(-1, s.embeddings.shape[-1]) for s in scores]))
+    real = world.reference()
+    result = kid(real, made, subset_size=min(50, len(made), len(real)), seed=seed)
+    return {"mean": result.mean, "std": result.std, "n": result.n, "m": result.m, "subset": result.subset_size}
+
+
+def table_2(worlds: list[World], options) -> list[Line]:
+    lines = []
+    for world in worlds:
+        for method in methods.METHODS:
+            runs = [s for seed in range(options.seeds) for s in world.scores(method, STAGES, seed=seed)]
+            lines.append(Line(world.domain, method, runs, true_clip_i=world.true_clip_i(runs)))
+    return lines
+
+
+def table_4(worlds: list[World], options) -> list[Line]:
+    return [
+        Line(world.domain, "with mask" if mask else "without mask", world.scores(methods.PIE, STAGES, mask=mask))
+        for world in worlds
+        for mask in (False, True)
+    ]
+
+
+def _ablation(worlds: list[World]) -> World:
+    """The domain of the paper's tables 5 to 7: the chest X-ray, where it is there."""
+    return next((w for w in worlds if w.domain == "chest_xray"), worlds[0])
+
+
+def table_5(worlds: list[World], options) -> list[Line]:
+    world, lines = _ablation(worlds), []
+    for gamma in GAMMAS:
+        scores = world.scores(methods.PIE, STAGES, options.ablation_patients, gamma=gamma)
+        lines.append(Line(world.domain, f"{gamma:g}", scores, kid_of(world, scores)))
+    return lines
+
+
+def table_6(worlds: list[World], options) -> list[Line]:
+    world, lines = _ablation(worlds), []
+    longest = world.scores(methods.PIE, max(options.counts), options.ablation_patients)
+    for count in options.counts:
+        scores = [s.first(count) for s in longest]
+        lines.append(Line(world.domain, str(count), scores, kid_of(world, scores)))
+    return lines
+
+
+def table_7(worlds: list[World], options) -> list[Line]:
+    world, lines = _ablation(worlds), []
+    for b1, b2 in BETAS:
+        scores = world.scores(methods.PIE, STAGES, options.ablation_patients, beta_1=b1, beta_2=b2)
+        lines.append(Line(world.domain, f"{b1:g}, {b2:g}", scores, kid_of(world, scores)))
+    return lines
+
+
+TABLES = {"2": table_2, "4": table_4, "5": table_5, "6": table_6, "7": table_7}
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--quick", action="store_true", help="a size for a CPU: 8 patients, 1 seed, T = 20, N up to 20")
+    parser.add_argument("--patients", type=int, help="a domain (default: 50; quick: 8)")
+    parser.add_argument("--ablation-patients", type=int, help="of a finding in tables 5 to 7 (default: all; quick: 1)")
+    parser.add_argument("--seeds", type=int, help="of what is random, in table 2 (default: 5; quick: 1)")
+    parser.add_argument("--domains", nargs="+", choices=DOMAINS, default=list(DOMAINS))
+    parser.add_argument("--tables", nargs="+", choices=TABLES, default=list(TABLES))
+    parser.add_argument("--guidance", type=float, help=f"w (default: {GUIDANCE:g} for the embedded networks)")
+    parser.add_argument("--steps", type=int, help="T (default: 50; quick: 20)")
+    parser.add_argument("--mode", choices=("ddim", "noise"), default="ddim")
+    parser.add_argument("--no-figures", action="store_true")
+    parser.add_argument("--out", type=Path, default=ROOT / "research" / "bench" / "results")
+    own = parser.add_argument_group("a user's own material, in place of phantoms (all but --masks are needed)")
+    own.add_argument("--checkpoint", type=Path, help="Stable Diffusion 1.x or 2.x with its text encoder and VAE")
+    own.add_argument("--classifier", type=Path, help="as Load Classifier takes it")
+    own.add_argument("--labels", help="what the classifier reads, with commas, where its file does not say")
+    own.add_argument("--clip-vision", type=Path, help="image encoder for CLIP-I and KID")
+    own.add_argument("--images", type=Path, help="folder of healthy images to start from")
+    own.add_argument("--masks", type=Path, help="folder of regions, white, named as the images")
+    own.add_argument("--healthy", type=Path, help="folder of images without the finding")
+    own.add_argument("--diseased", type=Path, help="folder of images with the finding")
+    own.add_argument("--finding", help="as the classifier names it")
+    own.add_argument("--prompt", help="of the terminal stage")
+    own.add_argument("--healthy-prompt", default="", help="what the start images show (default: nothing)")
+    own.add_argument("--size", type=int, default=512, help="side of the pictures (default: 512)")
+
+
+def checked(parser: argparse.ArgumentParser, arguments: Sequence[str] | None = None) -> argparse.Namespace:
+    options = parser.parse_args(arguments)
+    usual = {"patients": 50, "steps": PAPER["steps"], "seeds": 5, "ablation_patients": 0}
+    if options.quick:
+        usual = {"patients": 8, "steps": 20, "seeds": 1, "ablation_patients": 1}
+    for name, value in usual.items():  # 0 is given, and no reason to take the default in silence
+        if getattr(options, name) is None:
+            setattr(options, name, value)
+    options.counts = QUICK_COUNTS if options.quick else COUNTS
+    if min(options.patients, options.steps, options.seeds) < 1:
+        parser.error("--patients, --steps and --seeds want integers >= 1")
+    needed = ("checkpoint", "classifier", "clip_vision", "images", "healthy", "diseased", "finding", "prompt")
+    missing = [name for name in needed if getattr(options, name) is None]
+    options.own = len(missing) < len(needed)
+    if options.own and missing:
+        parser.error(f"own material: want --{missing[0].replace('_', '-')} too")
+    return options
+
+
+def worlds_of(options, settings: dict) -> list[World]:
+    if options.own:
+        return [own_world(options, settings)]
+    references = 48 if options.quick else 200
+    return [phantom_world(d, options.patients, references, options.out, settings) for d in options.domains]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="run.py bench tables", description=__doc__)
+    add_options(parser)
+    options = checked(parser)
+    use_host()
+    guidance = options.guidance
+    if guidance is None:
+        guidance = PAPER["guidance"] if options.own else GUIDANCE
+    settings = PAPER | {"guidance": guidance, "mode": options.mode, "steps": options.steps}
+    began = time.time()
+    worlds = worlds_of(options, settings)
+    about = (
+        f"`run.py bench tables{' --quick' if options.quick else ''}`: T = {settings['steps']}, gamma = "
+        f"{settings['gamma']:g}, N = {STAGES}, w = {guidance:g}, beta_1 = {settings['beta_1']:g}, beta_2 = "
+        f"{settings['beta_2']:g}, mode {settings['mode']}, unless the row says otherwise. Mean and 95 % bootstrap "
+        "interval over patients."
+    )
+    everything: list[Line] = []
+    for number in options.tables:
+        lines = TABLES[number](worlds, options)
+        everything += lines
+        write(options.out / f"table{number}.csv", as_csv(number, lines))
+        write(options.out / f"table{number}.md", as_markdown(number, lines, about))
+        print(as_markdown(number, lines, ""), f"{time.time() - began:.0f} s", flush=True)
+    models = {
+        "conf": " ".join(dict.fromkeys(w.networks.classifier.name for w in worlds)),
+        "clip_i": " ".join(dict.fromkeys(str(w.networks.clip_vision.config.get("name", "clip")) for w in worlds)),
+    }
+    write_csv(tidy(everything, models), options.out / "scores.csv")
+    if not options.no_figures:
+        figures.draw(worlds, settings, STAGES, options.out)
+    found, made = (sum(getattr(w.evaluation, name) for w in worlds) for name in ("found", "made"))
+    print(f"{made} runs made, {found} found; {time.time() - began:.0f} s; written to {options.out}")
+
+
+if __name__ == "__main__":
+    main()

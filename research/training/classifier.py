@@ -1,0 +1,103 @@
+"""Trains a domain's DenseNet-121 classifier (is the finding there?) or the severity reader of the benches.
+
+Both have the same network and images, other seeds and other targets: binary cross-entropy on presence, and
+cross-entropy against the severity itself, whose minimiser is the expected severity. Blur, noise and tone changes
+keep them from reading the grain. The reader takes no part in any node, so what it says of a trajectory is
+independent of Conf.
+"""
+
+import argparse
+import sys
+
+import torch
+import torch.nn.functional as F
+from torchvision.transforms.v2.functional import gaussian_blur
+
+from ...models.embedded import architecture
+from ...mvg.captions import SEVERITY_BANDS, WORDS
+from ...training import common
+from . import dataset
+
+MEAN = torch.tensor([0.485, 0.456, 0.406])[:, None, None]
+STD = torch.tensor([0.229, 0.224, 0.225])[:, None, None]
+HELD_OUT = 1000
+
+
+def augment(images: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    """images [B, C, H, W] in [0, 1]: blur or noise, small shifts and tone changes."""
+    draw = torch.rand(4, generator=generator)
+    if draw[0] < 0.5:
+        images = gaussian_blur(images, kernel_size=5, sigma=float(0.3 + 0.9 * draw[1]))
+    if draw[2] < 0.5:
+        images = images + 0.02 * float(draw[3]) * torch.randn(images.shape, generator=generator)
+    gain = 1 + 0.10 * (torch.rand(len(images), 1, 1, 1, generator=generator) - 0.5)
+    offset = 0.06 * (torch.rand(len(images), 1, 1, 1, generator=generator) - 0.5)
+    shift = torch.randint(-3, 4, (2,), generator=generator).tolist()
+    return torch.roll(images * gain + offset, shift, dims=(2, 3)).clamp(0, 1)
+
+
+def network_input(images: torch.Tensor) -> torch.Tensor:
+    """[B, 1 or 3, H, W] in [0, 1] -> RGB with ImageNet statistics (spec: metrics, Conf)."""
+    return (images.expand(-1, 3, -1, -1) - MEAN.to(images)) / STD.to(images)
+
+
+def auc(score: torch.Tensor, label: torch.Tensor) -> float:
+    """Area under the ROC curve by ranks (Mann-Whitney)."""
+    positive, negative = score[label], score[~label]
+    return float((positive[:, None] > negative[None]).float().mean())
+
+
+def evaluate(
+    network: torch.nn.Module, images: torch.Tensor, severities: torch.Tensor, outputs: tuple[str, ...]
+) -> None:
+    with torch.no_grad():
+        batches = images.float().div(255).split(64)
+        read = torch.cat([network(network_input(b)) for b in batches]).sigmoid()
+    present = severities >= SEVERITY_BANDS["mild"][0]
+    for i, name in enumerate(outputs):
+        crossing = ((read[:, i] > 0.5) == present[:, i]).float().mean()
+        error = (read[:, i] - severities[:, i]).abs().mean()
+        print(
+            f"{name}: AUC {auc(read[:, i], present[:, i]):.4f}, right at 0.5 {crossing:.3f}, severity MAE {error:.4f}"
+        )
+
+
+def main() -> None:
+    kind = sys.argv.pop(1) if len(sys.argv) > 1 and not sys.argv[1].startswith("-") else "classifier"
+    if kind not in ("classifier", "reader"):
+        raise SystemExit(f"kind: got {kind!r}, want classifier or reader")
+    options = common.arguments(__doc__, steps=1000, batch=32, rate=2e-3)
+    for domain in architecture.FAMILIES[options.family]:
+        if options.domain in (None, domain):
+            train(kind, domain, options)
+
+
+def train(kind: str, domain: str, options: argparse.Namespace) -> None:
+    pool = dataset.Pool(options.family, dataset.SIZES[options.family], domains=(domain,))
+    images, severities = torch.from_numpy(pool.images), torch.from_numpy(pool.parts[0][1]["severities"])
+    torch.manual_seed(options.seed + (0 if kind == "classifier" else 1))
+    outputs = WORDS[domain].findings
+    config = architecture.CLASSIFIER | {"outputs": outputs}
+    network = architecture.build_classifier(config)
+    trainer = common.Trainer(f"{kind}.{domain}", {"network": network}, options, decay=0.99)
+    usable = len(images) - HELD_OUT
+
+    def loss(generator: torch.Generator, step: int) -> dict:
+        index = torch.randint(usable, (options.batch,), generator=generator)
+        batch = augment(images[index].float() / 255, generator).to(options.device)
+        target = severities[index].to(options.device)
+        if kind == "classifier":
+            target = (target >= SEVERITY_BANDS["mild"][0]).float()
+        logits = network(network_input(batch)).float()
+        return {"loss": F.binary_cross_entropy_with_logits(logits, target)}
+
+    trainer.fit(loss)
+    trainer.averaged()
+    network.to("cpu").float()
+    evaluate(network, images[usable:], severities[usable:], outputs)
+    path = common.WEIGHTS / architecture.file_name(kind, domain)
+    architecture.save_weights(network.state_dict(), config, path, kind=kind)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,155 @@
+"""Phantoms of a domain with severities and captions, rendered once into a cache under training/runs.
+
+A quarter of the images is normal; the others show one finding or, where the domain has several, up to three. Every
+image is another patient of the TRAINING stream. Visit 1 holds the same patients on another day: in another state of
+disease.
+"""
+
+import argparse
+import hashlib
+import inspect
+import sys
+from concurrent.futures import ProcessPoolExecutor
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+
+from ...models.embedded.architecture import DOMAINS, FAMILIES
+from ...mvg import captions
+from ...mvg.captions import SEVERITY_BANDS, SIDES, WORDS, caption
+from ...training import weights
+from ...training.common import RUNS
+from ..phantom import common
+from ..phantom.domains import phantom, sides
+
+CHUNK = 1000
+COUNTS = {4: (0.25, 0.45, 0.20, 0.10), 1: (0.25, 0.75)}
+"""Number of a domain's findings -> how often 0, 1, ... of them are present."""
+SHARES = {4: (0.27, 0.27, 0.27, 0.19), 1: (1.0,)}
+"""Number of a domain's findings -> how often each is drawn."""
+SIZES = {"gray": 16000, "colour": 7000}
+"""Images of each domain that the diffusion model sees."""
+
+
+def sample_severities(domain: str, rng: np.random.Generator) -> dict[str, float]:
+    """Severity of each present finding, uniform in the bands."""
+    findings = WORDS[domain].findings
+    chances = COUNTS[len(findings)]
+    count = int(rng.choice(len(chances), p=chances))
+    low = SEVERITY_BANDS["mild"][0]
+    chosen = rng.choice(len(findings), size=count, replace=False, p=SHARES[len(findings)])
+    return {findings[i]: float(rng.uniform(low, 1.0)) for i in chosen}
+
+
+@cache
+def drawing(domain: str) -> str:
+    """Digest of the code that draws a domain's phantoms: pictures of an older drawing are other pictures."""
+    world = phantom(domain)
+    modules = (world, sys.modules[world.sample_patient.__module__], captions, common)
+    return hashlib.blake2b("".join(map(inspect.getsource, modules)).encode(), digest_size=4).hexdigest()
+
+
+def encoding(family: str) -> str:
+    """Name of latents of a family's phantoms: they are others with another drawing or another VAE."""
+    vae = hashlib.blake2b(weights.path_of("vae", family).read_bytes(), digest_size=4).hexdigest()
+    return "-".join([family, *(drawing(domain) for domain in FAMILIES[family]), vae])
+
+
+def _chunk_path(domain: str, start: int, visit: int) -> Path:
+    name = f"{start:06d}.npz" if visit == 0 else f"{start:06d}.visit{visit}.npz"
+    return RUNS / "phantoms" / f"{domain}-{drawing(domain)}" / name
+
+
+def _render_chunk(domain: str, start: int, visit: int = 0) -> str:
+    import cv2
+
+    cv2.setNumThreads(1)
+    path = _chunk_path(domain, start, visit)
+    if not path.exists():
+        world, words = phantom(domain), WORDS[domain]
+        images, severities, where = [], [], []
+        for i in range(CHUNK):
+            patient = world.sample_patient(start + i, world.TRAINING)
+            course = sample_severities(domain, np.random.Generator(np.random.PCG64([7 + visit, start + i])))
+            images.append(np.round(world.render(patient, course) * 255).astype(np.uint8))
+            severities.append([course.get(f, 0.0) for f in words.findings])
+            where.append([SIDES.index(side) for side in sides(domain, patient).values()])
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_suffix(".tmp.npz")
+        np.savez(
+            temporary,
+            images=np.stack(images),
+            severities=np.asarray(severities, dtype=np.float32),
+            sides=np.asarray(where, dtype=np.uint8),
+        )
+        temporary.replace(path)
+    return path.name
+
+
+def build(domain: str, count: int, visit: int = 0, workers: int = 2) -> None:
+    """Renders what is missing of the first ``count`` training images."""
+    starts = range(0, count, CHUNK)
+    with ProcessPoolExecutor(workers) as pool:
+        for name in pool.map(_render_chunk, [domain] * len(starts), starts, [visit] * len(starts)):
+            print(f"phantoms: {domain} {name}", flush=True)
+
+
+def load(domain: str, count: int, visit: int = 0) -> dict[str, np.ndarray]:
+    """images [n, 128, 128] or [n, 128, 128, 3] uint8, severities [n, findings] float32, sides [n, sided] (of SIDES)."""
+    if not all(_chunk_path(domain, start, visit).exists() for start in range(0, count, CHUNK)):
+        build(domain, count, visit)
+    parts = []
+    for start in range(0, count, CHUNK):
+        with np.load(_chunk_path(domain, start, visit)) as chunk:
+            parts.append({k: chunk[k] for k in chunk.files})
+    return {k: np.concatenate([p[k] for p in parts])[:count] for k in parts[0]}
+
+
+class Pool:
+    """The training images of a family's domains, or of some of them, as one numbered set: ``count`` of each domain.
+
+    images: [n, 3 or 1, 128, 128] uint8, gray ones with one channel.
+    """
+
+    def __init__(self, family: str, count: int, visit: int = 0, domains: tuple[str, ...] = ()):
+        self.parts = [(domain, load(domain, count, visit)) for domain in domains or FAMILIES[family]]
+        self.count = count
+        self.images = np.concatenate([self._channels_first(data["images"]) for _, data in self.parts])
+
+    @staticmethod
+    def _channels_first(images: np.ndarray) -> np.ndarray:
+        return images[:, None] if images.ndim == 3 else np.ascontiguousarray(np.moveaxis(images, -1, 1))
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def domain(self, index: int) -> str:
+        return self.parts[index // self.count][0]
+
+    def captions(self, indices, rng: np.random.Generator) -> list[str]:
+        """A caption of each picture, in words that vary with ``rng``."""
+        out = []
+        for index in (int(i) for i in indices):
+            domain, data = self.parts[index // self.count]
+            row = index % self.count
+            out.append(caption_of(domain, data["severities"][row], data["sides"][row], rng))
+        return out
+
+
+def caption_of(domain: str, severities: np.ndarray, sides: np.ndarray, rng: np.random.Generator) -> str:
+    """Caption of one row of a data set."""
+    words = WORDS[domain]
+    where = {finding: SIDES[side] for finding, side in zip(words.sided, sides, strict=True)}
+    return caption(dict(zip(words.findings, severities.tolist(), strict=True)), where, rng, words)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--domain", choices=DOMAINS, nargs="+", default=DOMAINS)
+    parser.add_argument("--count", type=int)
+    parser.add_argument("--workers", type=int, default=2)
+    options = parser.parse_args()
+    for family, domains in FAMILIES.items():
+        for name in sorted(set(domains) & set(options.domain)):
+            build(name, options.count or SIZES[family], workers=options.workers)
