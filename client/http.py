@@ -13,6 +13,7 @@ from typing import Any
 
 from ..cohort.engines.base import BROKEN, FULL, WRONG, Facts, Job
 from ..cohort.files import FOLDER, InputFile
+from .outputs import SavedFile, saved_files, target_paths
 
 SECONDS = 30.0  # to wait for one answer: a host that computes may be slow to speak
 LOST_SECONDS = 5.0
@@ -107,7 +108,7 @@ class Comfy:
         except BaseException:
             self.cancel(prompt)
             raise
-        self._fetch(outputs, job.into)
+        self._fetch(outputs, job)
 
     def _queue(self, job: Job) -> str:
         try:
@@ -161,42 +162,29 @@ class Comfy:
             except (OSError, ValueError):
                 return
 
-    def _fetch(self, outputs: dict[str, Any], into: Path) -> None:
-        found = {node: list(saved(output)) for node, output in sorted(outputs.items())}
-        found = {node: files for node, files in found.items() if files}
-        if not found:
-            raise Failed("the workflow saved nothing", WRONG)
-        for node, files in found.items():
-            folder = into if len(found) == 1 else into / node
-            folder.mkdir(exist_ok=True)
-            for file in files:
-                self._download(file, folder / Path(file["filename"]).name)
-
-    def _download(self, file: dict[str, str], path: Path) -> None:
-        query = urllib.parse.urlencode(file)
+    def _fetch(self, outputs: dict[str, Any], job: Job) -> None:
         try:
-            with _direct.open(f"{self.address}/view?{query}", timeout=SECONDS) as answer, path.open("wb") as target:
+            files = saved_files(outputs, job.graph)
+            paths = target_paths(files, job.into)
+        except ValueError as error:
+            raise Failed(f"{self.address} is not trusted: {error}", BROKEN) from error
+        if not files:
+            raise Failed("the workflow saved nothing", WRONG)
+        for file, path in zip(files, paths, strict=True):
+            self._download(file, path)
+
+    def _download(self, file: SavedFile, path: Path) -> None:
+        query = urllib.parse.urlencode({"filename": file.filename, "subfolder": file.subfolder, "type": "output"})
+        try:
+            with _direct.open(f"{self.address}/view?{query}", timeout=SECONDS) as answer, path.open("xb") as target:
                 while block := answer.read(CHUNK):
                     target.write(block)
         except urllib.error.HTTPError as error:
             if error.code != 404:
                 raise
-            raise Failed(f"{file['filename']} is gone from ComfyUI's output folder", BROKEN, {"gone": True}) from error
+            raise Failed(f"{file.filename} is gone from ComfyUI's output folder", BROKEN, {"gone": True}) from error
         except http.client.HTTPException as error:
             raise ConnectionError(str(error)) from error
-
-
-def saved(output: dict[str, Any]) -> Iterable[dict[str, str]]:
-    """The files that a node's output names: those of Save Trajectory, or of the host's own savers."""
-    if "mvg_trajectory" in output:
-        for folder in output["mvg_trajectory"]:
-            for name in folder["files"]:
-                yield {"filename": name, "subfolder": folder["subfolder"], "type": "output"}
-        return
-    for entries in output.values():
-        for entry in entries if isinstance(entries, list) else ():
-            if isinstance(entry, dict) and entry.get("type") == "output" and "filename" in entry:
-                yield {"filename": entry["filename"], "subfolder": entry.get("subfolder", ""), "type": "output"}
 
 
 def finished(entry: dict[str, Any]) -> dict[str, Any]:

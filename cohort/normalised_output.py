@@ -20,10 +20,13 @@ def settle(folder: Path, prefix: str, chain: str) -> None:
         rows = [_renamed(row, prefix, chain) for row in read_csv(path)]
         write_csv(rows, path)
     for path in sorted(folder.rglob("provenance.json")):
-        record = _replaced(json.loads(path.read_text(encoding="utf-8")), prefix, chain)
+        record = _replaced(_record(path), prefix, chain)
         for name in PASSING:
             record.pop(name, None)
+        beside = {entry.name for entry in path.parent.iterdir() if entry.is_file()}
         for name in record.get("files", {}):
+            if name not in beside:
+                raise OSError(f"{path.name} names {name!r:.100}, which was not saved with it")
             record["files"][name] = _sha256(path.parent / name)
         text = json.dumps(record, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
         path.write_text(text, encoding="utf-8", newline="")
@@ -32,8 +35,20 @@ def settle(folder: Path, prefix: str, chain: str) -> None:
 def made_by(folder: Path) -> str | None:
     """The version of MVG that saved what is in a folder; None where other nodes did."""
     for path in sorted(folder.rglob("provenance.json")):
-        return json.loads(path.read_text(encoding="utf-8")).get("versions", {}).get("mvg")
+        return _record(path).get("versions", {}).get("mvg")
     return None
+
+
+def _record(path: Path) -> dict[str, Any]:
+    """A provenance.json; ValueError where a server sent something else under its name."""
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+    except RecursionError as error:
+        raise ValueError(f"{path.name} is nested too deep") from error
+    parts = (record, record.get("files", {}), record.get("versions", {})) if isinstance(record, dict) else (record,)
+    if not all(isinstance(part, dict) for part in parts):
+        raise ValueError(f"{path.name} is no provenance of MVG")
+    return record
 
 
 def _renamed(row: Row, prefix: str, chain: str) -> Row:

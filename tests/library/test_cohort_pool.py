@@ -1,9 +1,6 @@
 """A pool of hosts that break, hang or answer oddly: the right chain pays for it, and the batch goes on."""
 
-import contextlib
 import threading
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -16,6 +13,7 @@ from mvgen.cohort.engines.base import BROKEN, FULL, WRONG, Facts, Job, NoWorkers
 from mvgen.cohort.engines.pool import attempt
 from mvgen.cohort.files import FOLDER
 from mvgen.tests.library.cohort_files import VERSIONS, five_chains, run
+from mvgen.tests.library.services import Service, serving
 
 
 @pytest.fixture
@@ -104,22 +102,6 @@ def test_what_a_card_in_error_breaks_is_tried_again(kind, message, ends):
     with pytest.raises(Failed) as error:
         client.finished({"status": {"messages": [["execution_error", told]]}})
     assert error.value.kind == ends and "text" not in str(error.value.details)
-
-
-class Service(BaseHTTPRequestHandler):
-    def log_message(self, *arguments):
-        pass
-
-
-@contextlib.contextmanager
-def serving(service: type[Service]) -> Iterator[str]:
-    """-> its address. A thread a request: one that hangs must not keep the server from its end."""
-    with ThreadingHTTPServer(("127.0.0.1", 0), service) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        try:
-            yield f"http://127.0.0.1:{server.server_port}"
-        finally:
-            server.shutdown()
 
 
 def attempted(plan, address: str, into: Path) -> tuple[str, str | None]:
