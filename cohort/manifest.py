@@ -1,13 +1,14 @@
 """The manifest: a CSV with a row a patient. Everything that is wrong with it is said at once, before anything runs."""
 
-import csv
-import io
+import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..mvg.file_names import find_file, is_reserved, shortened
 from . import files
+from .csv_rows import read_table
 from .files import InputFile
 from .problems import CohortError, Problem, refuse
 from .seeds import parse_seeds
@@ -30,7 +31,7 @@ class Patient:
 
     @property
     def where(self) -> str:
-        return f"row {self.row} ({self.patient_id})"
+        return _where(self.row, self.patient_id)
 
 
 @dataclass(frozen=True)
@@ -43,47 +44,29 @@ class Columns:
 
 
 def read(path: Path, workflow: Workflow) -> list[Patient]:
-    """The patients of a CSV, files relative to its folder. CohortError with every problem of every row."""
-    header, rows, problems = _table(path)
-    columns = _columns(header, workflow)
+    """Reads the patients of a CSV.
+
+    Args:
+        path: The CSV; files that it names are relative to its folder.
+        workflow: What the columns set.
+
+    Returns:
+        A patient a row, in the order of the file.
+
+    Raises:
+        CohortError: Holds every problem of every row.
+    """
+    table = read_table(path, file_column="image")
+    if not table.rows and not table.problems:
+        raise refuse("manifest", f"{path} holds no patient: want a line of column names and a row for each")
+    columns = _columns(table.header, workflow)
     reader = _Reader(path.absolute().parent, columns, workflow)  # who computes may work in another folder
-    reader.problems += problems
-    patients = [reader.patient(number, row) for number, row in rows]
+    reader.problems += table.problems
+    patients = [reader.patient(number, row) for number, row in table.rows]
     reader.check_ids()
     if reader.problems:
         raise CohortError(sorted(reader.problems, key=lambda p: int(p.where.split()[1])))
     return [patient for patient in patients if patient is not None]
-
-
-def _table(path: Path) -> tuple[list[str], list[tuple[int, dict[str, str]]], list[Problem]]:
-    """-> (column names, [(line, name -> cell)], rows of a wrong length); separated by comma, semicolon or tab."""
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except FileNotFoundError as error:
-        raise refuse("manifest", f"there is no file {path}") from error
-    except OSError as error:
-        raise refuse("manifest", f"{path} cannot be read ({error.strerror})") from error
-    except UnicodeDecodeError as error:
-        line = path.read_bytes()[: error.start].count(b"\n") + 1
-        told = f"{path} is no UTF-8 text ({error.reason} in line {line}): save it as CSV UTF-8"
-        raise refuse("manifest", told) from error
-    first = text.lstrip().partition("\n")[0]
-    separator = max(",;\t", key=first.count)
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
-    try:
-        lines = [(reader.line_num, cells) for cells in reader if any(cell.strip() for cell in cells)]
-    except csv.Error as error:
-        raise refuse("manifest", f"{path} cannot be read as a table: row {reader.line_num}: {error}") from error
-    header = [name.strip() for name in lines[0][1]] if lines else []
-    rows, problems = [], []
-    for number, cells in lines[1:]:
-        if len(cells) != len(header):
-            problems.append(Problem(f"row {number}", f"it has {len(cells)} cells, want {len(header)}, one a column"))
-            continue
-        rows.append((number, {n: c.strip() for n, c in zip(header, cells, strict=True)}))
-    if not rows and not problems:
-        raise refuse("manifest", f"{path} holds no patient: want a line of column names and a row for each")
-    return header, rows, problems
 
 
 def _columns(header: list[str], workflow: Workflow) -> Columns:
@@ -135,15 +118,15 @@ class _Reader:
         self.columns = columns
         self.workflow = workflow
         self.problems: list[Problem] = []
-        self.lines: dict[str, list[int]] = {}
+        self.ids: list[tuple[int, str]] = []
 
     def patient(self, number: int, row: dict[str, str]) -> Patient | None:
         name = row["patient_id"]
-        where = f"row {number} ({name})" if name else f"row {number}"
+        where = _where(number, name)
         before = len(self.problems)
         for message in self._id(name):
             self.problems.append(Problem(where, f"patient_id: {message}"))
-        self.lines.setdefault(name, []).append(number)
+        self.ids.append((number, name))
         values: dict[Slot, Value] = {}
         sent: list[InputFile] = []
         for column, slots, file in self._files(row, where):
@@ -190,12 +173,8 @@ class _Reader:
             if file is not None:
                 yield column, slots, file
 
-    def _read(self, read: Callable[[Path], InputFile], cell: str) -> InputFile:
-        try:
-            path = Path(cell).expanduser()
-        except RuntimeError as error:
-            raise ValueError(f"there is no file {cell} ({error})") from error
-        return read(self.folder / path)
+    def _read(self, read: Callable[[Path, str], InputFile], cell: str) -> InputFile:
+        return read(find_file(self.folder, cell), shortened(cell))
 
     def _attempt(self, where: str, column: str, function, *arguments):
         try:
@@ -209,10 +188,28 @@ class _Reader:
         if not name:
             yield "it is empty, want a name"
         if len(name) > MAX_ID or not name.isprintable():
-            yield f"got {name[:40]!r}, want at most {MAX_ID} printable letters"
+            yield f"got {shortened(name)!r}, want at most {MAX_ID} printable letters"
+        if is_reserved(name):
+            yield f"got {name!r}, want a name that files may have on Windows: not CON, NUL or COM1, no dot at its end"
 
     def check_ids(self) -> None:
-        for name, lines in self.lines.items():
-            if name and len(lines) > 1:
-                first, *again = lines
-                self.problems += [Problem(f"row {n} ({name})", f"patient_id: row {first} has it too") for n in again]
+        """Gathers ids that are there twice, also where only capitals or the Unicode form of a letter differ."""
+        first: dict[str, tuple[int, str]] = {}
+        for number, name in self.ids:
+            if not name:
+                continue
+            row, other = first.setdefault(_same_id(name), (number, name))
+            if row == number:
+                continue
+            told = "" if other == name else f" as {other!r}: ids have to differ in more than capitals or Unicode forms"
+            self.problems.append(Problem(_where(number, name), f"patient_id: row {row} has it too{told}"))
+
+
+def _where(row: int, name: str) -> str:
+    return f"row {row} ({shortened(name)})" if name else f"row {row}"
+
+
+def _same_id(name: str) -> str:
+    """Equal for names that people, or file systems, take for the same."""
+    folded = unicodedata.normalize("NFKC", name).casefold()
+    return " ".join(unicodedata.normalize("NFKC", folded).split())

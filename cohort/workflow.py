@@ -3,6 +3,7 @@
 import copy
 import json
 import math
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -213,6 +214,8 @@ def parse(text: str, like: Value) -> Value:
         return text.lower() in ("true", "yes", "1")
     try:
         return whole_or_not(text) if isinstance(like, int) else finite(text)
+    except AmbiguousComma:
+        raise ValueError(f"got {text!r}, want a number with a decimal point: its comma may part thousands") from None
     except ValueError:
         raise ValueError(f"got {text!r}, want a number") from None
 
@@ -226,7 +229,16 @@ def whole_or_not(text: str) -> int | float:
         return int(number) if number.is_integer() else number
 
 
+class AmbiguousComma(ValueError):
+    """1,500 is one and a half or fifteen hundred, as the country has it."""
+
+
 def finite(text: str) -> float:
+    """A number with a decimal point or comma; ValueError where it is none, AmbiguousComma where it may be two."""
+    if re.fullmatch(r"[+-]?[1-9]\d{0,2},\d{3}", text):
+        raise AmbiguousComma
+    if re.fullmatch(r"[+-]?\d*,\d+", text):
+        text = text.replace(",", ".")
     value = float(text)
     if not math.isfinite(value):
         raise ValueError

@@ -156,8 +156,8 @@ def test_dicom_that_cannot_be_used_is_named_before_anything_runs(tmp_path):
     ("content", "told"),
     [
         ("patient_id,image,report\nP,a.png,report.txt\nJörg,a.png,report.txt\n".encode("cp1252"), "in line 3"),
-        ("patient_id,image,report\nP,a.png,report.txt\n".encode("utf-16"), "in line 1"),
-        (b"patient_id,image,report,,\nP,a.png,report.txt,,\n", "columns: column 4 has no name"),
+        ("patient_id,image,report\nP,a.png,report.txt\n".encode("utf-16-le"), "a zero byte in line 1"),
+        (b"patient_id,image,report,,\nP,a.png,report.txt,x,\n", "columns: column 4 has no name"),
         (b"patient_id,image,report\nP,~nobody-of-that-name/a.png,report.txt\n", "image: there is no file ~nobody"),
     ],
 )
@@ -190,6 +190,6 @@ def test_files_are_found_from_any_folder(tmp_path, monkeypatch):
 def test_empty_manifests_are_named(tmp_path):
     assert "holds no patient" in problems(tmp_path, [])[0]
     (told,) = problems(tmp_path, [['"' + "x" * 200_000, "", "", ""]])
-    assert told == "manifest: cohort.csv cannot be read as a table: row 2: field larger than field limit (131072)"
+    assert told == "row 2: cohort.csv cannot be read as a table: field larger than field limit (131072)"
     with pytest.raises(cohort.CohortError, match="there is no file"):
         cohort.build(tmp_path / "none.csv", workflow(tmp_path))
