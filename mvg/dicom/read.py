@@ -15,6 +15,7 @@ import torch
 from pydicom.uid import UID
 from torch import Tensor
 
+from ..exposure import exposure_note
 from .header import Format, Refused, format_of, parsing, read_header, refuse_other_objects, whole_file
 from .pixels import attach_pixels, decode
 from .show import show_colour, show_gray
@@ -34,11 +35,14 @@ class DicomImage(NamedTuple):
     """image: float32 [H, W, 3] in [0, 1], as it is meant to be shown; three equal channels where the file is gray.
 
     notes: what the file held and what was done. spacing: mm from row to row and from column to column, or None.
+    bits: stored of a sample, 1 to 16. burned_in: what the file says of text in its pixels; None where it says nothing.
     """
 
     image: Tensor
     notes: list[str]
     spacing: tuple[float, float] | None
+    bits: int
+    burned_in: bool | None
 
 
 def read_dicom(path: str | Path, gray: bool = False) -> DicomImage:
@@ -121,7 +125,10 @@ def _read(path: Path, gray: bool) -> DicomImage:
     image = torch.from_numpy(values.astype(np.float32))
     if image.ndim == 2:
         image = image[..., None].repeat(1, 1, 3)
-    return DicomImage(image.contiguous(), lines + notes, spacing)
+    if warning := exposure_note(image):
+        notes.append(warning)
+    burned_in = {"YES": True, "NO": False}.get(str(header.get("BurnedInAnnotation")))
+    return DicomImage(image.contiguous(), lines + notes, spacing, form.bits_stored, burned_in)
 
 
 def _describe(header: pydicom.Dataset, form: Format) -> str:

@@ -4,6 +4,7 @@ from comfy_api.latest import io, ui
 
 from ...models.embedded import loader
 from ...models.embedded.architecture import DOMAINS
+from ...mvg.picture_file import MIN_SIDE, check_picture
 from ..support import input_files as files
 from ..support.spacing import to_text
 from ..support.types import Classifier
@@ -52,8 +53,9 @@ class LoadMedicalImage(io.ComfyNode):
             node_id="MVG_LoadMedicalImage",
             display_name="Load Medical Image",
             category="MVG/load",
-            description="Loads a PNG, JPEG or DICOM file at its full bit depth (gray, 16-bit and transparent files "
-            "too) and makes it the square that the model wants. What a DICOM file says of its patient stays in it.",
+            description="Loads a PNG, JPEG, TIFF or DICOM file at its full bit depth (gray, 16-bit and transparent "
+            "files too) and makes it the square that the model wants. What a DICOM file says of its patient stays in "
+            "it.",
             search_aliases=["x-ray", "radiograph", "load image", "medical image", "16-bit", "dicom", "dcm"],
             inputs=[
                 io.Combo.Input(
@@ -61,8 +63,8 @@ class LoadMedicalImage(io.ComfyNode):
                     options=files.input_images(),
                     upload=io.UploadType.image,
                     image_folder=io.FolderType.input,
-                    tooltip="A PNG, JPEG or DICOM file of ComfyUI's input folder, or an upload. Its name is stored in "
-                    "the workflow: let it not be the patient's.",
+                    tooltip="A PNG, JPEG, TIFF or DICOM file of ComfyUI's input folder, or an upload. Its name is "
+                    "stored in the workflow: let it not be the patient's.",
                 ),
                 io.Int.Input(
                     "size",
@@ -102,7 +104,7 @@ class LoadMedicalImage(io.ComfyNode):
         if image is None:  # comes over a link, unknown yet
             return True
         try:
-            files.check_image(files.find_input(image, "image"), image, bool(gray))
+            check_picture(files.find_input(image, "image"), gray=bool(gray), name=image)
         except ValueError as error:
             return str(error)
         return True
@@ -113,8 +115,8 @@ class LoadMedicalImage(io.ComfyNode):
 
     @classmethod
     def execute(cls, image: str, size: int, fit: str, gray: bool = False) -> io.NodeOutput:
-        if 0 < size < files.MIN_SIDE:
-            raise ValueError(f"size: got {size}, want 0 (keep) or at least {files.MIN_SIDE}")
+        if 0 < size < MIN_SIDE:
+            raise ValueError(f"size: got {size}, want 0 (keep) or at least {MIN_SIDE}")
         loaded = files.load_image(files.find_input(image, "image"), image, gray)
         pixels, done = files.fit_square(loaded.image, size, fit)
         spacing = ""

@@ -6,17 +6,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 import folder_paths
-import numpy as np
 import torch
-from PIL import Image, ImageOps, UnidentifiedImageError
 
-from ...mvg.dicom.read import check_dicom, read_dicom
+from ...mvg.picture_file import DICOM_SUFFIXES, PICTURE_SUFFIXES, has_dicom_mark, read_picture
 
-MIN_SIDE = 16
-MAX_PIXELS = 64_000_000
 MAX_TEXT_BYTES = 1_000_000
-IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg")
-DICOM_SUFFIXES = (".dcm", ".dicom")
 
 
 class Loaded(NamedTuple):
@@ -43,24 +37,19 @@ def input_files(suffixes: tuple[str, ...]) -> list[str]:
 
 def input_images() -> list[str]:
     """Names of pictures and DICOM files in the host's input folder, sorted; DICOM also where the name has no suffix."""
-    named = input_files(IMAGE_SUFFIXES + DICOM_SUFFIXES)
+    named = input_files(PICTURE_SUFFIXES + DICOM_SUFFIXES)
     folder = Path(folder_paths.get_input_directory())
-    bare = [e.name for e in folder.iterdir() if is_bare(e) and e.is_file() and is_dicom(e)] if folder.is_dir() else []
+    bare = (
+        [e.name for e in folder.iterdir() if is_bare(e) and e.is_file() and has_dicom_mark(e)]
+        if folder.is_dir()
+        else []
+    )
     return sorted(named + bare)
 
 
 def is_bare(path: Path) -> bool:
     """No suffix, or a number: archives name their files by a UID such as 1.2.840.10008.5."""
     return path.suffix == "" or path.suffix[1:].isdigit()
-
-
-def is_dicom(path: Path) -> bool:
-    """Whether the file carries the mark of PS3.10, 7.1; False for one that cannot be read."""
-    try:
-        with open(path, "rb") as file:
-            return file.read(132)[128:] == b"DICM"
-    except OSError:
-        return False
 
 
 def find_input(name: str, what: str) -> Path:
@@ -85,86 +74,11 @@ def fingerprint(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def open_image(path: Path, name: str) -> Image.Image:
-    """A PNG or JPEG by content, whatever the name says; ValueError where it is neither, too small or too large."""
-    try:
-        image = Image.open(path, formats=("PNG", "JPEG"))
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise ValueError(f"image: the content of {name!r} is no PNG or JPEG image") from error
-    check_size(*image.size, name)
-    return image
-
-
-def check_size(width: int, height: int, name: str) -> None:
-    if min(width, height) < MIN_SIDE:
-        raise ValueError(f"image: {name!r} is {width} x {height} pixels, want at least {MIN_SIDE} x {MIN_SIDE}")
-    if width * height > MAX_PIXELS:
-        raise ValueError(f"image: {name!r} is {width} x {height} pixels, want at most {MAX_PIXELS // 10**6} megapixels")
-
-
-def check_image(path: Path, name: str, gray: bool) -> None:
-    """ValueError where the file's header tells that ``load_image`` would refuse it."""
-    if wants_dicom(path):
-        check_size(*check_dicom(path, gray=gray), name)
-    else:
-        open_image(path, name).close()
-
-
-def wants_dicom(path: Path) -> bool:
-    return path.suffix.lower() in DICOM_SUFFIXES or is_dicom(path)
-
-
 def load_image(path: Path, name: str, gray: bool = False) -> Loaded:
-    """A PNG, JPEG or DICOM file; ``gray`` refuses one in colour. ValueError names the file, what it is and the want."""
-    if wants_dicom(path):
-        image, notes, spacing = read_dicom(path, gray=gray)
-        check_size(image.shape[1], image.shape[0], name)
-        return Loaded(image[None], "; ".join(notes), True, spacing)
-    pixels, note = read_image(path, name)
-    if gray and not (pixels == pixels[..., :1]).all():
-        raise ValueError(f"image: {name!r} is a colour image, want a gray one (or switch `gray` off)")
-    return Loaded(pixels, note, False)
-
-
-def read_image(path: Path, name: str) -> tuple[torch.Tensor, str]:
-    """-> (image [1, H, W, 3] in [0, 1] at the file's own depth, a note on what the file held)."""
-    image = open_image(path, name)
-    kind = image.format
-    try:
-        image.load()
-    except (OSError, SyntaxError, ValueError) as error:
-        raise ValueError(f"image: {name!r} is damaged ({error})") from error
-    notes = [f"{image.width} x {image.height} {kind}"]
-    if kind == "PNG" and path.read_bytes()[24:26] in (b"\x10\x02", b"\x10\x06"):  # 16 bits, RGB or RGBA
-        pixels = _read_deep_colour(path, name)
-        depth = 16
-    else:
-        image = ImageOps.exif_transpose(image)
-        depth = 16 if image.mode.startswith("I") else 8
-        if image.mode in ("PA", "P", "1", "CMYK", "YCbCr", "LAB", "HSV"):
-            image = image.convert("RGBA" if "transparency" in image.info or image.mode == "PA" else "RGB")
-        elif image.mode == "LA":
-            image = image.convert("RGBA")
-        pixels = np.asarray(image).astype(np.float32) / (65535.0 if depth == 16 else 255.0)
-    if pixels.ndim == 2:
-        notes.append(f"{depth}-bit gray")
-        pixels = np.repeat(pixels[..., None], 3, axis=-1)
-    elif pixels.shape[-1] == 4:
-        notes.append(f"{depth}-bit colour with transparency, laid on black")
-        pixels = pixels[..., :3] * pixels[..., 3:]
-    else:
-        notes.append(f"{depth}-bit colour")
-    return torch.from_numpy(np.ascontiguousarray(pixels, dtype=np.float32))[None], ", ".join(notes)
-
-
-def _read_deep_colour(path: Path, name: str) -> np.ndarray:
-    import cv2
-
-    pixels = cv2.imdecode(np.fromfile(path, dtype=np.uint8), cv2.IMREAD_UNCHANGED)
-    if pixels is None:
-        raise ValueError(f"image: {name!r} is damaged")
-    order = [2, 1, 0, 3][: pixels.shape[-1]]
-    return pixels[..., order].astype(np.float32) / 65535.0
+    """A picture file, see `read_picture`; ``gray`` refuses one in colour. ValueError names the file as ``name``."""
+    found = read_picture(path, gray=gray, name=name)
+    between = "; " if found.dicom else ", "
+    return Loaded(found.image[None], between.join(found.notes), found.dicom, found.spacing)
 
 
 def fit_square(image: torch.Tensor, size: int, fit: str) -> tuple[torch.Tensor, str]:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import torch
 
+from ...mvg.picture_file import read_picture
 from ...mvg.plan import Plan, Stage
 
 SUFFIXES = (".png", ".jpg", ".jpeg")
@@ -21,10 +22,10 @@ def image_files(folder: Path, option: str) -> list[Path]:
 
 def read_image(path: Path, size: int) -> torch.Tensor:
     """[size, size, 3] in [0, 1], as Load Medical Image has it: the middle square; ValueError naming a bad file."""
-    from ...nodes.support import input_files as files
+    from ...nodes.support.input_files import fit_square
 
-    image, _ = files.read_image(path, str(path))
-    return files.fit_square(image, size, "crop")[0][0]
+    image = read_picture(path, name=str(path)).image
+    return fit_square(image[None], size, "crop")[0][0]
 
 
 def read_mask(path: Path, size: int) -> torch.Tensor:
