@@ -34,11 +34,6 @@ def seen(captions: list[str]) -> set[int]:
     return {i for c in captions for i in _ids(c)}
 
 
-def vocabulary(domains: Iterable[str]) -> set[int]:
-    """Every token that a training caption of these domains can hold."""
-    from ..mvg import captions
-
-    texts = [*captions.SIDES, *captions.SEVERITY_BANDS, *captions.GRADES]
-    for words in (captions.WORDS[domain] for domain in domains):
-        texts += [*words.prefixes, *words.normal, *(name for names in words.synonyms.values() for name in names)]
-    return seen(["", ","]) | seen(texts)
+def vocabulary(texts: Iterable[str]) -> set[int]:
+    """Every token of these texts and of an empty caption."""
+    return seen(["", ",", *texts])

@@ -10,13 +10,13 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from ..captions import GRADES, SEVERITY_BANDS
+from ..domains import Domain, find_domain
+from ..domains.severity import SEVERITY_BANDS
 from ..plan import NO_FINDING, SIDES, Plan, Stage
 from .deidentify import deidentify
 from .language import PRESENT, Mention, read_sentence
 from .lexicon import SEVERITIES
 from .question import MAX_PROMPT, Question, allowed_words, regions, sides_of, words_of
-from .vocabulary import Vocabulary, vocabulary
 
 MAX_ANSWER = 100_000  # characters
 MAX_RATIONALE = 300
@@ -48,11 +48,11 @@ def read_answer(answer: str | None, question: Question, report: str | None) -> t
     problems = [p for n, stage in enumerate(stages, start=1) for p in _shape(f"stage {n}", stage, question)]
     if problems:
         return None, problems
-    words = vocabulary(question.domain)
-    problems = _course(stages, side, question, words)
+    domain = find_domain(question.domain)
+    problems = _course(stages, side, question, domain)
     if problems:
         return None, problems
-    return _plan(stages, side, question, words, report), []
+    return _plan(stages, side, question, domain, report), []
 
 
 def _parse(answer: str | None) -> dict[str, Any] | None:
@@ -89,7 +89,7 @@ def _shape(name: str, stage: object, question: Question) -> list[str]:
     return out
 
 
-def _course(stages: list[dict[str, Any]], side: str, question: Question, words: Vocabulary) -> list[str]:
+def _course(stages: list[dict[str, Any]], side: str, question: Question, domain: Domain) -> list[str]:
     finding = stages[0]["finding"]
     if any(stage["finding"] != finding for stage in stages):
         return ["finding: want the same in every stage"]
@@ -97,8 +97,8 @@ def _course(stages: list[dict[str, Any]], side: str, question: Question, words: 
     if finding == NO_FINDING:
         return [f"severity: want 0 in every stage of {NO_FINDING!r}"] if any(severities) else []
     out = []
-    if side not in sides_of(words, finding):
-        out.append(f"side: want {' or '.join(s or 'an empty text' for s in sides_of(words, finding))} for {finding}")
+    if side not in sides_of(domain, finding):
+        out.append(f"side: want {' or '.join(s or 'an empty text' for s in sides_of(domain, finding))} for {finding}")
     for n in range(1, len(stages)):
         if severities[n] < severities[n - 1]:
             out.append(f"stage {n + 1}, severity: got {severities[n]:g} after {severities[n - 1]:g}; it may never fall")
@@ -109,9 +109,9 @@ def _course(stages: list[dict[str, Any]], side: str, question: Question, words: 
         return out
     grades = []
     for n, stage in enumerate(stages, start=1):
-        if stage["region"] not in regions(words, finding, side):
-            out.append(f"stage {n}, region: want one of {'; '.join(regions(words, finding, side))}")
-        problem, grade = _read_prompt(stage["prompt"], finding, side, question, words)
+        if stage["region"] not in regions(domain, finding, side):
+            out.append(f"stage {n}, region: want one of {'; '.join(regions(domain, finding, side))}")
+        problem, grade = _read_prompt(stage["prompt"], finding, side, question, domain)
         grades.append(grade)
         if problem:
             out.append(f"stage {n}, prompt: {problem}")
@@ -130,34 +130,34 @@ def _course(stages: list[dict[str, Any]], side: str, question: Question, words: 
     return out
 
 
-def _read_prompt(prompt: str, finding: str, side: str, question: Question, words: Vocabulary) -> tuple[str, str]:
+def _read_prompt(prompt: str, finding: str, side: str, question: Question, domain: Domain) -> tuple[str, str]:
     """(problem or "", severity word) of a prompt, read like a sentence of a report."""
     if len(prompt) > MAX_PROMPT:
         return f"got {len(prompt)} characters, want at most {MAX_PROMPT}", ""
-    if not prompt.startswith(f"{words.prefix}, ") or not re.fullmatch(r"[A-Za-z ,-]+", prompt):
-        return f'want it to begin with "{words.prefix}, " and to hold letters, spaces, commas and hyphens only', ""
-    if not allowed_words(words).issuperset(words_of(prompt)):
+    if not prompt.startswith(f"{domain.prefix}, ") or not re.fullmatch(r"[A-Za-z ,-]+", prompt):
+        return f'want it to begin with "{domain.prefix}, " and to hold letters, spaces, commas and hyphens only', ""
+    if not allowed_words(domain).issuperset(words_of(prompt)):
         return "uses a word that is not in the list of allowed words", ""
-    mentions = read_sentence(prompt[len(words.prefix) + 2 :].lower(), words)
-    if any(m.finding != finding and m.finding in words.known for m in mentions):
+    mentions = read_sentence(prompt[len(domain.prefix) + 2 :].lower(), domain)
+    if any(m.finding != finding and m.finding in domain.known for m in mentions):
         return f"names another finding than {finding}", ""
     own: list[Mention] = [m for m in mentions if m.finding == finding]
     if not own or own[0].status != PRESENT:
         return f"want it to name {finding} as present", ""
     if not own[0].severity:
-        return f"want a severity word before {finding}: {', '.join(GRADES)}", ""
+        return f"want a severity word before {finding}: {', '.join(domain.severities)}", ""
     if side and own[0].side != side:
         return f"want it to name the side, {side}, before {finding}", ""
     return "", own[0].severity
 
 
-def _plan(stages: list[dict[str, Any]], side: str, question: Question, words: Vocabulary, report: str | None) -> Plan:
+def _plan(stages: list[dict[str, Any]], side: str, question: Question, domain: Domain, report: str | None) -> Plan:
     finding = stages[0]["finding"]
-    nothing = f"{words.prefix}, {NO_FINDING}"
+    nothing = f"{domain.prefix}, {NO_FINDING}"
     notes = () if report is None else _rationales(stages, report)
     if finding == NO_FINDING:  # as the rules have it: under one prompt an image comes back as it was
         stage = Stage(nothing, NO_FINDING, 0.0, source=nothing)
-        return Plan(words.domain, NO_FINDING, "", (stage,) * question.stages, negative=nothing, notes=notes)
+        return Plan(domain.name, NO_FINDING, "", (stage,) * question.stages, negative=nothing, notes=notes)
     out: list[Stage] = []
     for item in stages[: question.stages]:
         source = ""
@@ -166,7 +166,7 @@ def _plan(stages: list[dict[str, Any]], side: str, question: Question, words: Vo
             # a repeated prompt goes on from where it came from, as in the ladder of the rules
             source = nothing if before is None else before.source if before.prompt == item["prompt"] else before.prompt
         out.append(Stage(item["prompt"], finding, float(item["severity"]), item["region"], source=source))
-    return Plan(words.domain, finding, side, tuple(out), notes=notes)
+    return Plan(domain.name, finding, side, tuple(out), notes=notes)
 
 
 def _rationales(stages: list[dict[str, Any]], report: str) -> tuple[str, ...]:

@@ -15,6 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from ..domains import find_domain
 from ..plan import NO_FINDING, Plan, PlanError
 from . import offline
 from .answer import AnswerError, read_answer
@@ -82,7 +83,7 @@ async def recaption(
     rules = await asyncio.to_thread(
         offline.recaption, clean, domain, stages, mode, finding, known, terminal=terminal, strict=False
     )
-    known = tuple(known or offline.vocabulary(domain).known)
+    known = tuple(known or find_domain(domain).known)
     question = Question(domain, stages, mode, finding, known, terminal)
     path = _cache_path(cache, clean, endpoint, question)
     plan = _cached(path)

@@ -10,6 +10,7 @@ import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from ..domains import Domain
 from .lexicon import (
     ASIDE,
     BOTH,
@@ -41,7 +42,6 @@ from .lexicon import (
     VERB,
     ZONES,
 )
-from .vocabulary import Vocabulary
 
 PRESENT, POSSIBLE, ABSENT, HISTORY = "present", "possible", "absent", "history"
 
@@ -50,7 +50,7 @@ PRESENT, POSSIBLE, ABSENT, HISTORY = "present", "possible", "absent", "history"
 class Mention:
     """A finding named in a report: status, severity and side ("" where unsaid), zone, trend, and where it stands.
 
-    implied: by a diagnosis alone, see `Vocabulary.diagnoses`.
+    implied: by a diagnosis alone, see `Finding.implied`.
     """
 
     finding: str
@@ -100,9 +100,9 @@ def is_summary(section: str) -> bool:
     return bool(SUMMARY.search(section))
 
 
-def read_sentence(sentence: str, words: Vocabulary, section: str = "", index: int = 0) -> list[Mention]:
+def read_sentence(sentence: str, domain: Domain, section: str = "", index: int = 0) -> list[Mention]:
     """Every finding that a sentence (lower case, one line) names or denies, in order."""
-    spans = _spans(sentence, words)
+    spans = _spans(sentence, domain)
     breaks = [m.end() for m in TERMINATOR.finditer(sentence)]
     breaks = [b for b in breaks if not any(s < b <= e for s, e, _, _ in spans)]
     out = []
@@ -110,7 +110,8 @@ def read_sentence(sentence: str, words: Vocabulary, section: str = "", index: in
         clause = max([b for b in breaks if b <= start], default=0)
         stop = min([b for b in breaks if b > end], default=len(sentence))
         own = sentence[start:end]
-        implied = finding in words.diagnoses and words.diagnoses[finding].fullmatch(own) is not None
+        known = domain.findings[finding]
+        implied = known.implied is not None and known.implied.fullmatch(own) is not None
         status = ABSENT if denied else _status(sentence, clause, start, end, stop, spans)
         if denied or status == ABSENT:
             out.append(Mention(finding, ABSENT, section=section, sentence=index, implied=implied))
@@ -130,7 +131,7 @@ def read_sentence(sentence: str, words: Vocabulary, section: str = "", index: in
                 finding,
                 status,
                 severity=_grade(before, own, tail, latest["how"] if latest else ""),
-                side=_one_side(sides) if finding in words.sided or finding not in words.regions else "",
+                side=_one_side(sides) if known.sided or not known.region else "",
                 zone=next(iter(zones)) if len(zones) == 1 else "",
                 trend=_trend(sentence[clause:stop]),
                 section=section,
@@ -141,13 +142,14 @@ def read_sentence(sentence: str, words: Vocabulary, section: str = "", index: in
     return out
 
 
-def _spans(sentence: str, words: Vocabulary) -> list[tuple[int, int, str, bool]]:
+def _spans(sentence: str, domain: Domain) -> list[tuple[int, int, str, bool]]:
     """(start, end, finding, denied) of the names in a sentence, the longest where two overlap, in order.
 
     Two denied ones may overlap: "heart size and pulmonary vascularity are normal" denies both.
     """
-    found = [(m.start(), m.end(), name, False) for name, p in words.present.items() for m in p.finditer(sentence)]
-    found += [(m.start(), m.end(), name, True) for name, p in words.normal.items() for m in p.finditer(sentence)]
+    findings = domain.findings.values()
+    found = [(m.start(), m.end(), f.name, False) for f in findings for m in f.present.finditer(sentence)]
+    found += [(m.start(), m.end(), f.name, True) for f in findings if f.normal for m in f.normal.finditer(sentence)]
     kept: list[tuple[int, int, str, bool]] = []
     for span in sorted(found, key=lambda s: (s[0] - s[1], s[0])):
         if all(span[1] <= other[0] or span[0] >= other[1] or (span[3] and other[3]) for other in kept):

@@ -2,13 +2,10 @@
 
 import re
 
+from ..domains.patterns import any_of
+
 SEVERITIES = ("mild", "moderate", "severe")
 WORSENING, IMPROVING, STABLE = "worsening", "improving", "stable"
-
-
-def any_of(*patterns: str) -> re.Pattern[str]:
-    """Whole words (or runs of them) that match one of the patterns."""
-    return re.compile(r"\b(?:" + "|".join(patterns) + r")\b")
 
 
 HEADER_NAME = (

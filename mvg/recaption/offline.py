@@ -4,7 +4,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ..captions import GRADES, SEVERITY_BANDS, band_centre, phrase
+from ..domains import Domain, find_domain
+from ..domains.severity import SEVERITY_BANDS, band_center
 from ..plan import NO_FINDING, Plan, Stage
 from .english import is_english
 from .language import (
@@ -21,7 +22,6 @@ from .language import (
     sentences,
 )
 from .lexicon import IMPROVING, SEVERITIES, STABLE
-from .vocabulary import Vocabulary, vocabulary
 
 MODES = ("terminal", "ladder")
 MAX_STAGES = 1000
@@ -48,7 +48,7 @@ class Observation:
         return " ".join(word for word in (doubt, self.severity, self.side, self.finding) if word)
 
 
-def read_report(report: str, domain: str) -> dict[str, Observation]:
+def read_report(report: str, domain: str | Domain) -> dict[str, Observation]:
     """finding -> what the report says of it, in the order of first mention; findings never mentioned are left out.
 
     Sections that tell why the image was made (indication, history, comparison) count only where the report has nothing
@@ -56,9 +56,9 @@ def read_report(report: str, domain: str) -> dict[str, Observation]:
     Nothing is read in a report that is not in English: "sin edema" would be an edema.
     Raises ValueError for an unknown domain and for a report that is no text, empty or over MAX_REPORT characters.
     """
-    words = vocabulary(domain)
+    domain = find_domain(domain)
     text = _checked(report)
-    mentions = _mentions(text, words) if is_english(text) else []
+    mentions = _mentions(text, domain) if is_english(text) else []
     return {
         name: _observe([m for m in mentions if m.finding == name])
         for name in dict.fromkeys(m.finding for m in mentions)
@@ -67,7 +67,7 @@ def read_report(report: str, domain: str) -> dict[str, Observation]:
 
 def recaption(
     report: str,
-    domain: str,
+    domain: str | Domain,
     stages: int,
     mode: str = "terminal",
     finding: str | None = None,
@@ -90,10 +90,10 @@ def recaption(
     otherwise.
     Raises ValueError naming the argument: domain, report, known, stages, mode, terminal, finding.
     """
-    words = vocabulary(domain)
-    known = tuple(words.known if known is None else known)
-    if not known or not set(known) <= set(words.known):
-        raise ValueError(f"known: got {', '.join(known) or 'none'}, want some of {', '.join(words.known)}")
+    domain = find_domain(domain)
+    known = tuple(domain.known if known is None else known)
+    if not known or not set(known) <= set(domain.known):
+        raise ValueError(f"known: got {', '.join(known) or 'none'}, want some of {', '.join(domain.known)}")
     if isinstance(stages, bool) or not isinstance(stages, int) or not 0 <= stages <= MAX_STAGES:
         raise ValueError(f"stages: got {stages!r}, want a whole number in 0..{MAX_STAGES}")
     if mode not in MODES:
@@ -107,7 +107,7 @@ def recaption(
     english = is_english(text)
     present = [o for o in observed.values() if o.status in (PRESENT, POSSIBLE)]
     notes = [
-        f"the report names {o.words()}, which the {domain} model does not draw; it is left out of the plan"
+        f"the report names {o.words()}, which the {domain.name} model does not draw; it is left out of the plan"
         for o in present
         if o.finding not in known
     ]
@@ -121,10 +121,10 @@ def recaption(
     elif candidates:
         chosen = max(candidates, key=_weight)
     else:
-        return _no_finding(text, words, observed, present, known, stages, notes, strict)
+        return _no_finding(text, domain, observed, present, known, stages, notes, strict)
 
     side = ""
-    if chosen.finding in words.sided:
+    if chosen.finding in domain.sided:
         side = chosen.side or "bilateral"
         if not chosen.side:
             notes.append(f"the report gives no side for the {chosen.finding}; both sides are taken")
@@ -142,25 +142,27 @@ def recaption(
     if others:
         notes.append(f"also in the report and not progressed: {', '.join(others)}")
 
-    last = band_centre(terminal)
-    first = min(band_centre(chosen.severity), last) if chosen.severity else 0.0
+    last = band_center(terminal)
+    first = min(band_center(chosen.severity), last) if chosen.severity else 0.0
     if first == last:  # already there: on to the far end of the band
         last = SEVERITY_BANDS[terminal][1]
     severities = [first + (last - first) * n / stages for n in range(1, stages + 1)]
-    region = region_of(words, chosen, side)
+    region = region_of(domain, chosen, side)
 
-    def prompt(word: str) -> str:
-        said = phrase(chosen.finding, GRADES[word], side, fine=True) if word else NO_FINDING
-        return f"{words.prefix}, {said}"
+    def prompt(severity: float) -> str:
+        said = domain.phrase(chosen.finding, severity, side) if severity else NO_FINDING
+        return f"{domain.prefix}, {said}"
 
-    steps = [("", prompt(terminal))] * stages
+    worst = domain.severities[domain.severity_word(band_center(terminal))]
+    steps = [("", prompt(worst))] * stages
     if mode == "ladder":
-        steps = [(prompt(source), prompt(word)) for source, word in _steps(first, terminal, stages)]
+        ladder = _steps(list(domain.severities.values()), first, worst, stages)
+        steps = [(prompt(source), prompt(drawn)) for source, drawn in ladder]
     plan = tuple(
         Stage(drawn, chosen.finding, severity, region, source=shown)
         for severity, (shown, drawn) in zip(severities, steps, strict=True)
     )
-    return Plan(domain, chosen.finding, side, plan, notes=tuple(notes))
+    return Plan(domain.name, chosen.finding, side, plan, notes=tuple(notes))
 
 
 def _checked(report: str) -> str:
@@ -174,7 +176,7 @@ def _checked(report: str) -> str:
     return text
 
 
-def _mentions(text: str, words: Vocabulary) -> list[Mention]:
+def _mentions(text: str, domain: Domain) -> list[Mention]:
     parts = list(sections(text))
     if any(not is_aside(name) for name, _ in parts):
         parts = [(name, body) for name, body in parts if not is_aside(name)]
@@ -182,7 +184,7 @@ def _mentions(text: str, words: Vocabulary) -> list[Mention]:
     index = 0
     for name, body in parts:
         for sentence in sentences(body):
-            out += read_sentence(sentence, words, name, index)
+            out += read_sentence(sentence, domain, name, index)
             index += 1
     out = [m for m in out if m.status != HISTORY]
     said = {m.finding for m in out if not m.implied}
@@ -214,51 +216,52 @@ def _weight(observation: Observation) -> tuple[bool, int, bool]:
     return observation.status == PRESENT, grade, observation.in_summary
 
 
-def _no_finding(text, words: Vocabulary, observed, present, known, stages: int, notes: list[str], strict: bool) -> Plan:
+def _no_finding(text, domain: Domain, observed, present, known, stages: int, notes: list[str], strict: bool) -> Plan:
     """A plan that leaves the image as it is, or the reason why the report gives none."""
     wanted = f"pass finding=... ({', '.join(known)})"
     if present:
         if strict:
             names = ", ".join(o.finding for o in present)
-            raise ValueError(f"report: names only {names}, which the {words.domain} model does not draw; {wanted}")
+            raise ValueError(f"report: names only {names}, which the {domain.name} model does not draw; {wanted}")
     elif not is_english(text):
         if strict:
             raise ValueError(f"report: is not in English, the only language that the rules read; {wanted}")
         notes.append(f"{NOT_ENGLISH}; nothing in it was read")
-    elif not observed and not any(words.clear.search(s) for _, body in sections(text) for s in sentences(body)):
+    elif not observed and not any(domain.clear.search(s) for _, body in sections(text) for s in sentences(body)):
         if strict:
-            raise ValueError(f"report: says nothing of any finding of {words.domain} that the rules know; {wanted}")
-        notes.append(f"the report says nothing of any finding of {words.domain} that the rules know")
+            raise ValueError(f"report: says nothing of any finding of {domain.name} that the rules know; {wanted}")
+        notes.append(f"the report says nothing of any finding of {domain.name} that the rules know")
     else:
-        notes.append(f"the report names no finding that the {words.domain} model draws as present")
-    prompt = f"{words.prefix}, {NO_FINDING}"
+        notes.append(f"the report names no finding that the {domain.name} model draws as present")
+    prompt = f"{domain.prefix}, {NO_FINDING}"
     # inverted and denoised under one prompt, an image comes back as it was
     stage = Stage(prompt, NO_FINDING, 0.0, source=prompt)
-    return Plan(words.domain, NO_FINDING, "", (stage,) * stages, negative=prompt, notes=tuple(notes))
+    return Plan(domain.name, NO_FINDING, "", (stage,) * stages, negative=prompt, notes=tuple(notes))
 
 
-def region_of(words: Vocabulary, observation: Observation, side: str) -> str:
+def region_of(domain: Domain, observation: Observation, side: str) -> str:
     """Where an observed finding lies, in words: side ("left", "right", "bilateral", "") and zone."""
     both = side == "bilateral"
-    place = words.regions[observation.finding].format(side="both" if both else side)
-    if "{side}" in words.regions[observation.finding]:
-        if observation.zone and observation.finding == "consolidation":
+    finding = domain.findings[observation.finding]
+    place = finding.region.replace("{side}", "both" if both else side)
+    if "{side}" in finding.region:
+        if observation.zone and finding.zoned:
             place += f"{'s' if both else ''}, {observation.zone} zone"
         elif both:
             place += "s"
     return place
 
 
-def _steps(first: float, terminal: str, stages: int) -> list[tuple[str, str]]:
-    """(word of the source, word of the stage) of every stage, over the words worse than severity ``first`` up to
-    ``terminal``, or the terminal one alone. "" is the word of no finding.
+def _steps(scale: list[float], first: float, terminal: float, stages: int) -> list[tuple[float, float]]:
+    """(severity of the source, severity of the stage) of every stage, over those of ``scale`` above ``first`` up to
+    ``terminal``, or the terminal one alone. 0 is no finding.
     """
-    first = max(first, GRADES["minimal"])  # hardly shows: that stage is better spent on the last word
-    ladder = [word for word, severity in GRADES.items() if first < severity <= GRADES[terminal]] or [terminal]
+    first = max(first, scale[0])  # hardly shows: that stage is better spent on the last word
+    ladder = [severity for severity in scale if first < severity <= terminal] or [terminal]
     reached = [math.ceil(n * len(ladder) / stages) - 1 for n in range(1, stages + 1)]
-    steps: list[tuple[str, str]] = []
-    for word in (ladder[i] for i in reached):
-        before, at = steps[-1] if steps else ("", "")
+    steps: list[tuple[float, float]] = []
+    for severity in (ladder[i] for i in reached):
+        before, at = steps[-1] if steps else (0.0, 0.0)
         # the image may show less than the report says: from no finding it arrives either way
-        steps.append((before if at == word else at, word))
+        steps.append((before if at == severity else at, severity))
     return steps

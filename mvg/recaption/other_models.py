@@ -5,11 +5,11 @@ believed of the text that it wrote.
 import json
 from typing import Any
 
+from ..domains import BUILT_IN, Domain, find_domain
 from ..plan import NO_FINDING, Plan
 from .answer import AnswerError, objects, read_answer
 from .deidentify import deidentify
 from .question import Question, instructions, user_message
-from .vocabulary import VOCABULARIES, Vocabulary, vocabulary
 
 MAX_TEXT = 100_000
 MAX_PROBLEMS = 10
@@ -21,7 +21,7 @@ def question_text(report: str, domain: str, stages: int, mode: str = "terminal",
 
     The arguments are those of `offline.recaption`, which checks them.
     """
-    question = Question(domain, stages, mode, finding, vocabulary(domain).known, TERMINAL)
+    question = Question(domain, stages, mode, finding, find_domain(domain).known, TERMINAL)
     stage = {"rationale": "...", "finding": "...", "severity": 0.25, "region": "...", "prompt": "..."}
     form = json.dumps({"side": "...", "stages": [stage]})
     return (
@@ -62,16 +62,16 @@ def _question(answer: dict[str, Any], like: Plan | None) -> Question:
     """What was asked, as far as the plan of the same question or else the answer tells."""
     items = answer["stages"] if isinstance(answer["stages"], list) else []
     prompts = [p for stage in items if isinstance(stage, dict) and isinstance(p := stage.get("prompt"), str)]
-    words = vocabulary(like.domain) if like is not None else _domain(prompts)
+    domain = find_domain(like.domain) if like is not None else _domain(prompts)
     mode = "ladder" if len(set(prompts)) > 1 else "terminal"
     if like is not None and like.stages and like.finding != NO_FINDING:  # under no finding both modes are one
         mode = "ladder" if any(stage.source for stage in like.stages) else "terminal"
-    return Question(words.domain, len(items) if like is None else len(like.stages), mode, None, words.known, TERMINAL)
+    return Question(domain.name, len(items) if like is None else len(like.stages), mode, None, domain.known, TERMINAL)
 
 
-def _domain(prompts: list[str]) -> Vocabulary:
-    for words in VOCABULARIES.values():
-        if prompts and prompts[0].startswith(f"{words.prefix}, "):
-            return words
-    prefixes = ", ".join(f'"{words.prefix}"' for words in VOCABULARIES.values())
+def _domain(prompts: list[str]) -> Domain:
+    for domain in BUILT_IN.values():
+        if prompts and prompts[0].startswith(f"{domain.prefix}, "):
+            return domain
+    prefixes = ", ".join(f'"{domain.prefix}"' for domain in BUILT_IN.values())
     raise AnswerError(f"stage 1, prompt: want it to begin with one of {prefixes}")

@@ -5,7 +5,7 @@ import asyncio
 from comfy_api.latest import io
 
 from ...models.embedded.architecture import DOMAINS
-from ...mvg.captions import WORDS
+from ...mvg.domains import BUILT_IN
 from ...mvg.plan import NO_FINDING
 from ...mvg.recaption import client, offline
 from ...mvg.recaption.other_models import question_text
@@ -15,7 +15,7 @@ from . import endpoints
 
 AUTO = "auto"
 TIMEOUT, ATTEMPTS = 120.0, 4
-FINDINGS = tuple(finding for words in WORDS.values() for finding in words.findings)
+FINDINGS = tuple(finding for domain in BUILT_IN.values() for finding in domain.known)
 
 
 class Recaption(io.ComfyNode):
@@ -123,14 +123,14 @@ class Recaption(io.ComfyNode):
     def validate_inputs(cls, domain: str | None = None, finding: str | None = None, engine=None) -> bool | str:
         if isinstance(engine, str):
             return f"engine: got {engine!r}, want offline or openai"
-        if domain is not None and domain not in WORDS:
-            return f"domain: got {domain!r}, want one of {', '.join(WORDS)}"
+        if domain is not None and domain not in BUILT_IN:
+            return f"domain: got {domain!r}, want one of {', '.join(BUILT_IN)}"
         if finding is None or finding == AUTO:
             return True
         if finding not in FINDINGS:
             return f"finding: got {finding!r}, want {AUTO} or one of {', '.join(FINDINGS)}"
-        if domain is not None and finding not in WORDS[domain].findings:
-            own = ", ".join(WORDS[domain].findings)
+        if domain is not None and finding not in BUILT_IN[domain].known:
+            own = ", ".join(BUILT_IN[domain].known)
             return f"finding: got {finding!r}, which is none of {domain}; want {AUTO} or one of {own}"
         return True
 

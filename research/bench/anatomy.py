@@ -16,9 +16,9 @@ import numpy as np
 import torch
 from PIL import Image
 
-from ...mvg.captions import FINDINGS, SIDED
 from ...mvg.regions import chest
-from ..phantom import chest_xray
+from ..phantom import captions, chest_xray
+from ..phantom.chest_xray import FINDINGS
 
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
 SIZE = 256
@@ -70,7 +70,7 @@ def coverage(patient: chest_xray.Patient, finding: str, size: int = SIZE) -> tup
     """
     healthy = chest_xray.render(patient, {}, size)
     changed = np.abs(chest_xray.render(patient, {finding: 1.0}, size) - healthy) > CHANGED
-    side = patient.sides[finding] if finding in SIDED else ""
+    side = patient.sides[finding] if finding in captions.sided("chest_xray") else ""
     region = chest.roi(chest.locate(as_image(healthy)), finding, side) > 0.5
     return float((region & changed).sum() / changed.sum()), float(region.sum() / changed.sum())
 

@@ -15,7 +15,8 @@ from ...models.densenet import load_densenet
 from ...models.embedded import loader
 from ...models.embedded.architecture import DOMAINS
 from ...models.standalone_host import use_host
-from ...mvg.captions import SEVERITY_BANDS, WORDS
+from ...mvg.domains.severity import SEVERITY_BANDS
+from ..phantom.captions import FINDINGS
 from ..phantom.domains import phantom, picture
 from ..training.dataset import sample_severities
 
@@ -26,7 +27,7 @@ LEAST_AUC = 0.95
 
 def held_out(domain: str, count: int) -> tuple[torch.Tensor, torch.Tensor]:
     """Pictures [n, H, W, 3] of the evaluation stream and which findings [n, findings] they show."""
-    world, findings = phantom(domain), WORDS[domain].findings
+    world, findings = phantom(domain), FINDINGS[domain]
     pictures, present = [], []
     for seed in range(FIRST_SEED, FIRST_SEED + count):
         course = sample_severities(domain, np.random.default_rng([13, seed]))

@@ -11,8 +11,8 @@ import torch
 
 from ...models.embedded.architecture import DOMAINS
 from ...models.standalone_host import use_host
-from ...mvg.captions import WORDS
 from ...mvg.metrics.clip_i import clip_i_per_stage
+from ..phantom.captions import FINDINGS
 from ..phantom.domains import phantom
 from .patients import pictures
 
@@ -37,7 +37,7 @@ def main() -> None:
     healthy = pictures(domain, people)
     reference = embed(healthy)
     noise = torch.rand(healthy.shape, generator=torch.Generator().manual_seed(0))
-    findings = WORDS[domain].findings
+    findings = FINDINGS[domain]
     others = {f"same patient, severe {f}": embed(pictures(domain, people, {f: 0.85})) for f in findings}
     others |= {
         "another patient": reference.roll(1, dims=0),

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from ...mvg.captions import WORDS
+from ..phantom.captions import FINDINGS
 from ..phantom.domains import phantom
 from . import methods
 from .evaluation import Evaluation, Group, Run, Scores
@@ -77,7 +77,7 @@ def phantom_world(domain: str, count: int, references: int, out: Path, settings:
     """``count`` patients that take turns at the domain's findings, ``references`` of other seeds beside them."""
     from ...models.embedded import loader
 
-    findings = WORDS[domain].findings
+    findings = FINDINGS[domain]
     groups: list[Group] = [
         patients(domain, finding, [FIRST_SEED + i for i in range(count) if i % len(findings) == place])
         for place, finding in enumerate(findings)
@@ -92,7 +92,7 @@ def reference_sets(domain: str, count: int) -> tuple[torch.Tensor, dict[str, tor
     """Healthy pictures [count, H, W, 3], and finding -> the like of as many other patients who have it."""
     world = phantom(domain)
     people = [world.sample_patient(REFERENCE_SEED + i) for i in range(2 * count)]
-    diseased = {f: pictures(domain, people[count:], {f: TARGET}) for f in WORDS[domain].findings}
+    diseased = {f: pictures(domain, people[count:], {f: TARGET}) for f in FINDINGS[domain]}
     return pictures(domain, people[:count]), diseased
 
 

@@ -17,10 +17,11 @@ import torch
 from torch import Tensor
 
 from ...models.standalone_host import use_host
-from ...mvg.captions import FINDINGS, caption
 from ...mvg.ddim import round_trip
 from ...mvg.metrics.image import psnr
 from ..phantom import chest_xray
+from ..phantom.captions import caption
+from ..phantom.chest_xray import FINDINGS
 from .diffusers_twin import SD14_SCHEDULER
 
 GAIN = 10.0

@@ -6,19 +6,21 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
-from ...mvg.captions import WORDS, band_centre
+from ...mvg.domains.severity import band_center
 from ...mvg.plan import Plan
 from ...mvg.recaption.offline import recaption
+from ..phantom import captions
+from ..phantom.captions import FINDINGS
 from ..phantom.domains import phantom, picture
 
-TARGET = band_centre("severe")
+TARGET = band_center("severe")
 NO_FINDING = "No finding."
 SCORED = {"chest_xray": ("cardiomegaly", "edema", "pleural effusion")}
 """Findings whose future shows in the image: a consolidation grows anywhere in a lung. Other domains: all they have."""
 
 
 def scored_findings(domain: str) -> tuple[str, ...]:
-    return SCORED.get(domain, WORDS[domain].findings)
+    return SCORED.get(domain, FINDINGS[domain])
 
 
 class Patients(NamedTuple):
@@ -58,7 +60,7 @@ class Patients(NamedTuple):
         return [recaption(report, self.domain, stages, mode=mode) for report in reports]
 
     def _report(self, person: Any) -> str:
-        side = f"{person.sides[self.finding]} " if self.finding in WORDS[self.domain].sided else ""
+        side = f"{person.sides[self.finding]} " if self.finding in captions.sided(self.domain) else ""
         return f"Developing {side}{self.finding}."
 
 

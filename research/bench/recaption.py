@@ -18,13 +18,11 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from ...mvg.recaption import offline
-from ...mvg.recaption.vocabulary import CHEST_XRAY
 
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
 LABELS = Path(__file__).with_name("recaption_labels.json")
 Counts = tuple[int, int, int]
 Pair = tuple[set[str], set[str]]
-FINDINGS = tuple(CHEST_XRAY.present)
 
 # How the MeSH terms that stand for our findings begin.
 MESH = {
@@ -41,6 +39,7 @@ MESH = {
     "atelectasis": ("pulmonary atelectasis",),
     "pneumothorax": ("pneumothorax",),
 }
+FINDINGS = tuple(MESH)
 
 
 def openi_reports(data: Path) -> dict[str, tuple[str, set[str]]]:
@@ -66,9 +65,9 @@ def clinical_notes(data: Path) -> dict[str, str]:
 
 def found(report: str) -> dict[str, set[str]]:
     """The findings that the engine takes as "present" (possible ones too) and as "denied"."""
-    observed = offline.read_report(report, CHEST_XRAY.domain)
+    observed = offline.read_report(report, "chest_xray")
     denied = {name for name, o in observed.items() if o.status == "absent"}
-    return {"present": set(observed) - denied, "denied": denied}
+    return {"present": (set(observed) - denied) & set(FINDINGS), "denied": denied & set(FINDINGS)}
 
 
 def score(pairs: Iterable[Pair]) -> dict[str, Counts]:

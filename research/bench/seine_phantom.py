@@ -23,8 +23,8 @@ import torch
 from ...models.embedded.architecture import DOMAINS
 from ...models.standalone_host import use_host
 from ...mvg import roi, seine, transition
-from ...mvg.captions import WORDS
 from ...mvg.metrics.conf import conf
+from ..phantom.captions import FINDINGS
 from ..phantom.domains import phantom, picture
 from .workflow import bundled_inputs
 
@@ -40,7 +40,7 @@ def cases(domain: str, patients: int, first_seed: int) -> list[dict]:
     """One clip for every patient, finding and size of step; every other one runs backwards."""
     out = []
     for seed in range(first_seed, first_seed + patients):
-        for place, finding in enumerate(WORDS[domain].findings):
+        for place, finding in enumerate(FINDINGS[domain]):
             rng = np.random.default_rng([23, seed, place])
             for size, bounds in STEPS.items():
                 step = rng.uniform(*bounds)

@@ -14,8 +14,10 @@ import torch
 
 from ...models.embedded.architecture import DOMAINS
 from ...models.standalone_host import use_host
-from ...mvg.captions import SEVERITY_BANDS, SIDES, WORDS, band_centre, phrase
+from ...mvg.domains import BUILT_IN
+from ...mvg.domains.severity import SEVERITY_BANDS, band_center
 from ...mvg.metrics.conf import conf
+from ..phantom.captions import FINDINGS, SIDES, phrase
 
 TOLERANCE = 0.05
 
@@ -23,8 +25,8 @@ TOLERANCE = 0.05
 def requests(domain: str, count: int) -> list[tuple[str, str | None, str]]:
     """(caption, finding or None, severity word) of every draw."""
     out: list[tuple[str, str | None, str]] = []
-    words = WORDS[domain]
-    findings, turns = words.findings, len(words.findings) + 1
+    words = BUILT_IN[domain]
+    findings, turns = FINDINGS[domain], len(FINDINGS[domain]) + 1
     for i in range(count):
         turn = i % turns
         if turn == len(findings):
@@ -32,7 +34,7 @@ def requests(domain: str, count: int) -> list[tuple[str, str | None, str]]:
             continue
         word = list(SEVERITY_BANDS)[(i // turns) % 3]
         side = SIDES[(i // (3 * turns)) % 3]
-        out.append((f"{words.prefix}, {phrase(findings[turn], band_centre(word), side)}", findings[turn], word))
+        out.append((f"{words.prefix}, {phrase(domain, findings[turn], band_center(word), side)}", findings[turn], word))
     return out
 
 

@@ -17,9 +17,9 @@ import torch
 
 from ...models.embedded.architecture import DOMAINS
 from ...models.standalone_host import use_host
-from ...mvg.captions import WORDS
 from ...mvg.metrics.image import psnr
 from ..phantom import chest_xray, fundus, skin
+from ..phantom.captions import FINDINGS
 from ..phantom.domains import phantom, picture
 from .patients import TARGET, patients, scored_findings
 
@@ -68,7 +68,7 @@ def main() -> None:
     vae = loader.load_vae(loader.find_weights("vae", options.domain))
     domain, world = options.domain, phantom(options.domain)
     people = [world.sample_patient(options.first_seed + i) for i in range(options.patients)]
-    courses: list[dict[str, float]] = [{}, *({finding: 0.8} for finding in WORDS[domain].findings)]
+    courses: list[dict[str, float]] = [{}, *({finding: 0.8} for finding in FINDINGS[domain])]
     pictures = [picture(domain, p, courses[i % len(courses)]) for i, p in enumerate(people)]
     images = torch.from_numpy(np.stack(pictures))
     masks = torch.from_numpy(np.stack([FIELDS[domain](p) for p in people]))

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from ...mvg.captions import SIDES
+from .captions import SIDES
 
 EVALUATION, TRAINING = 0, 1
 

@@ -10,12 +10,13 @@ from collections.abc import Mapping
 import cv2
 import numpy as np
 
-from ...mvg.captions import FINDINGS
+from . import captions
 from .chest_patient import EVALUATION, TRAINING, Lung, Patient, sample_patient
 from .common import checked_severities, region_of_change
 
 __all__ = ["EVALUATION", "SIZE", "TRAINING", "Patient", "lung_mask", "render", "roi", "sample_patient"]
 SIZE = 128
+FINDINGS = captions.FINDINGS["chest_xray"]
 _SUPERSAMPLE = 4
 
 

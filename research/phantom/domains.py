@@ -10,8 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ...mvg.captions import WORDS
-from . import chest_xray, fundus, skin
+from . import captions, chest_xray, fundus, skin
 
 PHANTOMS: dict[str, ModuleType] = {"chest_xray": chest_xray, "fundus": fundus, "skin": skin}
 
@@ -31,4 +30,4 @@ def picture(domain: str, patient: Any, severities: Mapping[str, float] | None = 
 
 def sides(domain: str, patient: Any) -> dict[str, str]:
     """finding -> the side of the patient on which it would show, for the findings that have one."""
-    return {finding: patient.sides[finding] for finding in WORDS[domain].sided}
+    return {finding: patient.sides[finding] for finding in captions.sided(domain)}

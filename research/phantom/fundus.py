@@ -11,7 +11,7 @@ from collections.abc import Mapping
 import cv2
 import numpy as np
 
-from ...mvg.captions import FUNDUS
+from . import captions
 from .common import checked_severities, region_of_change
 from .fundus_patient import EVALUATION, TRAINING, Patient, sample_patient
 
@@ -28,7 +28,7 @@ __all__ = [
     "sample_patient",
 ]
 SIZE = 128
-FINDINGS = FUNDUS.findings
+FINDINGS = captions.FINDINGS["fundus"]
 GRADES = (0.10, 0.40, 0.70, 0.90)
 """Severities at which the grades 1 to 4 of the international clinical scale begin."""
 _SUPERSAMPLE = 4

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from ...mvg.captions import SKIN
+from . import captions
 from .common import checked_severities, region_of_change
 from .skin_patient import EVALUATION, HARMONICS, TRAINING, Patient, sample_patient
 
@@ -33,7 +33,7 @@ __all__ = [
     "sample_patient",
 ]
 SIZE = 128
-FINDINGS = SKIN.findings
+FINDINGS = captions.FINDINGS["skin"]
 _SUPERSAMPLE = 4
 
 _BROWN = np.array([0.62, 1.05, 1.40], np.float32)  # absorbance of melanin in R, G, B

@@ -14,8 +14,9 @@ import torch.nn.functional as F
 from torchvision.transforms.v2.functional import gaussian_blur
 
 from ...models.embedded import architecture
-from ...mvg.captions import SEVERITY_BANDS, WORDS
+from ...mvg.domains.severity import SEVERITY_BANDS
 from ...training import common
+from ..phantom.captions import FINDINGS
 from . import dataset
 
 MEAN = torch.tensor([0.485, 0.456, 0.406])[:, None, None]
@@ -76,7 +77,7 @@ def train(kind: str, domain: str, options: argparse.Namespace) -> None:
     pool = dataset.Pool(options.family, dataset.SIZES[options.family], domains=(domain,))
     images, severities = torch.from_numpy(pool.images), torch.from_numpy(pool.parts[0][1]["severities"])
     torch.manual_seed(options.seed + (0 if kind == "classifier" else 1))
-    outputs = WORDS[domain].findings
+    outputs = FINDINGS[domain]
     config = architecture.CLASSIFIER | {"outputs": outputs}
     network = architecture.build_classifier(config)
     trainer = common.Trainer(f"{kind}.{domain}", {"network": network}, options, decay=0.99)

@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 
 from ...models.embedded import architecture
-from ...mvg.captions import WORDS
+from ...mvg.domains import BUILT_IN
 from ...training import common, text, weights
 from . import dataset
 
@@ -98,7 +98,7 @@ def main() -> None:
             else:
                 kind = str(rng.choice(CHANGES))
                 pictures.append(changed(images[i].float() / 255, kind))
-                captions.append(f"{kind} {WORDS[pool.domain(i)].prefixes[1]}")
+                captions.append(f"{kind} {BUILT_IN[pool.domain(i)].prefixes[1]}")
         pictures += list(other_day[index[:n]].float() / 255)
         pixels = torch.stack([picture.expand(3, -1, -1) for picture in pictures])
         pixels = pixels * (0.9 + 0.2 * torch.rand(len(pixels), 1, 1, 1, generator=generator))

@@ -16,11 +16,11 @@ from pathlib import Path
 import numpy as np
 
 from ...models.embedded.architecture import DOMAINS, FAMILIES
-from ...mvg import captions
-from ...mvg.captions import SEVERITY_BANDS, SIDES, WORDS, caption
+from ...mvg.domains.severity import SEVERITY_BANDS
 from ...training import weights
 from ...training.common import RUNS
-from ..phantom import common
+from ..phantom import captions, common
+from ..phantom.captions import FINDINGS, SIDES, caption
 from ..phantom.domains import phantom, sides
 
 CHUNK = 1000
@@ -34,7 +34,7 @@ SIZES = {"gray": 16000, "colour": 7000}
 
 def sample_severities(domain: str, rng: np.random.Generator) -> dict[str, float]:
     """Severity of each present finding, uniform in the bands."""
-    findings = WORDS[domain].findings
+    findings = FINDINGS[domain]
     chances = COUNTS[len(findings)]
     count = int(rng.choice(len(chances), p=chances))
     low = SEVERITY_BANDS["mild"][0]
@@ -67,13 +67,13 @@ def _render_chunk(domain: str, start: int, visit: int = 0) -> str:
     cv2.setNumThreads(1)
     path = _chunk_path(domain, start, visit)
     if not path.exists():
-        world, words = phantom(domain), WORDS[domain]
+        world = phantom(domain)
         images, severities, where = [], [], []
         for i in range(CHUNK):
             patient = world.sample_patient(start + i, world.TRAINING)
             course = sample_severities(domain, np.random.Generator(np.random.PCG64([7 + visit, start + i])))
             images.append(np.round(world.render(patient, course) * 255).astype(np.uint8))
-            severities.append([course.get(f, 0.0) for f in words.findings])
+            severities.append([course.get(f, 0.0) for f in FINDINGS[domain]])
             where.append([SIDES.index(side) for side in sides(domain, patient).values()])
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = path.with_suffix(".tmp.npz")
@@ -139,9 +139,8 @@ class Pool:
 
 def caption_of(domain: str, severities: np.ndarray, sides: np.ndarray, rng: np.random.Generator) -> str:
     """Caption of one row of a data set."""
-    words = WORDS[domain]
-    where = {finding: SIDES[side] for finding, side in zip(words.sided, sides, strict=True)}
-    return caption(dict(zip(words.findings, severities.tolist(), strict=True)), where, rng, words)
+    where = {finding: SIDES[side] for finding, side in zip(captions.sided(domain), sides, strict=True)}
+    return caption(dict(zip(FINDINGS[domain], severities.tolist(), strict=True)), where, rng, domain)
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ import torch
 
 from ...models.embedded import architecture
 from ...training import common, text, weights
+from ..phantom import captions
 from . import dataset
 
 DROPOUT = 0.13
@@ -69,7 +70,7 @@ def main() -> None:
 
     trainer.fit(loss)
     trainer.averaged()
-    known = text.vocabulary(architecture.FAMILIES[options.family])
+    known = text.vocabulary(captions.vocabulary(architecture.FAMILIES[options.family]))
     state = architecture.compact_text_embedding(tower.state_dict(), known)
     architecture.save_weights(unet.state_dict(), UNETS[options.family], weights.path_of("unet", options.family))
     architecture.save_weights(state, architecture.CLIP_TEXT, weights.path_of("clip_text", options.family))

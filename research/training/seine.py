@@ -18,8 +18,9 @@ from torch import Tensor
 from ...models.embedded import architecture
 from ...models.seine.unet import UNet3D
 from ...mvg import seine
-from ...mvg.captions import WORDS
 from ...training import common, text, weights
+from ..phantom import captions
+from ..phantom.captions import FINDINGS
 from ..phantom.domains import phantom, picture
 from . import dataset
 
@@ -40,7 +41,7 @@ def states(domain: str, rng: np.random.Generator) -> tuple[dict[str, float], dic
 
     Half of the steps are below 0.26, as between two stages of PIE; the largest is 0.93.
     """
-    findings = WORDS[domain].findings
+    findings = FINDINGS[domain]
     order = rng.permutation(len(findings))
     moving, still = (2, 0) if rng.random() < 0.15 else (1, int(rng.random() < 0.3))
     first, last = {}, {}
@@ -174,9 +175,9 @@ def other_captions(family: str, count: int) -> list[str]:
     out = []
     for i in range(count):
         domain = architecture.FAMILIES[family][i % len(architecture.FAMILIES[family])]
-        words = WORDS[domain]
-        severities = rng.random(len(words.findings)) * (rng.random(len(words.findings)) < 0.4)
-        out.append(dataset.caption_of(domain, severities, rng.integers(0, 3, len(words.sided)), rng))
+        findings = len(FINDINGS[domain])
+        severities = rng.random(findings) * (rng.random(findings) < 0.4)
+        out.append(dataset.caption_of(domain, severities, rng.integers(0, 3, len(captions.sided(domain))), rng))
     return out
 
 

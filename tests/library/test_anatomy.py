@@ -4,11 +4,11 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from mvgen.mvg.captions import FINDINGS, SIDED
 from mvgen.mvg.plan import NO_FINDING, Plan
 from mvgen.mvg.regions import chest as anatomy
 from mvgen.research.bench.anatomy import DATA, as_image, coverage, dice, iou, phantoms, real_masks
-from mvgen.research.phantom import chest_xray
+from mvgen.research.phantom import captions, chest_xray
+from mvgen.research.phantom.chest_xray import FINDINGS
 
 PATIENTS = range(200, 206)
 
@@ -57,7 +57,7 @@ def test_sides_are_the_patients():
         assert found.right_box[0] < found.left_box[0] and found.right_box[2] < found.left_box[2]
 
 
-@pytest.mark.parametrize("finding", SIDED)
+@pytest.mark.parametrize("finding", captions.sided("chest_xray"))
 def test_a_sided_region_stays_on_its_side(place, finding):
     left, right = (anatomy.roi(place, finding, side) for side in ("left", "right"))
     middle = round(128 * centre_x(place.lungs))

@@ -4,9 +4,10 @@ import pytest
 import torch
 from mvgen.models.embedded import architecture, loader
 from mvgen.models.standalone_host import use_host
-from mvgen.mvg.captions import WORDS
+from mvgen.mvg.domains import BUILT_IN
 from mvgen.research.bench import classifier as bench
 from mvgen.research.bench.patients import patients
+from mvgen.research.phantom.captions import FINDINGS
 from torchmetrics.functional.classification import binary_auroc
 
 use_host()
@@ -24,17 +25,17 @@ def networks(domain):
 
 
 def test_a_domain_has_its_networks(networks, domain):
-    assert networks.classifier.outputs == WORDS[domain].findings
+    assert networks.classifier.outputs == FINDINGS[domain]
     latents = networks.vae.encode(torch.rand(1, 128, 128, 3))
     assert latents.shape == (1, architecture.LATENT_CHANNELS, 16, 16)
     assert networks.vae.decode(latents).shape == (1, 128, 128, 3)
-    words = networks.clip.encode_from_tokens(networks.clip.tokenize(WORDS[domain].prefix))
+    words = networks.clip.encode_from_tokens(networks.clip.tokenize(BUILT_IN[domain].prefix))
     assert words.shape[-1] == architecture.CLIP_TEXT["hidden_size"]
     assert networks.transition.model.latent_format.latent_dimensions == 3
 
 
 def test_the_autoencoder_keeps_a_phantom(networks, domain):
-    images = patients(domain, WORDS[domain].findings[0], range(4000, 4004)).images
+    images = patients(domain, FINDINGS[domain][0], range(4000, 4004)).images
     error = (networks.vae.decode(networks.vae.encode(images)).clamp(0, 1) - images).square().mean()
     assert -10 * float(torch.log10(error)) > 28
 
@@ -47,7 +48,7 @@ def test_the_classifier_finds_what_it_has_not_seen(networks, domain):
 
 
 def test_one_patient_stays_nearer_than_another(networks, domain):
-    group = patients(domain, WORDS[domain].findings[0], range(4000, 4006))
+    group = patients(domain, FINDINGS[domain][0], range(4000, 4006))
 
     def embed(images):
         return torch.nn.functional.normalize(networks.clip_vision.encode_image(images)["image_embeds"].float(), dim=1)

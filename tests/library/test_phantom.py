@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
-from mvgen.mvg import captions
-from mvgen.research.phantom import chest_xray
+from mvgen.mvg.domains.severity import band_of
+from mvgen.research.phantom import captions, chest_xray
 
 
 def test_a_seed_is_a_patient_and_streams_never_meet():
@@ -15,7 +15,7 @@ def test_a_seed_is_a_patient_and_streams_never_meet():
     assert image.min() >= 0 and image.max() <= 1
 
 
-@pytest.mark.parametrize("finding", captions.FINDINGS)
+@pytest.mark.parametrize("finding", chest_xray.FINDINGS)
 def test_severity_changes_the_region_of_interest_and_nothing_else(finding):
     patient = chest_xray.sample_patient(11)
     healthy = chest_xray.render(patient)
@@ -29,7 +29,9 @@ def test_severity_changes_the_region_of_interest_and_nothing_else(finding):
 
 def test_severity_zero_is_the_healthy_image():
     patient = chest_xray.sample_patient(5)
-    assert np.array_equal(chest_xray.render(patient, dict.fromkeys(captions.FINDINGS, 0.0)), chest_xray.render(patient))
+    assert np.array_equal(
+        chest_xray.render(patient, dict.fromkeys(chest_xray.FINDINGS, 0.0)), chest_xray.render(patient)
+    )
 
 
 def test_effusion_is_on_the_patients_side():
@@ -78,9 +80,9 @@ def test_captions():
     "severity, word", [(0.1, "mild"), (0.39, "mild"), (0.4, "moderate"), (0.7, "severe"), (1.0, "severe")]
 )
 def test_severity_words(severity, word):
-    assert captions.severity_word(severity) == word
+    assert band_of(severity) == word
 
 
 def test_severity_word_below_the_bands():
     with pytest.raises(ValueError, match=r"severity: got 0\.05"):
-        captions.severity_word(0.05)
+        band_of(0.05)

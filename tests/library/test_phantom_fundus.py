@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from mvgen.research.phantom import domains, fundus
+from mvgen.research.phantom import captions, domains, fundus
 
 FINDING = "diabetic retinopathy"
 SEVERITIES = np.arange(1, 11) / 10
@@ -76,9 +76,9 @@ def test_bad_input_is_named():
 def test_every_domain_has_the_same_face():
     for name, world in domains.PHANTOMS.items():
         patient = world.sample_patient(1)
-        finding = domains.WORDS[name].findings[0]
+        finding = captions.FINDINGS[name][0]
         assert domains.picture(name, patient, {finding: 0.5}).shape == (world.SIZE, world.SIZE, 3)
         assert world.roi(patient, finding).shape == (world.SIZE, world.SIZE)
-        assert set(domains.sides(name, patient)) == set(domains.WORDS[name].sided)
+        assert set(domains.sides(name, patient)) == set(captions.sided(name))
     with pytest.raises(ValueError, match="domain: got 'brain'"):
         domains.phantom("brain")

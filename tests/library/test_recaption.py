@@ -11,14 +11,15 @@ import time
 from pathlib import Path
 
 import pytest
-from mvgen.mvg import captions
+from mvgen.mvg.domains import BUILT_IN, find_domain
 from mvgen.mvg.plan import NO_FINDING, Plan
 from mvgen.mvg.recaption.offline import MAX_REPORT, MODES, read_report, recaption
-from mvgen.mvg.recaption.vocabulary import vocabulary
 from mvgen.research.bench import recaption as bench
+from mvgen.research.phantom import captions
 
 SENTENCES = json.loads(Path(__file__).with_name("report_sentences.json").read_text(encoding="utf-8"))
 DOMAIN = "chest_xray"
+DRAWN = captions.FINDINGS[DOMAIN]
 FUNDUS, SKIN = "diabetic retinopathy", "melanoma"
 
 
@@ -58,12 +59,12 @@ def test_real_reports_against_labels_by_hand(source, status):
     assert precision >= 0.9 and recall >= 0.9
 
 
-@pytest.mark.parametrize("finding", captions.FINDINGS)
+@pytest.mark.parametrize("finding", DRAWN)
 def test_every_synonym_of_the_captions_is_known(finding):
-    for name in captions.CHEST_XRAY.synonyms[finding]:
+    for name in captions.names(DOMAIN, finding):
         assert present(read(f"There is a moderate {name}.")) == {finding}
         assert present(read(f"No {name} is seen.")) == set()
-    for normal in captions.CHEST_XRAY.normal:
+    for normal in BUILT_IN[DOMAIN].normal:
         assert recaption(normal, DOMAIN, 1).finding == NO_FINDING
 
 
@@ -80,7 +81,7 @@ def test_every_synonym_of_the_captions_is_known(finding):
         "{}: none.",
     ],
 )
-@pytest.mark.parametrize("finding", captions.FINDINGS)
+@pytest.mark.parametrize("finding", DRAWN)
 def test_negation(report, finding):
     assert read(report.format(finding.capitalize()))[finding][0] == "absent"
     plan = recaption(report.format(finding), DOMAIN, 2)
@@ -229,7 +230,7 @@ def test_nothing_is_read_in_another_language(domain, report):
     assert read_report(report, domain) == {}
     plan = recaption(report, domain, 2, strict=False)
     assert plan.finding == NO_FINDING and "not in English" in plan.notes[0]
-    asked = vocabulary(domain).known[0]
+    asked = find_domain(domain).known[0]
     assert "not in English" in recaption(report, domain, 2, finding=asked).notes[0]
 
 
@@ -277,7 +278,7 @@ def test_ladder_mode():
         text = [(s.source.split(", ")[1], s.prompt.split(", ")[1]) for s in plan.stages]
         return [(a.replace(" edema", ""), b.replace(" edema", "")) for a, b in text]
 
-    words = list(captions.GRADES)
+    words = list(BUILT_IN[DOMAIN].severities)
     whole = list(itertools.pairwise(["no finding", *words[1:]]))
     assert steps("Edema.") == [*whole, whole[-1]]
     assert steps("Edema.", 3) == [("no finding", words[2]), (words[2], words[4]), (words[4], "severe")]
@@ -300,13 +301,13 @@ def test_no_stages_and_one():
 
 def test_prompts_are_captions_the_model_was_trained_on():
     known = {
-        f"{captions.CHEST_XRAY.prefix}, {captions.phrase(finding, severity, side, fine=True)}"
-        for finding in captions.FINDINGS
-        for severity in captions.GRADES.values()
+        f"{BUILT_IN[DOMAIN].prefix}, {captions.phrase(DOMAIN, finding, severity, side, fine=True)}"
+        for finding in DRAWN
+        for severity in BUILT_IN[DOMAIN].severities.values()
         for side in captions.SIDES
     } | {captions.caption({}, {})}
     for text, _ in SENTENCES:
-        for finding in (None, *captions.FINDINGS):
+        for finding in (None, *DRAWN):
             for mode in MODES:
                 plan = recaption(text, DOMAIN, 4, mode, finding, strict=False)
                 assert {s.prompt for s in plan.stages} <= known
@@ -391,7 +392,7 @@ def test_reports_of_the_fundus_and_the_skin(domain, report, finding, first):
     plan = recaption(report, domain, 3, mode="ladder")
     assert plan.finding == finding
     assert plan.stages[0].severity == pytest.approx(first, abs=0.01)
-    assert all(stage.prompt.startswith(captions.WORDS[domain].prefix) for stage in plan.stages)
+    assert all(stage.prompt.startswith(BUILT_IN[domain].prefix) for stage in plan.stages)
 
 
 def test_what_a_colour_model_does_not_draw_is_said():

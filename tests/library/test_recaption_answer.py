@@ -4,11 +4,10 @@ import json
 
 import pytest
 from llm_answer import answer
-from mvgen.mvg import captions
+from mvgen.mvg.domains import BUILT_IN
 from mvgen.mvg.recaption import offline
 from mvgen.mvg.recaption.answer import read_answer
 from mvgen.mvg.recaption.question import Question, allowed_words, regions, response_format
-from mvgen.mvg.recaption.vocabulary import VOCABULARIES, vocabulary
 
 
 @pytest.mark.parametrize(
@@ -39,13 +38,13 @@ from mvgen.mvg.recaption.vocabulary import VOCABULARIES, vocabulary
     ],
 )
 def test_what_is_wrong_is_named(changes, wrong):
-    question = Question("chest_xray", 3, "ladder", None, captions.FINDINGS, "severe")
+    question = Question("chest_xray", 3, "ladder", None, BUILT_IN["chest_xray"].known, "severe")
     plan, problems = read_answer(json.dumps(answer(**changes)), question, "")
     assert plan is None and wrong in "; ".join(problems)
 
 
 def test_prompts_may_describe_but_not_improve():
-    question = Question("chest_xray", 3, "ladder", None, captions.FINDINGS, "severe")
+    question = Question("chest_xray", 3, "ladder", None, BUILT_IN["chest_xray"].known, "severe")
     rich = "frontal chest x-ray, severe left pleural effusion with blunted costophrenic angle"
     assert read_answer(json.dumps(answer(prompt=rich)), question, "")[0].stages[1].prompt == rich
     better = answer()
@@ -56,13 +55,13 @@ def test_prompts_may_describe_but_not_improve():
     assert read_answer(json.dumps(two), question, "")[1] == ["stages: got 2, want 3"]
 
 
-@pytest.mark.parametrize("domain", VOCABULARIES)
+@pytest.mark.parametrize("domain", BUILT_IN)
 def test_every_caption_is_made_of_allowed_words(domain):
-    words = vocabulary(domain)
+    words = BUILT_IN[domain]
     for finding in words.known:
         for side in ("left", "right", "bilateral") if finding in words.sided else ("",):
             region = regions(words, finding, side)[0]
-            prompt = f"{words.prefix}, {captions.phrase(finding, 0.9, side)}"
+            prompt = f"{words.prefix}, {words.phrase(finding, 0.9, side)}"
             stage = {"rationale": "", "finding": finding, "severity": 0.9, "region": region, "prompt": prompt}
             question = Question(domain, 1, "terminal", finding, words.known, "severe")
             plan, problems = read_answer(json.dumps({"side": side, "stages": [stage]}), question, "")
