@@ -1,8 +1,13 @@
 """The progression plan: what every simulated stage is drawn towards (section 4.1), as data, JSON and text."""
 
 import json
-from dataclasses import asdict, dataclass, fields
-from typing import Any
+from dataclasses import asdict
+from typing import Annotated
+
+from pydantic import AfterValidator, ConfigDict, Field, Strict, model_validator
+from pydantic.dataclasses import dataclass
+
+from .validation import raises, validate
 
 SCHEMA = "mvg.plan"
 VERSION = 1
@@ -16,22 +21,32 @@ class PlanError(ValueError):
     """A plan that cannot be used; the message names the field, what it got and what it wants."""
 
 
-def _text(name: str, value: object, *, empty: bool = False) -> None:
-    if not isinstance(value, str):
-        raise PlanError(f"{name}: got {type(value).__name__}, want text")
-    if not empty and not value.strip():
-        raise PlanError(f"{name}: got an empty text, want at least one word")
-    if len(value) > MAX_PROMPT:
-        raise PlanError(f"{name}: got {len(value)} characters, want at most {MAX_PROMPT}")
+def _within_limit(text: str) -> str:
+    if len(text) > MAX_PROMPT:
+        raise ValueError(f"got {len(text)} characters, want at most {MAX_PROMPT}")
+    return text
 
 
-def _number(name: str, value: object, highest: int) -> None:
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    if not number or not 0 <= value <= highest:  # type: ignore[operator]
-        raise PlanError(f"{name}: got {value!r}, want a number in [0, {highest}]")
+def _not_blank(text: str) -> str:
+    if not text.strip():
+        raise ValueError("got an empty text, want at least one word")
+    return text
 
 
-@dataclass(frozen=True)
+def _known_side(side: str) -> str:
+    if side not in SIDES:
+        raise ValueError(f"got {side!r}, want one of {', '.join(s or 'no text' for s in SIDES)}")
+    return side
+
+
+Text = Annotated[str, Strict(), AfterValidator(_within_limit)]
+Words = Annotated[Text, AfterValidator(_not_blank)]
+Fraction = Annotated[float, Strict(), Field(ge=0, le=1, allow_inf_nan=False)]
+Guidance = Annotated[float, Strict(), Field(ge=0, le=MAX_GUIDANCE, allow_inf_nan=False)]
+
+
+@raises(PlanError)
+@dataclass(frozen=True, config=ConfigDict(extra="forbid"))
 class Stage:
     """One stage n: its prompt y_n, the finding, its intended severity in [0, 1] and the region in words.
 
@@ -40,27 +55,17 @@ class Stage:
     Raises PlanError (a ValueError) naming the field.
     """
 
-    prompt: str
-    finding: str
-    severity: float
-    region: str = ""
-    source: str = ""
-    gamma: float | None = None
-    guidance: float | None = None
-
-    def __post_init__(self) -> None:
-        _text("prompt", self.prompt)
-        _text("finding", self.finding)
-        _text("region", self.region, empty=True)
-        _text("source", self.source, empty=True)
-        _number("severity", self.severity, 1)
-        if self.gamma is not None:
-            _number("gamma", self.gamma, 1)
-        if self.guidance is not None:
-            _number("guidance", self.guidance, MAX_GUIDANCE)
+    prompt: Words
+    finding: Words
+    severity: Fraction
+    region: Text = ""
+    source: Text = ""
+    gamma: Fraction | None = None
+    guidance: Guidance | None = None
 
 
-@dataclass(frozen=True)
+@raises(PlanError)
+@dataclass(frozen=True, config=ConfigDict(extra="forbid"))
 class Plan:
     """N stages of one finding in one domain, worsening monotonically; N = 0 leaves the image as it is.
 
@@ -70,38 +75,27 @@ class Plan:
     Raises PlanError (a ValueError) naming the stage and the field.
     """
 
-    domain: str
-    finding: str
-    side: str
+    domain: Words
+    finding: Words
+    side: Annotated[Text, AfterValidator(_known_side)]
     stages: tuple[Stage, ...]
-    negative: str = ""
-    notes: tuple[str, ...] = ()
+    negative: Text = ""
+    notes: tuple[Words, ...] = ()
 
-    def __post_init__(self) -> None:
-        _text("domain", self.domain)
-        _text("finding", self.finding)
-        _text("negative", self.negative, empty=True)
-        if self.side not in SIDES:
-            raise PlanError(f"side: got {self.side!r}, want one of {', '.join(s or 'no text' for s in SIDES)}")
-        for name in ("stages", "notes"):
-            if not isinstance(getattr(self, name), tuple | list):
-                raise PlanError(f"{name}: got {type(getattr(self, name)).__name__}, want a list")
-            object.__setattr__(self, name, tuple(getattr(self, name)))
-        for note in self.notes:
-            _text("notes", note)
+    @model_validator(mode="after")
+    def _check_course(self) -> "Plan":
         before = 0.0
         for n, stage in enumerate(self.stages, start=1):
-            if not isinstance(stage, Stage):
-                raise PlanError(f"stage {n}: got {type(stage).__name__}, want a Stage")
             if stage.finding != self.finding:
-                raise PlanError(f"stage {n}, finding: got {stage.finding!r}, want the plan's, {self.finding!r}")
+                raise ValueError(f"stage {n}, finding: got {stage.finding!r}, want the plan's, {self.finding!r}")
             if self.finding == NO_FINDING and stage.severity != 0:
-                raise PlanError(f"stage {n}, severity: got {stage.severity:g}, want 0 in a plan of {NO_FINDING!r}")
+                raise ValueError(f"stage {n}, severity: got {stage.severity:g}, want 0 in a plan of {NO_FINDING!r}")
             if stage.severity < before:
-                raise PlanError(
+                raise ValueError(
                     f"stage {n}, severity: got {stage.severity:g} after {before:g}, want severities that never fall"
                 )
             before = stage.severity
+        return self
 
     def unguided(self, stage: Stage) -> str:
         """The prompt that guidance pulls away from in a stage."""
@@ -141,26 +135,4 @@ class Plan:
         version = data.pop("version", None)
         if version != VERSION:
             raise PlanError(f"plan, version: got {version!r}, want {VERSION}")
-        data = _members("plan", cls, data)
-        if not isinstance(data["stages"], list):
-            raise PlanError(f"stages: got {type(data['stages']).__name__}, want a list")
-        stages = []
-        for n, item in enumerate(data["stages"], start=1):
-            try:
-                stages.append(Stage(**_members("stage", Stage, item)))
-            except PlanError as error:
-                raise PlanError(f"stage {n}, {error}") from None
-        return cls(**{**data, "stages": tuple(stages)})
-
-
-def _members(name: str, kind: type, data: object) -> dict[str, Any]:
-    """``data`` where it holds the fields of the dataclass: all required ones and no others."""
-    if not isinstance(data, dict):
-        raise PlanError(f"{name}: got {type(data).__name__}, want an object")
-    known = [f.name for f in fields(kind)]
-    required = {"domain", "finding", "side", "stages"} if kind is Plan else {"prompt", "finding", "severity"}
-    if extra := sorted(set(data) - set(known)):
-        raise PlanError(f"{name}: got the unknown field {extra[0]!r}, want {', '.join(known)}")
-    if missing := sorted(required - set(data)):
-        raise PlanError(f"{name}: the field {missing[0]!r} is missing")
-    return data
+        return validate(cls, data, PlanError)
