@@ -9,6 +9,7 @@ from ..launch.device import device_name
 from ..launch.errors import LaunchError, UsageError
 from ..launch.host import ensure_host
 from ..launch.paths import BASE
+from ..mvg.file_names import is_reserved
 from . import Cohort, CohortError, Pool, RunningServer, Store, console, preflight
 from .batch import DiskFull
 from .engines import local
@@ -22,6 +23,8 @@ MODEL_FOLDERS = (BASE / "models",)
 def run(options: argparse.Namespace) -> int:
     """Exit code 0 where every chain is done, 1 where one is not."""
     check_batch(options)
+    if bad := next((part for part in options.out.parts if part not in (".", "..") and is_reserved(part)), None):
+        raise UsageError(f"--out: {bad!r} is no name for a folder on Windows. Give another.")
     try:
         whole = cohort.build(options.cohort, options.workflow, MODEL_FOLDERS)
         part = whole.part(*options.part) if options.part else whole

@@ -10,6 +10,7 @@ from PIL import Image
 
 from ..mvg.disclaimer import STATEMENT
 from . import tables
+from .pictures import BrokenPicture, load
 from .store import Store
 
 HEIGHT = 96  # of a stage in the strip, pixels
@@ -25,16 +26,14 @@ figure { margin: 1rem 0; overflow-x: auto; } figcaption { color: #555; }
 
 def html(name: str, store: Store, chains: pd.DataFrame, means: pd.DataFrame) -> str:
     """The page as text; at most 200 chains have a strip."""
-    states = chains["status"].value_counts()
-    count = ", ".join(f"{states.get(state, 0)} {state}" for state in ("done", "failed", "missing"))
-    failed = chains[chains["status"] == "failed"][["patient_id", "seed", "error"]]
+    failed = tables.failed(chains)
     done = chains[chains["status"] == "done"]
     title = markup.escape(f"Cohort: {name}")
     parts = [
         f"<!doctype html><html lang='en'><meta charset='utf-8'><title>{title}</title><style>{STYLE}</style>",
         f"<h1>{title}</h1><p class='note'>{markup.escape(STATEMENT)} Every picture here is synthetic but the first "
         "of a row, which is the input.</p>",
-        f"<p>{chains['patient_id'].nunique()} patients, {len(chains)} chains: {count}.</p>",
+        f"<p>{chains['patient_id'].nunique()} patients, {len(chains)} chains: {tables.counted(chains)}.</p>",
         "<h2>Scores</h2><p>Mean over patients with its bootstrap 95 % interval.</p>",
         table(tables.shown(means)),
     ]
@@ -43,7 +42,7 @@ def html(name: str, store: Store, chains: pd.DataFrame, means: pd.DataFrame) -> 
     parts.append("<h2>Chains</h2>")
     if len(done) > MAX_STRIPS:
         parts.append(f"<p>The first {MAX_STRIPS} of {len(done)}; all are in the folder chains.</p>")
-    parts += [strip(store.folder(row.chain), row) for row in done.head(MAX_STRIPS).itertuples()]
+    parts += [strip(store, row) for row in done.head(MAX_STRIPS).itertuples()]
     return "\n".join(parts) + "</html>\n"
 
 
@@ -59,8 +58,17 @@ def _cell(value: object) -> str:
     return f"<td{kind}>{markup.escape(tables.show(value))}</td>"
 
 
-def strip(folder: Path, row) -> str:
+def strip(store: Store, row) -> str:
     """The stages of a chain side by side, as one embedded JPEG a series."""
+    try:
+        return _figures(store.folder(row.chain), row)
+    except BrokenPicture as error:
+        store.reopen(row.chain)
+        told = f"{row.patient_id}, seed {row.seed}: {error}; the same command makes the chain again."
+        return f"<p>{markup.escape(told)}</p>"
+
+
+def _figures(folder: Path, row) -> str:
     caption = markup.escape(f"{row.patient_id}, seed {row.seed}")
     figures = []
     for first in sorted(folder.rglob("stage_00.png")):
@@ -77,9 +85,9 @@ def strip(folder: Path, row) -> str:
 def _joined(paths: list[Path]) -> bytes:
     pictures = []
     for path in paths:
-        with Image.open(path) as opened:
-            width = max(1, round(opened.width * HEIGHT / opened.height))
-            pictures.append(opened.convert("RGB").resize((width, HEIGHT), Image.Resampling.BILINEAR))
+        picture = load(path, path.name)
+        width = max(1, round(picture.width * HEIGHT / picture.height))
+        pictures.append(picture.convert("RGB").resize((width, HEIGHT), Image.Resampling.BILINEAR))
     sheet = Image.new("RGB", (sum(p.width + 2 for p in pictures), HEIGHT), "white")
     x = 0
     for picture in pictures:

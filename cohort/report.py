@@ -19,7 +19,7 @@ def write(cohort: Cohort, store: Store) -> pd.DataFrame:
     scores = tables.scores(store, frame)
     means = tables.summary(scores)
     for name, table in (("chains", frame), ("scores", scores), ("summary", means)):
-        write_text(store.out / f"{name}.csv", table.to_csv(index=False, lineterminator="\n"))
+        write_text(store.out / f"{name}.csv", tables.csv_text(table))
         write_file(store.out / f"{name}.parquet", functools.partial(table.to_parquet, index=False))
     write_text(store.out / "summary.md", _markdown(cohort, frame, means))
     write_text(store.out / "report.html", page.html(cohort.workflow.name, store, frame, means))
@@ -27,13 +27,11 @@ def write(cohort: Cohort, store: Store) -> pd.DataFrame:
 
 
 def _markdown(cohort: Cohort, frame: pd.DataFrame, means: pd.DataFrame) -> str:
-    states = frame["status"].value_counts()
-    count = ", ".join(f"{states.get(state, 0)} {state}" for state in ("done", "failed", "missing"))
-    failed = frame[frame["status"] == "failed"][["patient_id", "seed", "error"]]
+    failed = tables.failed(frame)
     parts = [
         f"# Cohort: {cohort.workflow.name}\n",
         f"{STATEMENT}\n",
-        f"{frame['patient_id'].nunique()} patients, {len(frame)} chains: {count}.\n",
+        f"{frame['patient_id'].nunique()} patients, {len(frame)} chains: {tables.counted(frame)}.\n",
         "Mean over patients with its bootstrap 95 % interval.\n",
         tables.markdown(tables.shown(means)),
     ]

@@ -3,7 +3,7 @@
 chains/ID/        what a chain gave; done.json closes it and holds the hash of every other file
 failed/ID.json    why a chain gave nothing
 journal/*.jsonl   a line a chain that ended: when, where, how long
-.partial/, .work/ of a batch that runs, cleared by the next
+.partial/, .work/ of a batch that runs, for its owner alone, cleared by the next
 """
 
 import contextlib
@@ -22,6 +22,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
+from .pictures import check_pictures
 from .problems import refuse
 
 DONE = "done.json"
@@ -61,6 +62,9 @@ class Store:
             note = self._lock_file(self.shard).with_suffix(".holder")
             note.write_text(f"process {os.getpid()} on {socket.gethostname()}", encoding="utf-8")
             self._clear()
+            for folder in (self.partials.parent, self.work.parent):  # a kill may leave pictures of patients in them
+                folder.mkdir(mode=0o700, exist_ok=True)
+                folder.chmod(0o700)
             self._end_line()
             try:
                 yield
@@ -142,12 +146,49 @@ class Store:
                 file.write("\n")
 
     def done(self) -> set[str]:
-        """Ids of the chains that are whole."""
+        """Returns the ids of the chains that are whole, with every file as it was written."""
+        return {chain for chain, reason in self._closed() if reason is None}
+
+    def damaged(self) -> dict[str, str]:
+        """Returns id -> reason of the chains that were whole and are not any more; the next run makes them again."""
+        return {chain: reason for chain, reason in self._closed() if reason is not None}
+
+    def _closed(self) -> Iterator[tuple[str, str | None]]:
         try:
             with os.scandir(self.chains) as entries:
-                return {entry.name for entry in entries if os.path.exists(os.path.join(entry.path, DONE))}
+                names = [entry.name for entry in entries]
         except FileNotFoundError:
-            return set()
+            return
+        for name in names:
+            if (self.folder(name) / DONE).is_file():
+                yield name, self._damage(name)
+
+    def _damage(self, chain: str) -> str | None:
+        """What is wrong with a chain that was closed; None where it is whole.
+
+        Only files that are not older than done.json, which is written last, are read through.
+        """
+        folder = self.folder(chain)
+        try:
+            closed = (folder / DONE).stat().st_mtime_ns
+            files = json.loads((folder / DONE).read_text(encoding="utf-8"))["files"]
+            for name, digest in files.items():
+                path = folder / name
+                if path.stat().st_mtime_ns >= closed and _sha256(path) != digest:
+                    return f"{name} is not as it was written"
+        except FileNotFoundError as error:
+            return f"{Path(error.filename or DONE).relative_to(folder).as_posix()} is missing"
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            return f"{DONE} is damaged ({type(error).__name__})"
+        return None
+
+    def is_done(self, chain: str) -> bool:
+        """Whether a chain is whole."""
+        return (self.folder(chain) / DONE).is_file() and self._damage(chain) is None
+
+    def reopen(self, chain: str) -> None:
+        """Takes back that a chain is whole: the next run makes it again."""
+        (self.folder(chain) / DONE).unlink(missing_ok=True)
 
     def folder(self, chain: str) -> Path:
         return self.chains / chain
@@ -159,10 +200,23 @@ class Store:
         return folder
 
     def keep(self, chain: str, partial: Path) -> Path:
-        """Closes a partial folder with done.json and moves it to its place in one step. Returns that place.
+        """Closes a partial folder with done.json and moves it to its place in one step.
 
-        Where the chain is there already, which is then the same, the partial folder is dropped.
+        Where the chain is there already, which is then the same, the partial folder is dropped; one that is damaged
+        is replaced.
+
+        Args:
+            chain: Its id.
+            partial: From ``partial``, with all files in it.
+
+        Returns:
+            The chain's folder.
+
+        Raises:
+            BrokenPicture: A picture cannot be decoded; nothing was kept.
+            OSError: The folder cannot be written to.
         """
+        check_pictures(partial)
         inside = list(partial.rglob("*"))
         names = sorted(path.relative_to(partial).as_posix() for path in inside if path.is_file())
         hashes = {name: _sealed(partial / name) for name in names}
@@ -171,7 +225,7 @@ class Store:
         for folder in (*(path for path in inside if path.is_dir()), partial):
             _sync_folder(folder)
         target = self.folder(chain)
-        if target.is_dir() and not (target / DONE).is_file():  # a folder that someone emptied by hand
+        if target.is_dir() and not self.is_done(chain):  # damaged, or emptied by hand
             shutil.rmtree(target)
         try:
             os.rename(partial, target)
@@ -194,7 +248,7 @@ class Store:
         """Id -> record of the chains that failed, and are not there since."""
         found = {}
         for path in sorted(self.failed.glob("*.json")):
-            if (self.folder(path.stem) / DONE).is_file():
+            if self.is_done(path.stem):
                 continue  # a batch that was killed had no time to forget it
             with contextlib.suppress(OSError, ValueError):
                 found[path.stem] = json.loads(path.read_text(encoding="utf-8"))

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from ..mvg.metrics.table import COLUMNS, read_csv
+from ..mvg.spreadsheet import as_text
 from .plan import Cohort
 from .store import Store
 
@@ -21,22 +22,23 @@ NAMES = ("chains", "scores", "summary")
 def chains(cohort: Cohort, store: Store) -> pd.DataFrame:
     """A row a chain of the manifest: patient_id, seed, chain, status, seconds, error, and what the row sets.
 
-    status: done, failed or missing. seconds: of the run that gave the chain.
+    status: done, failed, damaged or missing. seconds: of the run that gave the chain.
     """
-    done, failures = store.done(), store.failures()
+    done, failures, damaged = store.done(), store.failures(), store.damaged()
     seconds = {note["chain"]: note["seconds"] for note in store.notes() if note.get("event") == "done"}
     columns = sorted({slot for p in cohort.patients for slot in p.values if not cohort.workflow.is_file(slot)})
     rows = []
     for chain in cohort.chains:
-        failure = failures.get(chain.id)
+        failure = None if chain.id in done else failures.get(chain.id, {}).get("error")
+        damage = damaged.get(chain.id)
         rows.append(
             {
                 "patient_id": chain.patient.patient_id,
                 "seed": chain.seed,
                 "chain": chain.id,
-                "status": "done" if chain.id in done else "failed" if failure else "missing",
+                "status": _status(chain.id in done, failure, damage),
                 "seconds": seconds.get(chain.id),
-                "error": None if chain.id in done or failure is None else failure.get("error"),
+                "error": failure or damage,
                 **{str(slot): chain.patient.values.get(slot, cohort.workflow.value(slot)) for slot in columns},
             }
         )
@@ -45,6 +47,22 @@ def chains(cohort: Cohort, store: Store) -> pd.DataFrame:
     frame["seconds"] = frame["seconds"].astype("float64")
     frame["error"] = frame["error"].astype("string")
     return frame
+
+
+def _status(done: bool, failure: str | None, damage: str | None) -> str:
+    return "done" if done else "failed" if failure else "damaged" if damage else "missing"
+
+
+def counted(table: pd.DataFrame) -> str:
+    """How many chains of ``chains`` are in which state, in words."""
+    states = table["status"].value_counts()
+    told = [f"{states.get(state, 0)} {state}" for state in ("done", "failed", "missing")]
+    return ", ".join([*told, f"{states['damaged']} damaged"] if "damaged" in states else told)
+
+
+def failed(table: pd.DataFrame) -> pd.DataFrame:
+    """The chains that gave nothing or are damaged: patient_id, seed and error."""
+    return table[table["status"].isin(["failed", "damaged"])][["patient_id", "seed", "error"]]
 
 
 def scores(store: Store, table: pd.DataFrame) -> pd.DataFrame:
@@ -106,8 +124,22 @@ def markdown(table: pd.DataFrame, cells: list[list[str]] | None = None) -> str:
         list(map(str, table.columns)),
         *(cells or [[show(v) for v in row] for row in table.itertuples(index=False)]),
     ]
-    lines = ["| " + " | ".join(cell.replace("|", "\\|").replace("\n", " ") for cell in row) + " |" for row in rows]
+    lines = ["| " + " | ".join(map(_markdown_cell, row)) + " |" for row in rows]
     return "\n".join([lines[0], "|" + " --- |" * len(rows[0]), *lines[1:]]) + "\n"
+
+
+def _markdown_cell(cell: str) -> str:
+    return " ".join(as_text(cell).replace("\\", "\\\\").replace("|", "\\|").splitlines())
+
+
+def csv_text(table: pd.DataFrame) -> str:
+    """A table as CSV, in which no text is a formula to a spreadsheet."""
+    safe = table.rename(columns=as_text)
+    for place, kind in enumerate(table.dtypes):
+        if not pd.api.types.is_numeric_dtype(kind):
+            cells = [as_text(cell) if isinstance(cell, str) else cell for cell in table.iloc[:, place]]
+            safe.isetitem(place, pd.Series(cells, index=table.index, dtype=object))
+    return safe.to_csv(index=False, lineterminator="\n")
 
 
 def show(value: object) -> str:

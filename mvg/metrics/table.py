@@ -12,6 +12,8 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from ..spreadsheet import as_text, from_text
+
 FIRST_STAGE = {"conf": 0, "clip_i": 1, "change": 1}
 """The stage of a score's first value; a score that is not here names it as first_stage, or has no stage."""
 _RESULTS = {"metric", "model", "values", "mean", "std", "note", "stopped", "first_stage"}
@@ -103,12 +105,16 @@ def merge(*tables: Iterable[Row]) -> list[Row]:
 
 
 def to_csv(rows: Iterable[Row]) -> str:
-    """The table as CSV text with a header. ValueError where a value is NaN or a key is there twice."""
+    """The table as CSV text with a header; names that a spreadsheet would run get an apostrophe, see ``spreadsheet``.
+
+    ValueError where a value is NaN or a key is there twice.
+    """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(COLUMNS)
     for row in _all_checked(rows):
-        writer.writerow([row.chain, row.stage, row.metric, repr(float(row.value)), row.model, row.settings])
+        chain, metric, model, settings = map(as_text, (row.chain, row.metric, row.model, row.settings))
+        writer.writerow([chain, row.stage, metric, repr(float(row.value)), model, settings])
     return text.getvalue()
 
 
@@ -136,7 +142,7 @@ def from_csv(text: str, name: str = "table") -> list[Row]:
     rows = []
     for line in lines:
         try:
-            chain, stage, metric, value, model, settings = line
+            chain, stage, metric, value, model, settings = map(from_text, line)
             rows.append(Row(chain, int(stage) if stage else None, metric, float(value), model, settings))
         except ValueError as error:
             raise ValueError(f"{name}: line {lines.line_num} is no row of a score table ({error})") from error

@@ -18,6 +18,7 @@ from PIL.PngImagePlugin import PngInfo
 
 from ...mvg.dicom.write import write_secondary_capture
 from ...mvg.disclaimer import STATEMENT
+from ...mvg.file_names import is_reserved, shortened
 from ...mvg.label import TEXT, labelled
 from ...mvg.metrics.plot import contact_sheet
 from ...mvg.metrics.table import Row, from_csv, merge, rows_of, write_csv
@@ -26,6 +27,8 @@ from ..support import provenance
 from ..support.spacing import from_text
 from ..support.types import Plan
 from ..support.viewer import progression
+
+MAX_NAME = 200  # bytes of one folder's name; file systems take 255
 
 
 class SaveTrajectory(io.ComfyNode):
@@ -160,22 +163,35 @@ class SaveTrajectory(io.ComfyNode):
 def output_folder(prefix: str) -> Path:
     """The folder ``prefix`` names inside the host's output folder; ValueError where it leads out of it."""
     parts = re.split(r"[\\/]+", prefix.strip())
-    bad = [p for p in parts if p in ("", ".", "..") or re.search(r'[<>:"|?*\x00-\x1f]', p) or p != p.strip(" .")]
-    if bad:
-        raise ValueError(f"folder_prefix: got {prefix!r}, want plain folder names separated by /")
+    if not all(map(_is_plain, parts)):
+        raise ValueError(f"folder_prefix: got {shortened(prefix)!r}, want plain folder names separated by /")
     root = Path(folder_paths.get_output_directory())
     folder = root.joinpath(*parts)
     if not Path(os.path.realpath(folder)).is_relative_to(os.path.realpath(root)):
-        raise ValueError(f"folder_prefix: {prefix!r} leads out of ComfyUI's output folder")
+        raise ValueError(f"folder_prefix: {shortened(prefix)!r} leads out of ComfyUI's output folder")
     return folder
+
+
+def _is_plain(name: str) -> bool:
+    """Whether a folder may have that name on every system, with a number and a suffix after it."""
+    return (
+        name not in ("", ".", "..")
+        and name == name.strip()
+        and not re.search(r'[<>:"|?*\x00-\x1f]', name)
+        and not is_reserved(name)
+        and len(name.encode()) <= MAX_NAME
+    )
 
 
 def write_folder(prefix: str, write) -> Path:
     """Calls ``write`` on a hidden folder and renames it when all is there; on an error nothing is left behind."""
     wanted = output_folder(prefix)
-    partial = wanted.parent / f".{wanted.name}.{uuid.uuid4().hex[:8]}.partial"
+    hidden = wanted.parent / f".{wanted.name[:40]}.{uuid.uuid4().hex[:8]}.partial"
+    partial = hidden / "folder"
     try:
-        partial.mkdir(parents=True)
+        wanted.parent.mkdir(parents=True, exist_ok=True)
+        hidden.mkdir(mode=0o700)  # a kill may leave a patient's pictures in it
+        partial.mkdir()
         write(partial)
         for number in range(1, 100_000):
             folder = wanted if number == 1 else wanted.with_name(f"{wanted.name}_{number:05d}")
@@ -197,7 +213,7 @@ def write_folder(prefix: str, write) -> Path:
         why = error.strerror or error
         raise ValueError(f"folder_prefix: cannot write into ComfyUI's output folder ({why})") from error
     finally:
-        shutil.rmtree(partial, ignore_errors=True)
+        shutil.rmtree(hidden, ignore_errors=True)
 
 
 def to_pil(image: torch.Tensor) -> Image.Image:

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import folder_paths
 import torch
 
+from ...mvg.file_names import shortened
 from ...mvg.picture_file import DICOM_SUFFIXES, PICTURE_SUFFIXES, has_dicom_mark, read_picture
 
 MAX_TEXT_BYTES = 1_000_000
@@ -64,9 +65,9 @@ def find_input(name: str, what: str) -> Path:
         folder_paths.get_temp_directory,
     )
     if not any(real.is_relative_to(os.path.realpath(find())) for find in find_folders):
-        raise ValueError(f"{what}: {name!r} lies outside ComfyUI's input folder")
-    if not real.is_file():
-        raise ValueError(f"{what}: there is no file {name!r} in ComfyUI's input folder")
+        raise ValueError(f"{what}: {shortened(name)!r} lies outside ComfyUI's input folder")
+    if not os.path.isfile(real):  # False for a name that is too long, too
+        raise ValueError(f"{what}: there is no file {shortened(name)!r} in ComfyUI's input folder")
     return real
 
 

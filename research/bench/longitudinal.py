@@ -23,6 +23,7 @@ from ...models.embedded.architecture import DOMAINS
 from ...models.standalone_host import ROOT, use_host
 from ...mvg.metrics.plot import contact_sheet
 from ...mvg.regions import chest
+from ...mvg.spreadsheet import as_text
 from . import methods
 from .figures import same_width, save_image
 from .follow_up import PERSISTENCE, ROWS, Visit, directions_of, score, simulate
@@ -40,8 +41,12 @@ def as_csv(rows: list[dict]) -> str:
     text = io.StringIO()
     writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
     writer.writeheader()
-    writer.writerows({k: f"{v:.5f}" if isinstance(v, float) else v for k, v in row.items()} for row in rows)
+    writer.writerows({k: _cell(v) for k, v in row.items()} for row in rows)
     return text.getvalue()
+
+
+def _cell(value: object) -> object:
+    return f"{value:.5f}" if isinstance(value, float) else as_text(value) if isinstance(value, str) else value
 
 
 def summary(rows: list[dict], group: str) -> list[dict]:

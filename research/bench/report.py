@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from ...mvg.metrics.table import Row
+from ...mvg.spreadsheet import as_text
 from .evaluation import Scores, interval
 
 PRINTED: dict[tuple[str, str], dict[str, tuple[float, ...]]] = {
@@ -78,7 +79,7 @@ def as_csv(number: str, lines: list[Line]) -> str:
         cells = [f"{v:.5f}" for three in values.values() for v in three]
         if line.kid:
             cells += [f"{line.kid['mean']:.5f}", f"{line.kid['std']:.5f}", *(line.kid[k] for k in ("n", "m", "subset"))]
-        writer.writerow([line.domain, line.label, line.patients, *cells])
+        writer.writerow([as_text(line.domain), as_text(line.label), line.patients, *cells])
     return text.getvalue()
 
 

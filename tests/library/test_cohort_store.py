@@ -15,8 +15,10 @@ import pytest
 from filelock import FileLock
 from mvgen.cohort import store as storing
 from mvgen.cohort.normalised_output import settle
+from mvgen.cohort.pictures import BrokenPicture
 from mvgen.cohort.problems import CohortError
 from mvgen.cohort.store import DONE, Busy, Store
+from PIL import Image
 
 HOLD = """
 import sys, time
@@ -39,7 +41,7 @@ def make(store: Store, chain: str, text: str = "one"):
     partial = store.partial(chain)
     (partial / "part").mkdir()
     (partial / "scores.json").write_text(text)
-    (partial / "part" / "stage_00.png").write_bytes(b"png")
+    Image.new("L", (8, 8)).save(partial / "part" / "stage_00.png")
     return partial
 
 
@@ -66,6 +68,47 @@ def test_a_folder_without_done_file_is_none(store):
         assert store.done() == set()
         folder = store.keep("c1", make(store, "c1"))
         assert store.done() == {"c1"} and not (folder / "left.png").exists()
+
+
+@pytest.mark.parametrize("damage", [lambda png: png[:-20], lambda png: b"", lambda png: png[:40] + b"x" * 9 + png[49:]])
+def test_no_chain_is_closed_with_a_broken_picture(store, damage):
+    with store.lock():
+        partial = make(store, "c1")
+        picture = partial / "part" / "stage_00.png"
+        picture.write_bytes(damage(picture.read_bytes()))
+        with pytest.raises(BrokenPicture, match=r"^part/stage_00\.png is no whole picture: ") as error:
+            store.keep("c1", partial)
+        assert str(store.out) not in str(error.value) and store.done() == set()
+
+
+@pytest.mark.parametrize("name", ["part/stage_00.png", "scores.json"])
+def test_a_chain_whose_files_were_broken_later_is_made_again(store, name):
+    with store.lock():
+        folder = store.keep("c1", make(store, "c1"))
+        store.keep("c2", make(store, "c2"))
+        (folder / name).write_bytes(b"cut off")
+        assert store.done() == {"c2"} and store.damaged() == {"c1": f"{name} is not as it was written"}
+        (folder / name).unlink()
+        assert store.done() == {"c2"} and store.damaged() == {"c1": f"{name} is missing"}
+        store.fail("c1", {"error": "no"})
+        assert set(store.failures()) == {"c1"}
+        store.keep("c1", make(store, "c1"))
+        assert store.done() == {"c1", "c2"} and store.damaged() == store.failures() == {}
+        (folder / DONE).write_text("{")
+        assert store.damaged() == {"c1": "done.json is damaged (JSONDecodeError)"}
+
+
+@pytest.mark.skipif(os.name == "nt", reason="POSIX permissions")
+def test_what_a_kill_would_leave_is_for_its_owner_alone(store):
+    mask = os.umask(0o022)
+    try:
+        with store.lock():
+            partial = make(store, "c1")
+            modes = {path.name: path.stat().st_mode & 0o777 for path in (partial.parents[1], store.work.parent)}
+            assert modes == {".partial": 0o700, ".work": 0o700}
+            assert store.keep("c1", partial).stat().st_mode & 0o777 == 0o755  # results are as the user's umask says
+    finally:
+        os.umask(mask)
 
 
 def test_failures_are_recorded_and_forgotten_once_the_chain_is_there(store):

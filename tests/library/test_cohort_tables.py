@@ -1,5 +1,9 @@
 """What a cohort is summed up in: means and intervals that other code gives too, and every file of the end."""
 
+import csv
+import json
+import os
+
 import numpy as np
 import pytest
 from mvgen import cohort
@@ -30,6 +34,15 @@ def made(tmp_path) -> tuple[cohort.Cohort, cohort.Store]:
         store.fail(plan.chains[-1].id, {"error": "<broken>", "kind": "wrong"})
         cohort.write(plan, store)
     return plan, store
+
+
+def odd_workflow(folder):
+    """The chest workflow with a widget of a class that is not ours."""
+    path = workflow(folder)
+    graph = json.loads(path.read_text())
+    graph["99"] = {"class_type": "PrimitiveString", "inputs": {"values": "a"}}
+    path.write_text(json.dumps(graph))
+    return path
 
 
 def test_the_interval_is_the_percentile_bootstrap_of_the_mean():
@@ -80,6 +93,52 @@ def test_page_and_markdown_tell_the_same_and_need_nothing_else(made):
         assert told in page and told in text
     assert "| kid | m |  | all | 3 |" in text
     assert "<broken>" in text and "&lt;broken&gt;" in page
+
+
+def test_a_chain_with_a_broken_picture_is_told_and_made_again(made):
+    plan, store = made
+    first, second = plan.chains[:2]
+    stage = store.folder(first.id) / "stage_01.png"
+    stage.write_bytes(stage.read_bytes()[:50])
+    (store.folder(second.id) / "stage_00.png").unlink()
+    cohort.write(plan, store)
+    chains = cohort.read(store.out, "chains").set_index("chain")
+    assert chains.loc[first.id][["status", "error"]].tolist() == ["damaged", "stage_01.png is not as it was written"]
+    assert chains.loc[second.id][["status", "error"]].tolist() == ["damaged", "stage_00.png is missing"]
+    assert set(cohort.read(store.out)["chain"]) == {chain.id for chain in plan.chains[2:-1]}
+    page = (store.out / "report.html").read_text()
+    assert "stage_01.png is not as it was written" in page and "2 damaged" in page
+    assert [chain.id for chain in plan.todo(store)] == [first.id, second.id]
+
+
+def test_a_picture_that_broke_unseen_is_told_and_made_again(made):
+    """The disk gave other bytes than were written, and the time of the file is the old one."""
+    plan, store = made
+    stage = store.folder(plan.chains[0].id) / "stage_01.png"
+    before = stage.stat()
+    stage.write_bytes(stage.read_bytes()[:50])
+    os.utime(stage, ns=(before.st_atime_ns, before.st_mtime_ns))
+    cohort.write(plan, store)
+    page = (store.out / "report.html").read_text()
+    assert "stage_01.png is no whole picture" in page and str(store.out) not in page
+    assert [chain.id for chain in plan.todo(store)] == [plan.chains[0].id]
+
+
+def test_a_spreadsheet_runs_no_cell(tmp_path):
+    hostile = ["=1+1", "+cmd|' /C calc'!A0", "-2+3", "@SUM(A1)", "'=1", "-5", "x|y"]
+    rows = [[name, "a.png", "report.txt", str(n), "-0.5"] for n, name in enumerate(hostile)]
+    plan = cohort.build(manifest(tmp_path, rows, [*HEADER, "99.values"]), odd_workflow(tmp_path))
+    store = cohort.Store(tmp_path / "out")
+    with store.lock():
+        for chain in plan.chains:
+            store.fail(chain.id, {"error": "\t=cmd", "kind": "wrong"})
+        cohort.write(plan, store)
+    with (store.out / "chains.csv").open(newline="", encoding="utf-8") as file:
+        cells = list(csv.DictReader(file))
+    assert [row["patient_id"] for row in cells] == ["'" + name for name in hostile[:5]] + hostile[5:]
+    assert {row["error"] for row in cells} == {"'\t=cmd"} and {row["99.values"] for row in cells} == {"-0.5"}
+    text = (store.out / "summary.md").read_text()
+    assert "| '=1+1 |" in text and "| x\\|y |" in text and "| =1" not in text
 
 
 def test_a_cohort_without_any_chain_has_tables_too(tmp_path):

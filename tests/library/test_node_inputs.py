@@ -1,6 +1,7 @@
 """What nodes make of inputs that are empty, broken or come over a link, and what the record of a run says of models."""
 
 import hashlib
+import os
 from types import SimpleNamespace
 
 import pytest
@@ -51,6 +52,30 @@ def test_a_name_that_comes_over_a_link_is_left_to_the_run():
         assert isinstance(node.fingerprint_inputs(**{name: None}, **rest), str), "an error would run it again for ever"
     assert save.SaveTrajectory.validate_inputs(folder_prefix=None) is True
     assert "want plain folder names" in save.SaveTrajectory.validate_inputs("..")
+
+
+def test_names_that_no_file_can_have_tell_no_folder():
+    for name in ("x" * 5000 + ".png", "x/" * 3000 + "a.png"):
+        told = load.LoadMedicalImage.validate_inputs(image=name)
+        assert isinstance(told, str) and "there is no file 'x" in told
+        assert len(told) < 200 and folder_paths.get_input_directory() not in told
+    for name in ("CON", "mvg/nul.txt", "a/COM1/b", "mvg/a.", "mvg/ a", "a" * 300, "ä" * 150, "a/../b", "a:b"):
+        told = save.SaveTrajectory.validate_inputs(folder_prefix=name)
+        assert isinstance(told, str) and "want plain folder names" in told and len(told) < 200
+    assert save.SaveTrajectory.validate_inputs(folder_prefix="mvg/Contour/a.b") is True
+
+
+@pytest.mark.skipif(os.name == "nt", reason="POSIX permissions")
+def test_a_trajectory_that_is_being_written_is_for_its_owner_alone(tmp_path, monkeypatch):
+    monkeypatch.setattr(folder_paths, "get_output_directory", lambda: str(tmp_path))
+    modes = []
+    mask = os.umask(0o022)
+    try:
+        folder = save.write_folder("a/b", lambda partial: modes.append(partial.parent.stat().st_mode & 0o777))
+        assert modes == [0o700] and folder.stat().st_mode & 0o777 == 0o755
+    finally:
+        os.umask(mask)
+    assert [path.name for path in (tmp_path / "a").iterdir()] == ["b"]
 
 
 def test_empty_batches_are_named():

@@ -1,5 +1,7 @@
 """The score table: rows of every score, and files that are complete or not there."""
 
+import csv
+import io
 import json
 import sys
 
@@ -127,3 +129,13 @@ def test_parquet_has_the_types(tmp_path):
     table = parquet.read_table(tmp_path / "scores.parquet")
     assert [str(kind) for kind in table.schema.types] == ["string", "int32", "string", "double", "string", "string"]
     assert table.to_pylist()[2]["stage"] is None
+
+
+def test_names_that_a_spreadsheet_would_run_are_text_and_come_back_whole(tmp_path):
+    names = ["=1+1", "+1a", "-x", "@a", "\ta", "'=1", "''=1", "'a", "-5", "plain"]
+    rows = [Row(name, 1, "conf", -0.5, name, "{}") for name in names]
+    write_csv(rows, tmp_path / "scores.csv")
+    text = (tmp_path / "scores.csv").read_text()
+    cells = [line[0] for line in csv.reader(io.StringIO(text))][1:]
+    assert cells == ["'=1+1", "'+1a", "'-x", "'@a", "'\ta", "''=1", "'" * 3 + "=1", "'a", "-5", "plain"]
+    assert ",-0.5," in text and read_csv(tmp_path / "scores.csv") == rows

@@ -1,0 +1,30 @@
+"""Cells that a spreadsheet would run as a formula, and the same cells as plain text."""
+
+import re
+
+MARK = "'"
+NUMBER = re.compile(r"[+-]?(\d+([.,]\d*)?|[.,]\d+)([eE][+-]?\d+)?|[+-]?(inf|nan)", re.IGNORECASE)
+
+
+def as_text(cell: str) -> str:
+    """A cell with an apostrophe before it where a spreadsheet would run it; numbers stay as they are.
+
+    Args:
+        cell: Any text.
+
+    Returns:
+        The text; with the apostrophe where it begins with ``= + - @``, a tab or a line end, and is no number (OWASP,
+        "CSV Injection").
+    """
+    return MARK + cell if runs(cell) else cell
+
+
+def from_text(cell: str) -> str:
+    """What ``as_text`` was given."""
+    return cell[1:] if cell.startswith(MARK) and runs(cell[1:]) else cell
+
+
+def runs(cell: str) -> bool:
+    """Whether a spreadsheet would take a cell for a formula."""
+    bare = cell.lstrip(MARK)  # an apostrophe of its own is kept apart from the one that is added
+    return bare.startswith(("=", "+", "-", "@", "\t", "\r", "\n")) and not NUMBER.fullmatch(bare)
