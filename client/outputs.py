@@ -2,8 +2,10 @@
 
 import re
 from collections.abc import Iterator, Mapping
-from pathlib import Path, PureWindowsPath
+from pathlib import Path
 from typing import Any, NamedTuple
+
+from ..mvg.file_names import is_reserved
 
 MAX_NAME_BYTES = 200
 MAX_FILES = 10_000
@@ -69,8 +71,8 @@ def is_plain_name(name: Any) -> bool:
         isinstance(name, str)
         and name.isprintable()
         and re.fullmatch(r'[^<>:"/\\|?*]+', name) is not None
-        and name == name.strip(" .")
-        and not PureWindowsPath(name).is_reserved()
+        and not name.startswith((" ", "."))
+        and not is_reserved(name)
         and len(name.encode()) <= MAX_NAME_BYTES
     )
 

@@ -1,13 +1,15 @@
 """Runs the chains of a cohort that are not there yet, whatever happens to those who compute them."""
 
+import shutil
 import uuid
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from ..client import DISK, PROMPT, SERVER
 from . import normalised_output, preflight
 from .chains import Chain, graph_of, uploads_of
-from .engines.base import BROKEN, FULL, WRONG, Engine, Job, NoWorkers, Outcome, is_full
+from .engines.base import Engine, Job, NoWorkers, Outcome, is_full
 from .files import FOLDER
 from .plan import Cohort
 from .problems import CohortError
@@ -152,15 +154,16 @@ class _Batch:
             self.result.done.append(chain.id)
             self.on_event(Event("done", chain, outcome, left))
             return True
-        if kind == BROKEN and not self.store.has_room():
+        shutil.rmtree(outcome.job.into, ignore_errors=True)
+        if kind == SERVER and not self.store.has_room():
             raise DiskFull(_full(self.store))
-        if kind == FULL:
+        if kind == DISK:
             raise DiskFull(f"{error}. Free some space and run this again: what is done is kept.")
         if outcome.details.get("gone") or outcome.error is None:  # fetched, and then it could not be kept
             self.gone.add(chain.id)
         self.attempts[chain.id] = self.attempts.get(chain.id, 0) + 1
         told = Outcome(outcome.job, outcome.seconds, outcome.worker, error, kind, outcome.details)
-        if kind == BROKEN and self.attempts[chain.id] < ATTEMPTS:
+        if kind == SERVER and self.attempts[chain.id] < ATTEMPTS:
             self.store.note(event="broken", error=error, **about)
             self.on_event(Event("again", chain, told, left))
             return False
@@ -176,14 +179,14 @@ class _Batch:
         try:
             normalised_output.settle(job.into, job.prefix, job.chain)
             if told := self._other_version(normalised_output.made_by(job.into)):
-                return told, WRONG
+                return told, PROMPT
             self.store.keep(job.chain, job.into)
         except OSError as error:
             if is_full(error):
-                return f"the disk of {self.store.out} is full", FULL
-            return f"the result could not be kept ({error})", BROKEN
+                return f"the disk of {self.store.out} is full", DISK
+            return f"the result could not be kept ({error})", SERVER
         except ValueError as error:
-            return f"the result could not be read ({error})", WRONG
+            return f"the result could not be read ({error})", PROMPT
         return None, ""
 
     def _other_version(self, mvg: str | None) -> str | None:

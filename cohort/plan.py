@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..client import SERVER
 from . import chains as expansion
 from . import manifest
 from .chains import Chain
-from .engines.base import BROKEN
 from .manifest import Patient
 from .models import Models
 from .store import Store
@@ -39,7 +39,7 @@ class Cohort:
         """
         settled = store.done()
         if not retry_failed:
-            settled |= {chain for chain, record in store.failures().items() if record.get("kind") != BROKEN}
+            settled |= {chain for chain, record in store.failures().items() if record.get("kind") != SERVER}
         unique = {chain.id: chain for chain in reversed(self.chains)}
         return [chain for chain in self.chains if chain.id not in settled and unique[chain.id] is chain]
 

@@ -4,8 +4,8 @@ import math
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
+from ..client import ServerInfo
 from .chains import Chain
-from .engines.base import Facts
 from .models import named_models
 from .problems import Problem
 from .workflow import Slot, Value, Workflow
@@ -19,7 +19,7 @@ def classes(workflow: Workflow) -> frozenset[str]:
     return frozenset(node["class_type"] for node in workflow.graph.values()) | frozenset(MASK_NODES)
 
 
-def check(workflow: Workflow, chains: Iterable[Chain], facts: Sequence[Facts]) -> list[Problem]:
+def check(workflow: Workflow, chains: Iterable[Chain], facts: Sequence[ServerInfo]) -> list[Problem]:
     """Missing nodes and inputs, values that a host does not offer or allow."""
     patients = {chain.patient.row: chain.patient for chain in chains}.values()
     problems: list[Problem] = []
@@ -76,7 +76,7 @@ def _lacking(entry: dict[str, Any], inputs: dict[str, Any]) -> Iterator[str]:
             yield name
 
 
-def _wrong(workflow: Workflow, slot: Slot, value: Value, fact: Facts) -> str | None:
+def _wrong(workflow: Workflow, slot: Slot, value: Value, fact: ServerInfo) -> str | None:
     """Why a host would refuse a value; None where it would not, or nothing is known of it."""
     if workflow.is_file(slot):
         return None
@@ -112,7 +112,7 @@ def _is_number(text: str) -> bool:
     return True
 
 
-def versions(facts: Sequence[Facts], recorded: dict[str, str] | None) -> list[Problem]:
+def versions(facts: Sequence[ServerInfo], recorded: dict[str, str] | None) -> list[Problem]:
     """Hosts whose versions differ from each other's, or from those that the output folder was begun with."""
     wanted = recorded or facts[0].versions
     told = ", ".join(f"{name} {version}" for name, version in sorted(wanted.items()))

@@ -6,12 +6,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+from ...client import PROMPT, ServerInfo
 from ..files import InputFile
 from ..workflow import Graph
-
-WRONG = "wrong"  # the chain itself: it would fail again
-BROKEN = "broken"  # whatever computed it: the chain is tried again
-FULL = "full"  # no room for results: nothing else would fare better
 
 
 def is_full(error: OSError) -> bool:
@@ -32,24 +29,14 @@ class Job:
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a job ended. error: None, or one line; kind: WRONG, BROKEN or FULL; details: what the host said of it."""
+    """How a job ended. error: None, or one line; kind: as a PromptFailed's; details: what the host said of it."""
 
     job: Job
     seconds: float
     worker: str
     error: str | None = None
-    kind: str = WRONG
+    kind: str = PROMPT
     details: Mapping[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Facts:
-    """A host as it says of itself. nodes: class -> its entry in /object_info, None where it knows no such class."""
-
-    worker: str
-    versions: dict[str, str]
-    device: str
-    nodes: dict[str, dict[str, Any] | None]
 
 
 class NoWorkers(RuntimeError):
@@ -59,7 +46,7 @@ class NoWorkers(RuntimeError):
 class Engine(Protocol):
     """Several chains at once. ``start`` comes first, ``close`` last, however it ends."""
 
-    def start(self, classes: frozenset[str]) -> list[Facts]:
+    def start(self, classes: frozenset[str]) -> list[ServerInfo]:
         """Waits until the hosts answer, and asks them for these node classes. NoWorkers where none does."""
 
     def room(self) -> int:

@@ -10,7 +10,7 @@ import tomllib
 from collections.abc import Callable
 from pathlib import Path
 
-from ...client.http import Comfy, Failed
+from ...client import SERVER, Client, PromptFailed
 from ...launch.device import has_nvidia_driver
 from ...launch.errors import LaunchError, UsageError
 from ...launch.host import Host
@@ -18,7 +18,6 @@ from ...launch.paths import BASE, PYTHON, ROOT
 from ...launch.process import clean_environment
 from ...launch.server import Server, free_port
 from ..files import FOLDER as UPLOADS
-from .base import BROKEN
 from .pool import Gone
 
 TRIES = 3
@@ -41,11 +40,11 @@ class LocalServer:
         self.stopped = False
         self.lock = threading.Lock()
 
-    def ready(self, check: Callable[[], None]) -> Comfy:
+    def ready(self, check: Callable[[], None]) -> Client:
         check()
         server = self.server
         if server is not None and server.process is not None and server.process.poll() is None:
-            return Comfy(server.url, own_version())
+            return Client(server.url, own_version())
         problem = ""
         for _ in range(TRIES):
             check()
@@ -56,7 +55,7 @@ class LocalServer:
         check()
         raise Gone(problem)
 
-    def _start(self) -> Comfy:
+    def _start(self) -> Client:
         self.broken()
         for name in FOLDERS:
             (self.folder / name).mkdir(parents=True, exist_ok=True)
@@ -76,7 +75,7 @@ class LocalServer:
                 raise LaunchError("stopped")
             self.server = server
         server.__enter__()
-        return Comfy(server.url, own_version())
+        return Client(server.url, own_version())
 
     def _environment(self) -> dict[str, str]:
         environment = {} if self.threads is None else {SHARED_THREADS: str(self.threads)}
@@ -87,11 +86,11 @@ class LocalServer:
     def check(self) -> None:
         server = self.server
         if server is None:
-            raise Failed("ComfyUI was stopped", BROKEN)
+            raise PromptFailed("ComfyUI was stopped", SERVER)
         try:
             server.check_alive("during the run")
         except LaunchError as error:
-            raise Failed(str(error), BROKEN) from error
+            raise PromptFailed(str(error), SERVER) from error
 
     def broken(self) -> None:
         with self.lock:

@@ -3,12 +3,12 @@
 import queue
 import threading
 import time
-import urllib.error
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from ...client.http import PATIENCE, Comfy, Failed
-from .base import BROKEN, FULL, Facts, Job, NoWorkers, Outcome, is_full
+from ...client import DISK, SERVER, Client, PromptFailed, ServerInfo, StatusError
+from ...client.following import PATIENCE
+from .base import Job, NoWorkers, Outcome, is_full
 
 RETURN = 600.0  # seconds to wait for a host that has answered before: it may be starting again
 PAUSE = 60.0  # seconds at most between chains of a host that breaks one after the other: the others take them
@@ -32,11 +32,11 @@ class Worker(Protocol):
 
     name: str
 
-    def ready(self, check: Callable[[], None]) -> Comfy:
+    def ready(self, check: Callable[[], None]) -> Client:
         """The host, once it answers; starts it where that is ours to do. Gone where it does not."""
 
     def check(self) -> None:
-        """Failed (BROKEN) where the host is known to have ended."""
+        """PromptFailed (SERVER) where the host is known to have ended."""
 
     def broken(self) -> None:
         """A chain could not be ended properly: the host may be stuck."""
@@ -52,18 +52,18 @@ class RunningServer:
     """A ComfyUI that somebody else runs. patience: seconds to wait for its first answer."""
 
     def __init__(self, address: str, patience: float = PATIENCE):
-        self.comfy = Comfy(address)
-        self.name = self.comfy.address
+        self.client = Client(address)
+        self.name = self.client.address
         self.patience = patience
 
-    def ready(self, check: Callable[[], None]) -> Comfy:
+    def ready(self, check: Callable[[], None]) -> Client:
         deadline = time.monotonic() + self.patience
         while True:
             check()
             try:
-                self.comfy.get("/system_stats")
+                self.client.get("/system_stats")
                 self.patience = max(self.patience, RETURN)
-                return self.comfy
+                return self.client
             except (OSError, ValueError) as error:
                 if time.monotonic() > deadline:
                     raise Gone(f"no ComfyUI answers at {self.name} ({reason(error)})") from error
@@ -95,13 +95,13 @@ class Pool:
         self.gone: dict[str, str] = {}
         self.threads: list[threading.Thread] = []
 
-    def start(self, classes: frozenset[str]) -> list[Facts]:
-        facts: list[Facts] = []
+    def start(self, classes: frozenset[str]) -> list[ServerInfo]:
+        facts: list[ServerInfo] = []
         failures: list[str] = []
 
         def ask(worker: Worker) -> None:
             try:
-                facts.append(worker.ready(self._check).facts(classes))
+                facts.append(worker.ready(self._check).info(classes))
             except Stopped:
                 pass
             except Gone as error:
@@ -159,7 +159,7 @@ class Pool:
         broken = 0  # in a row
         while not self.stopping.is_set():
             try:
-                comfy = worker.ready(self._check)
+                client = worker.ready(self._check)
                 self.gone.pop(worker.name, None)
             except Gone as error:
                 self.gone[worker.name] = str(error)
@@ -173,50 +173,52 @@ class Pool:
                 continue  # and see that the host is there still
             if job is None:
                 continue
-            outcome = self._run(worker, comfy, job)
+            outcome = self._run(worker, client, job)
             if outcome is None:
                 continue
             self.outcomes.put(outcome)
-            broken = broken + 1 if outcome.kind == BROKEN else 0
+            broken = broken + 1 if outcome.kind == SERVER else 0
             if broken == TOO_MANY:
                 self.gone[worker.name] = f"{worker.name} broke {broken} chains in a row, the last as {outcome.error}"
                 return
             if broken > 1:
                 self.stopping.wait(min(PAUSE, 2.0**broken))
 
-    def _run(self, worker: Worker, comfy: Comfy, job: Job) -> Outcome | None:
+    def _run(self, worker: Worker, client: Client, job: Job) -> Outcome | None:
         def check() -> None:
             self._check()
             worker.check()
 
         try:
-            outcome = attempt(comfy, job, check, self.limit, worker.name)
+            outcome = attempt(client, job, check, self.limit, worker.name)
         except Stopped:
             return None
-        if outcome.kind == BROKEN or "limit" in outcome.details:
+        if outcome.kind == SERVER or "limit" in outcome.details:
             worker.broken()
         if outcome.error is None:
             worker.fetched()
         return outcome
 
 
-def attempt(comfy: Comfy, job: Job, check: Callable[[], None], limit: float, worker: str) -> Outcome:
+def attempt(client: Client, job: Job, check: Callable[[], None], limit: float, worker: str) -> Outcome:
     """Has a host compute a job; whatever goes wrong is in the outcome."""
     began = time.monotonic()
 
-    def ended(error: str | None, kind: str = BROKEN, details: dict | None = None) -> Outcome:
+    def ended(error: str | None, kind: str = SERVER, details: dict | None = None) -> Outcome:
         return Outcome(job, time.monotonic() - began, worker, error, "" if error is None else kind, details or {})
 
     try:
-        comfy.run(job, check, limit)
-    except Failed as error:
-        told = f"{worker}: {error}" if error.kind == FULL else str(error)
+        client.run(job.graph, job.uploads, job.into, check=check, limit=limit)
+    except PromptFailed as error:
+        told = f"{worker}: {error}" if error.kind == DISK else str(error)
         return ended(told, error.kind, error.details)
-    except urllib.error.HTTPError as error:
-        return ended(f"{worker} answered {error.code} ({reason(error)})")
+    except StatusError as error:
+        return ended(f"{worker} answered {error.status} ({error.reason})")
+    except TimeoutError as error:
+        return ended(f"{worker} is too slow: {error}")
     except OSError as error:
         if is_full(error):
-            return ended(f"the disk of {job.into.parent} is full", FULL)
+            return ended(f"the disk of {job.into.parent} is full", DISK)
         return ended(f"{worker} could not be reached ({reason(error)})")
     except ODD as error:
         return ended(f"{worker} answered as no ComfyUI does ({error})")
@@ -224,4 +226,4 @@ def attempt(comfy: Comfy, job: Job, check: Callable[[], None], limit: float, wor
 
 
 def reason(error: Exception) -> str:
-    return str(getattr(error, "reason", None) or error) or type(error).__name__
+    return str(error) or type(error).__name__

@@ -9,13 +9,13 @@ import time
 from pathlib import Path
 from typing import Any
 
-from ...client.http import Failed
+from ...client import SERVER, PromptFailed, ServerInfo
 from ...launch.errors import LaunchError, UsageError
 from ...launch.host import Host
 from ...launch.paths import PACKAGE_PATH
 from ...launch.process import exit_on_signals
 from ..store import Store
-from .base import BROKEN, Facts, Job, NoWorkers, Outcome
+from .base import Job, NoWorkers, Outcome
 from .local import SHARED_THREADS, LocalServer
 from .pool import Gone, attempt
 
@@ -30,16 +30,16 @@ class Holder:
     def __init__(self, host: Host, device: str, folder: Path, log: Path, threads: int | None):
         self.worker = LocalServer(host, device, folder, log, threads)
 
-    def facts(self, classes: frozenset[str]) -> Facts:
-        return self.worker.ready(_go_on).facts(classes)
+    def info(self, classes: frozenset[str]) -> ServerInfo:
+        return self.worker.ready(_go_on).info(classes)
 
     def run(self, job: Job, limit: float) -> Outcome:
         try:
-            comfy = self.worker.ready(_go_on)
+            client = self.worker.ready(_go_on)
         except (Gone, LaunchError, OSError) as error:
-            return Outcome(job, 0.0, self.worker.name, str(error), BROKEN)
-        outcome = attempt(comfy, job, self._check, limit, self.worker.name)
-        if outcome.kind == BROKEN or "limit" in outcome.details:
+            return Outcome(job, 0.0, self.worker.name, str(error), SERVER)
+        outcome = attempt(client, job, self._check, limit, self.worker.name)
+        if outcome.kind == SERVER or "limit" in outcome.details:
             self.worker.broken()
         if outcome.error is None:
             self.worker.fetched()
@@ -51,10 +51,10 @@ class Holder:
     def _check(self) -> None:
         try:
             self.worker.check()
-        except Failed:
+        except PromptFailed:
             raise
         except LaunchError as error:
-            raise Failed(str(error), BROKEN) from error
+            raise PromptFailed(str(error), SERVER) from error
 
 
 def _go_on() -> None:
@@ -99,7 +99,7 @@ class RayEngine:
         self.waking: dict[Any, Any] = {}  # an actor's answer to a ping -> the actor
         self.running: dict[Any, tuple[Any, Job]] = {}
 
-    def start(self, classes: frozenset[str]) -> list[Facts]:
+    def start(self, classes: frozenset[str]) -> list[ServerInfo]:
         try:
             return self.ray.get([actor.facts.remote(classes) for actor in self.actors], timeout=READY_SECONDS)
         except self.ray.exceptions.RayError as error:
@@ -139,7 +139,7 @@ class RayEngine:
         except self.ray.exceptions.RayError as error:
             self._wake(actor)
             told = str(error).strip().splitlines()
-            return Outcome(job, 0.0, "ray", f"its actor ended ({told[0] if told else type(error).__name__})", BROKEN)
+            return Outcome(job, 0.0, "ray", f"its actor ended ({told[0] if told else type(error).__name__})", SERVER)
 
     def close(self) -> None:
         for actor in self.actors:

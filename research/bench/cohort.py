@@ -32,7 +32,7 @@ import numpy as np
 from PIL import Image
 
 from ... import cohort
-from ...client.http import Comfy
+from ...client import Client
 from ...cohort import chains
 from ...cohort.workflow import Workflow
 from ...launch.errors import LaunchError
@@ -295,15 +295,15 @@ def overhead(folder: Path, options: argparse.Namespace) -> dict:
     plan = cohort.build(folder / "cohort.csv", folder / "workflow.json")
     seconds: dict[str, list[float]] = {"bare": [], "batch": []}
     with Server(ensure_host(), free_port()) as server:
-        comfy = Comfy(server.url)
+        client = Client(server.url)
         for n, chain in enumerate(plan.chains):
             for file in chains.uploads_of(chain.patient):
-                comfy.upload(file)
+                client.upload(file)
             if n == 0:
-                bare(comfy, plan.workflow, chain)  # loads the models
+                bare(client, plan.workflow, chain)  # loads the models
                 continue
             if n % 4 < 2:  # bare, batch, batch, bare: a machine that slows down does so for both
-                seconds["bare"].append(bare(comfy, plan.workflow, chain))
+                seconds["bare"].append(bare(client, plan.workflow, chain))
                 continue
             one = cohort.Cohort(plan.workflow, [chain.patient], [chain])
             store = cohort.Store(folder / "out")
@@ -320,15 +320,15 @@ def overhead(folder: Path, options: argparse.Namespace) -> dict:
     }
 
 
-def bare(comfy: Comfy, workflow: Workflow, chain: chains.Chain) -> float:
+def bare(client: Client, workflow: Workflow, chain: chains.Chain) -> float:
     """A prompt and nothing else: seconds from the post until the host says that it ended.
 
     It is asked seldom: a host that is asked every 20 ms computes 7 % slower.
     """
     graph = chains.graph_of(workflow, chain.patient, chain.seed, f"bench/{uuid.uuid4().hex}")
     began = time.time()
-    prompt = comfy.post("/prompt", {"prompt": graph})["prompt_id"]
-    while not (entry := comfy.get(f"/history/{prompt}").get(prompt)):
+    prompt = client.post("/prompt", {"prompt": graph})["prompt_id"]
+    while not (entry := client.get(f"/history/{prompt}").get(prompt)):
         time.sleep(0.5)
     ended = dict(entry["status"]["messages"])["execution_success"]["timestamp"]  # ms
     return ended / 1000 - began

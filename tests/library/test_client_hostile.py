@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 from mvgen import cohort
-from mvgen.client.http import Comfy
-from mvgen.cohort.engines.base import BROKEN, Job
+from mvgen.client import SERVER, Client
+from mvgen.cohort.engines.base import Job
 from mvgen.cohort.engines.pool import attempt
 from mvgen.tests.library.services import scripted, serving
 
@@ -18,7 +18,7 @@ def fetched(tmp_path: Path, outputs, graph=GRAPH, files=None) -> tuple[str, str 
     into = tmp_path / "out" / "chain"
     into.mkdir(parents=True, exist_ok=True)
     with serving(scripted(outputs, files)) as address:
-        outcome = attempt(Comfy(address), Job("c", graph, (), "p", into), lambda: None, 9, "node7")
+        outcome = attempt(Client(address), Job("c", graph, (), "p", into), lambda: None, 9, "node7")
     return outcome.kind, outcome.error
 
 
@@ -36,7 +36,7 @@ def everything(folder: Path) -> set[str]:
 def test_a_node_that_was_not_submitted_saves_nothing(tmp_path, form):
     node = form.format(tmp=tmp_path)
     kind, error = fetched(tmp_path, {node: image("a.png"), "9": image("b.png")})
-    assert kind == BROKEN and error is not None and "which was not submitted" in error
+    assert kind == SERVER and error is not None and "which was not submitted" in error
     assert everything(tmp_path) == set()
 
 
@@ -74,7 +74,7 @@ NAMES = [
 def test_a_name_that_is_no_plain_file_name_is_refused(tmp_path, name, form):
     trajectory = {"mvg_trajectory": [{"subfolder": "x", "files": [name]}]}
     kind, error = fetched(tmp_path, {"9": image(name) if form == "image" else trajectory})
-    assert kind == BROKEN and error is not None and "want a plain file name" in error
+    assert kind == SERVER and error is not None and "want a plain file name" in error
     assert everything(tmp_path) == set()
 
 
@@ -91,14 +91,14 @@ def test_plain_files_of_submitted_nodes_are_fetched(tmp_path):
 
 def test_a_file_is_named_once(tmp_path):
     kind, error = fetched(tmp_path, {"10": image("b.png"), "10.0.0.1": image("b.png")})
-    assert kind == BROKEN and error is not None and "names the file 'b.png' twice" in error
+    assert kind == SERVER and error is not None and "names the file 'b.png' twice" in error
 
 
 def test_a_submitted_id_that_is_a_path_saves_nothing(tmp_path):
     """A workflow from elsewhere may have any ids."""
     graph = {**GRAPH, "../../evil": GRAPH["9"]}
     kind, error = fetched(tmp_path, {"../../evil": image("a.png"), "9": image("b.png")}, graph)
-    assert kind == BROKEN and error is not None and "outside of the folder of the results" in error
+    assert kind == SERVER and error is not None and "outside of the folder of the results" in error
     assert everything(tmp_path) == set()
 
 
@@ -112,7 +112,7 @@ def test_no_link_is_followed(tmp_path):
     (chain / "10" / "b.png").symlink_to(elsewhere / "kept.png")
     for outputs in ({"9": image("a.png"), "10": image("c.png")}, {"10": image("b.png"), "9": image("x.png")}):
         kind, error = fetched(tmp_path, outputs)
-        assert kind == BROKEN and error is not None and "outside of the folder of the results" in error
+        assert kind == SERVER and error is not None and "outside of the folder of the results" in error
     assert everything(elsewhere) == {"kept.png"} and (elsewhere / "kept.png").read_text() == "kept"
 
 

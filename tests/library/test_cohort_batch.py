@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 from mvgen import cohort
+from mvgen.client import DISK, PROMPT, SERVER, ServerInfo
 from mvgen.cohort import batch, preflight
 from mvgen.cohort import console as telling
 from mvgen.cohort import store as storing
-from mvgen.cohort.engines.base import BROKEN, FULL, WRONG, Facts, Job, NoWorkers, Outcome
+from mvgen.cohort.engines.base import Job, NoWorkers, Outcome
 from mvgen.tests.library.cohort_files import HEADER, VERSIONS, five_chains, manifest, run, workflow
 
 
@@ -28,7 +29,7 @@ class Scripted:
         self.closed = False
 
     def start(self, classes):
-        return [Facts("here", self.versions, "cpu", {name: {} for name in classes} | self.nodes)]
+        return [ServerInfo("here", self.versions, "cpu", {name: {} for name in classes} | self.nodes)]
 
     def room(self):
         if any("nobody" in attempts[:1] for attempts in self.script.values()):
@@ -47,7 +48,7 @@ class Scripted:
         attempts = self.script.get(self.order.index(job.chain), [])
         kind = attempts.pop(0) if attempts else ""
         if kind:
-            return Outcome(job, 1.0, "here", f"it was {kind}", kind, {"gone": True} if kind == BROKEN else {})
+            return Outcome(job, 1.0, "here", f"it was {kind}", kind, {"gone": True} if kind == SERVER else {})
         (job.into / "result.txt").write_text(job.chain)
         if self.mvg:
             (job.into / "provenance.json").write_text(json.dumps({"versions": {"mvg": self.mvg}}))
@@ -76,11 +77,17 @@ def test_only_what_is_missing_runs(plan, store):
 
 
 def test_what_breaks_is_tried_again_and_a_bad_chain_never_ends_the_cohort(plan, store):
-    engine, events = Scripted({0: [BROKEN, BROKEN], 1: [WRONG], 2: [BROKEN] * 3}), []
-    result = run(plan, store, engine, on_event=events.append)
+    engine, events, left = Scripted({0: [SERVER, SERVER], 1: [PROMPT], 2: [SERVER] * 3}), [], []
+
+    def on_event(event):
+        events.append(event)
+        left.append(event.outcome.job.into.exists())
+
+    result = run(plan, store, engine, on_event=on_event)
+    assert not any(left), "what an attempt left goes at once"
     assert len(result.done) == 3 and len(result.failed) == 2 and engine.closed
     assert [event.kind for event in events].count("again") == 4
-    assert {record["kind"] for record in store.failures().values()} == {WRONG, BROKEN}
+    assert {record["kind"] for record in store.failures().values()} == {PROMPT, SERVER}
     # those that broke are tried again by themselves, those that are wrong on request
     assert len(run(plan, store, Scripted()).done) == 1
     assert len(run(plan, store, Scripted()).done) == 0
@@ -88,7 +95,7 @@ def test_what_breaks_is_tried_again_and_a_bad_chain_never_ends_the_cohort(plan, 
     assert store.failures() == {} and store.done() == plan.ids()
 
 
-@pytest.mark.parametrize(("kind", "error"), [(FULL, batch.DiskFull), ("nobody", NoWorkers)])
+@pytest.mark.parametrize(("kind", "error"), [(DISK, batch.DiskFull), ("nobody", NoWorkers)])
 def test_what_was_done_is_kept_where_nothing_more_can_be(plan, store, kind, error):
     engine = Scripted({1: [kind]})
     with pytest.raises(error):
@@ -118,7 +125,7 @@ def test_a_full_disk_ends_the_batch_whatever_notices_it_first(plan, store, monke
         run(plan, store, Scripted())
     with monkeypatch.context() as patched, pytest.raises(batch.DiskFull, match=r"is full\. Free some space"):
         patched.setattr(storing, "LEAST_ROOM", 2**62)  # a host that cannot take an upload says 500 and no more
-        run(plan, store, Scripted({1: [BROKEN]}))
+        run(plan, store, Scripted({1: [SERVER]}))
     assert store.failures() == {}
     run(plan, store, Scripted())
     assert store.done() == plan.ids()
@@ -129,7 +136,7 @@ def test_the_plan_says_whether_its_time_is_a_guess(plan, store):
         return telling.plan(plan, store, plan.todo(store), workers=2).splitlines()[-1 if not store.done() else -2]
 
     assert told() == "time: about 3 min, guessing 60 s a chain: none is done yet"  # five chains, two at a time
-    run(plan, store, Scripted({3: [WRONG], 4: [BROKEN] * 3}))
+    run(plan, store, Scripted({3: [PROMPT], 4: [SERVER] * 3}))
     assert told() == "time: about 1 s, from the 3 that were run so far"
     assert telling.too_little_room(store, 1) is None
     assert "MB are free" in str(telling.too_little_room(store, 2**60))
@@ -157,12 +164,12 @@ def test_values_of_rows_are_checked_by_row(tmp_path, store):
     plan = cohort.build(manifest(tmp_path, rows, [*HEADER, "guidance"]), workflow(tmp_path))
     nodes: dict = {name: {} for name in preflight.classes(plan.workflow)}
     nodes["MVG_PIELoop"] = {"input": {"required": {"guidance": ["FLOAT", {"min": 0.0, "max": 30.0}]}}}
-    (problem,) = preflight.check(plan.workflow, plan.chains, [Facts("here", VERSIONS, "cpu", nodes)])
+    (problem,) = preflight.check(plan.workflow, plan.chains, [ServerInfo("here", VERSIONS, "cpu", nodes)])
     assert str(problem) == "row 3 (B): guidance: got 99.0, want 0.0 to 30.0"
 
 
 def test_another_version_is_refused_unless_it_is_allowed(plan, store):
-    run(plan, store, Scripted({1: [WRONG]}))
+    run(plan, store, Scripted({1: [PROMPT]}))
     other = {**VERSIONS, "torch": "3"}
     told = r"torch 3, the chains that are there comfyui 0\.30\.0, torch 2: results may differ \(--any-version allows it"
     with pytest.raises(cohort.CohortError, match=told):
@@ -172,7 +179,7 @@ def test_another_version_is_refused_unless_it_is_allowed(plan, store):
 
 
 def test_another_version_of_the_extension_is_seen_in_what_a_host_gives(plan, store):
-    first, other, own = Scripted({1: [WRONG], 2: [WRONG]}), Scripted(), Scripted(versions={**VERSIONS, "mvg": "2"})
+    first, other, own = Scripted({1: [PROMPT], 2: [PROMPT]}), Scripted(), Scripted(versions={**VERSIONS, "mvg": "2"})
     first.mvg, other.mvg, own.mvg = "1", "2", "2"
     run(plan, store, first)
     assert store.record()["versions"] == {**VERSIONS, "mvg": "1"}
@@ -197,7 +204,7 @@ def test_seeds_and_fractions_that_a_host_would_not_take_are_named(tmp_path, stor
     nodes: dict = {name: {} for name in preflight.classes(plan.workflow)}
     kinds = {"seed": ["INT", {"max": 2**32 - 1}], "steps": ["INT", {}]}
     nodes["MVG_PIELoop"] = {"input": {"required": kinds}}
-    problems = preflight.check(plan.workflow, plan.chains, [Facts("here", VERSIONS, "cpu", nodes)])
+    problems = preflight.check(plan.workflow, plan.chains, [ServerInfo("here", VERSIONS, "cpu", nodes)])
     assert sorted(map(str, problems)) == [
         "row 2 (A): seed: got 5000000000, want at most 4294967295",
         "row 3 (B): steps: got 50.5, want a whole number",

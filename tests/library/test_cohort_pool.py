@@ -5,11 +5,10 @@ from pathlib import Path
 
 import pytest
 from mvgen import cohort
-from mvgen.client import http as client
-from mvgen.client.http import Comfy, Failed
+from mvgen.client import DISK, PROMPT, SERVER, Client, PromptFailed, ServerInfo, connection, following, history
 from mvgen.cohort import batch
 from mvgen.cohort.engines import local, pool
-from mvgen.cohort.engines.base import BROKEN, FULL, WRONG, Facts, Job, NoWorkers
+from mvgen.cohort.engines.base import Job, NoWorkers
 from mvgen.cohort.engines.pool import attempt
 from mvgen.cohort.files import FOLDER
 from mvgen.tests.library.cohort_files import VERSIONS, five_chains, run
@@ -29,21 +28,21 @@ def store(tmp_path) -> cohort.Store:
 class Host:
     """A worker whose chains all end in the same way."""
 
-    def __init__(self, name: str, failure: Failed | None = None):
+    def __init__(self, name: str, failure: PromptFailed | None = None):
         self.name, self.failure = name, failure
         self.ran = self.kept = 0
 
     def ready(self, check):
         return self
 
-    def facts(self, classes):
-        return Facts(self.name, VERSIONS, "cpu", {name: {} for name in classes})
+    def info(self, classes):
+        return ServerInfo(self.name, VERSIONS, "cpu", {name: {} for name in classes})
 
-    def run(self, job, check, limit):
+    def run(self, graph, uploads, into, check, limit):
         self.ran += 1
         if self.failure:
             raise self.failure
-        (job.into / "result.txt").write_text(job.chain)
+        (into / "result.txt").write_text("a result")
 
     def fetched(self):
         self.kept += 1
@@ -57,7 +56,7 @@ class Host:
 def test_a_host_that_breaks_every_chain_is_left_out(plan, store, monkeypatch):
     monkeypatch.setattr(pool, "PAUSE", 0.01)
     monkeypatch.setattr(pool, "TOO_MANY", 2)
-    sick, well = Host("sick", Failed("it answered 500", BROKEN)), Host("well")
+    sick, well = Host("sick", PromptFailed("it answered 500", SERVER)), Host("well")
     run(plan, store, cohort.Pool([sick, well]))
     assert store.done() == plan.ids() and sick.ran <= 2 and well.kept == 5
 
@@ -65,7 +64,7 @@ def test_a_host_that_breaks_every_chain_is_left_out(plan, store, monkeypatch):
 def test_where_no_host_keeps_a_chain_the_batch_ends(plan, store, monkeypatch):
     monkeypatch.setattr(pool, "PAUSE", 0.01)
     monkeypatch.setattr(pool, "TOO_MANY", 4)
-    sick = Host("sick", Failed("it answered 500", BROKEN))
+    sick = Host("sick", PromptFailed("it answered 500", SERVER))
     with pytest.raises(NoWorkers, match="sick broke 4 chains in a row, the last as it answered 500"):
         run(plan, store, cohort.Pool([sick]))
     assert sick.ran == 4
@@ -84,29 +83,29 @@ def test_a_host_of_ours_keeps_nothing_of_a_chain_that_was_fetched(tmp_path):
 
 def test_a_host_whose_disk_is_full_is_named(plan, store):
     with pytest.raises(batch.DiskFull, match="node7: Save: no room"):
-        run(plan, store, cohort.Pool([Host("node7", Failed("Save: no room", FULL))]))
+        run(plan, store, cohort.Pool([Host("node7", PromptFailed("Save: no room", DISK))]))
 
 
 @pytest.mark.parametrize(
     ("kind", "message", "ends"),
     [
-        ("torch.OutOfMemoryError", "Allocation on device", BROKEN),
-        ("torch.AcceleratorError", "CUDA error: an illegal memory access was encountered", BROKEN),
-        ("RuntimeError", "CUDA error: unspecified launch failure", BROKEN),
-        ("OSError", "[Errno 28] No space left on device", FULL),
-        ("ValueError", "report: says nothing of any finding", WRONG),
+        ("torch.OutOfMemoryError", "Allocation on device", SERVER),
+        ("torch.AcceleratorError", "CUDA error: an illegal memory access was encountered", SERVER),
+        ("RuntimeError", "CUDA error: unspecified launch failure", SERVER),
+        ("OSError", "[Errno 28] No space left on device", DISK),
+        ("ValueError", "report: says nothing of any finding", PROMPT),
     ],
 )
 def test_what_a_card_in_error_breaks_is_tried_again(kind, message, ends):
     told = {"node_type": "MVG_PIELoop", "exception_type": kind, "exception_message": message, "current_inputs": "text"}
-    with pytest.raises(Failed) as error:
-        client.finished({"status": {"messages": [["execution_error", told]]}})
+    with pytest.raises(PromptFailed) as error:
+        history.outputs_of({"status": {"messages": [["execution_error", told]]}})
     assert error.value.kind == ends and "text" not in str(error.value.details)
 
 
 def attempted(plan, address: str, into: Path) -> tuple[str, str | None]:
     """(kind, error) of a chain sent there."""
-    outcome = attempt(Comfy(address), Job("c", {}, plan.chains[0].patient.files, "p", into), lambda: None, 9, address)
+    outcome = attempt(Client(address), Job("c", {}, plan.chains[0].patient.files, "p", into), lambda: None, 9, address)
     return outcome.kind, outcome.error
 
 
@@ -146,12 +145,12 @@ class Hanging(Service):
 
 
 def test_a_host_that_hangs_costs_a_chain_an_attempt_and_not_the_batch(plan, tmp_path, monkeypatch):
-    monkeypatch.setattr(client, "SECONDS", 0.1)
-    monkeypatch.setattr(client, "PATIENCE", 0.2)
+    monkeypatch.setattr(connection, "SECONDS", 0.1)
+    monkeypatch.setattr(following, "PATIENCE", 0.2)
     with serving(Hanging) as address:
         ended = attempted(plan, address, tmp_path)
         Hanging.ended.set()
-    assert ended == (BROKEN, f"{address} could not be reached (timed out)")
+    assert ended == (SERVER, f"{address} is too slow: no whole answer in 0 s, 0 bytes of it")
 
 
 class Failing(Service):
@@ -164,4 +163,4 @@ class Failing(Service):
 
 def test_what_a_host_answers_is_told(plan, tmp_path):
     with serving(Failing) as address:
-        assert attempted(plan, address, tmp_path) == (BROKEN, f"{address} answered 500 (Internal Server Error)")
+        assert attempted(plan, address, tmp_path) == (SERVER, f"{address} answered 500 (Internal Server Error)")
