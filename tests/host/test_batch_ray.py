@@ -1,15 +1,12 @@
-"""The same cohort on Ray, an actor killed on the way. Runs where the optional package ray is installed."""
+"""The same cohort on Ray, an actor killed on the way."""
 
 import os
 import signal
 from pathlib import Path
 
-import pytest
 from mvgen import cohort
 from mvgen.tests.host.cloning import Clone
 from mvgen.tests.host.test_batch import POSIX, arguments, clone, files, quiet, same, wait_until  # noqa: F401 -- fixtures
-
-pytest.importorskip("ray")
 
 
 def actors() -> list[int]:
@@ -28,7 +25,7 @@ def test_an_actor_that_is_killed_costs_its_chain_only(clone: Clone, files: Path,
     out = clone.folder.parent / "ray"
     driver = clone.start(*arguments(files, out), "--engine", "ray", "--workers", "1")
     log = out / "logs" / "all" / "ray-1.log"
-    wait_until(lambda: log.is_file() and "got prompt" in log.read_text(errors="replace"))
+    wait_until(lambda: log.is_file() and "got prompt" in log.read_text(errors="replace"), seconds=300)
     for actor in actors():
         os.kill(actor, signal.SIGKILL)
     told, errors = driver.communicate(timeout=300)

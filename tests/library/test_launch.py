@@ -82,6 +82,11 @@ def test_debug_shows_the_traceback():
     assert "Traceback" in run("demo", "--stages", "0", "--debug").stderr
 
 
+def test_run_py_needs_the_standard_library_alone():
+    done = subprocess.run([sys.executable, "-S", "run.py", "--help"], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
 def test_help_lists_every_command():
     out = run("--help").stdout
     assert all(name in out for name in ("demo", "test", "serve", "doctor", "bench", "train"))
