@@ -8,36 +8,14 @@ import math
 import torch
 from torch import Tensor
 
-from .ddim import NonFiniteError, ddim_denoise
+from .ddim import VP, NonFiniteError, Process, ddim_denoise
+from .interpolation import slerp
 from .pie import Run
-from .roi import roi_blend
+from .roi import BETA_1, BETA_2, roi_blend
 
 METHODS = ("mean", "linear")
-PARALLEL = 0.9995  # |cos| of an angle too small for the sphere
 SAME = 1e-6  # a difference of means below this part of the latents' length is rounding
 SMALLEST_SHRINKAGE = 1e-6  # keeps the covariance invertible
-
-
-def slerp(a: Tensor, b: Tensor, t: float) -> Tensor:
-    """Every row of a and b [B, ...] interpolated on the sphere at t in [0, 1], all other axes taken as one vector.
-
-    Linear where |cos| of the angle is above 0.9995, as in stable-diffusion-videos (Raw 2022), or a row is zero.
-    At t = 0 and 1 the result is a and b bit for bit. ValueError where the shapes differ or t is outside [0, 1].
-    """
-    if a.shape != b.shape:
-        raise ValueError(f"b: got {tuple(b.shape)}, want the shape of a, {tuple(a.shape)}")
-    if not 0 <= t <= 1:
-        raise ValueError(f"t: got {t}, want a number in [0, 1]")
-    if t in (0, 1):
-        return (b if t else a).clone()
-    rows_a, rows_b = a.double().flatten(1), b.double().flatten(1)
-    lengths = rows_a.norm(dim=1, keepdim=True) * rows_b.norm(dim=1, keepdim=True)
-    cos = (rows_a * rows_b).sum(1, keepdim=True) / lengths
-    straight = ~(cos.abs() <= PARALLEL)  # NaN, of a row of zeros, counts as parallel
-    angle = torch.acos(torch.where(straight, 0, cos))
-    weight_a = torch.where(straight, 1 - t, ((1 - t) * angle).sin() / angle.sin())
-    weight_b = torch.where(straight, t, (t * angle).sin() / angle.sin())
-    return (weight_a * rows_a + weight_b * rows_b).to(a.dtype).reshape(a.shape)
 
 
 def walk_text(healthy: Tensor, disease: Tensor, n: int, N: int) -> Tensor:
@@ -59,8 +37,9 @@ def walk_stage(
     denoise: Run,
     noise: tuple[Tensor, Tensor],
     mask: Tensor | None = None,
-    beta_1: float = 0.01,
-    beta_2: float = 0.75,
+    beta_1: float = BETA_1,
+    beta_2: float = BETA_2,
+    process: Process = VP,
 ) -> Tensor:
     """Latent of stage n of N [B, C, h, w]: x_0 noised to sigmas[0], denoised, blended against x_0 (eq. 6).
 
@@ -72,7 +51,8 @@ def walk_stage(
     x = x_0
     if len(sigmas) > 1:
         try:
-            x = denoise(ddim_denoise, x_0, slerp(*noise, share), sigmas)
+            x = denoise(ddim_denoise, process.to_network(x_0), slerp(*noise, share), sigmas)
+            x = process.from_network(x)
         except NonFiniteError as error:
             raise NonFiniteError(f"stage {n}, {error}") from error
     return roi_blend(x, x_0, mask, beta_1, beta_2)
@@ -114,8 +94,8 @@ def extrapolate(
     n: int,
     step: float,
     mask: Tensor | None = None,
-    beta_1: float = 0.01,
-    beta_2: float = 0.75,
+    beta_1: float = BETA_1,
+    beta_2: float = BETA_2,
 ) -> Tensor:
     """z_0 + n * step * d of every row of z_0 [B, C, h, w], blended against z_0 (eq. 6).
 

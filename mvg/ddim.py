@@ -24,16 +24,25 @@ class NonFiniteError(FloatingPointError):
     """The model returned NaN or infinity; the message names the step."""
 
 
+def _unchanged(latent: Tensor) -> Tensor:
+    return latent
+
+
 @dataclass(frozen=True)
 class Process:
     """How a family of models mixes image and noise at a level sigma.
 
-    scale(sigma): what a state is multiplied with before the network sees it, 1 at sigma = 0.
-    add_noise(x0, noise, sigma): the state of the clean latent x0 at that level.
+    Attributes:
+        scale: of a level sigma, what a state is multiplied with before the network sees it; 1 at sigma = 0.
+        add_noise: (x0, noise, sigma) -> the state of the clean latent x0 at that level.
+        to_network: a clean latent as it travels between nodes -> as the network sees it.
+        from_network: and back.
     """
 
     scale: Callable[[float], float]
     add_noise: Callable[[Tensor, Tensor, float], Tensor]
+    to_network: Callable[[Tensor], Tensor] = _unchanged
+    from_network: Callable[[Tensor], Tensor] = _unchanged
 
 
 VP = Process(scale=lambda sigma: 1.0 / math.hypot(1.0, sigma), add_noise=lambda x0, noise, sigma: x0 + sigma * noise)

@@ -1,6 +1,5 @@
 """Progressive image editing (PIE): one stage of the progression, and when the stages have converged."""
 
-import hashlib
 import math
 from collections.abc import Sequence
 from decimal import ROUND_HALF_UP, Decimal
@@ -11,9 +10,12 @@ import torch
 from torch import Tensor
 
 from .ddim import VP, Callback, Model, NonFiniteError, Process, ddim_denoise, ddim_invert
-from .roi import roi_blend
+from .roi import BETA_1, BETA_2, roi_blend
+from .seeds import generator
 
 MODES = ("ddim", "noise")
+STAGES, GAMMA, GUIDANCE = 10, 0.6, 7.5
+"""N, the noise strength and the guidance scale of the paper's main experiment (section 5.4)."""
 S = TypeVar("S")
 
 
@@ -52,9 +54,7 @@ def stage_noise(shape: Sequence[int], seed: int, stage: int) -> tuple[Tensor, Te
     """
     rows = []
     for b in range(shape[0]):
-        key = hashlib.blake2b(f"{seed + b}/{stage}".encode(), digest_size=8).digest()
-        generator = torch.Generator().manual_seed(int.from_bytes(key, "big") >> 1)
-        rows.append(torch.randn((2, *shape[1:]), generator=generator))
+        rows.append(torch.randn((2, *shape[1:]), generator=generator(seed + b, stage)))
     both = torch.stack(rows, dim=1)
     return both[0], both[1]
 
@@ -122,8 +122,8 @@ def pie_stage(
     invert: Run | None = None,
     mode: str = "ddim",
     mask: Tensor | None = None,
-    beta_1: float = 0.01,
-    beta_2: float = 0.75,
+    beta_1: float = BETA_1,
+    beta_2: float = BETA_2,
     refine: int = 0,
     pairing: str = "upper",
     noise: tuple[Tensor, Tensor] | None = None,
@@ -147,14 +147,16 @@ def pie_stage(
         if len(sigmas) > 1 and mode == "ddim":
             if invert is None:
                 raise ValueError('invert: got nothing, want the run of the inversion in mode "ddim"')
-            up = invert(ddim_invert, x, None, sigmas.flip(0), refine=refine, pairing=pairing, process=process)
-            x = denoise(ddim_denoise, up, None, sigmas)
+            start = process.to_network(x)
+            up = invert(ddim_invert, start, None, sigmas.flip(0), refine=refine, pairing=pairing, process=process)
+            x = process.from_network(denoise(ddim_denoise, up, None, sigmas))
         elif len(sigmas) > 1:
             if noise is None:
                 raise ValueError('noise: got nothing, want the two draws of mode "noise"')
-            start, outside = noise
-            options = {"original": x_0, "noise_outside": outside, "mask": mask, "process": process}
-            x = denoise(pie_noise_denoise, x, start, sigmas, **options)
+            drawn, outside = noise
+            original = process.to_network(x_0)
+            options = {"original": original, "noise_outside": outside, "mask": mask, "process": process}
+            x = process.from_network(denoise(pie_noise_denoise, process.to_network(x), drawn, sigmas, **options))
     except NonFiniteError as error:
         raise error if stage is None else NonFiniteError(f"stage {stage}, {error}") from error
     return roi_blend(x, x_0, mask, beta_1, beta_2)

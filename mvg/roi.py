@@ -8,6 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
+BETA_1, BETA_2 = 0.01, 0.75
+"""How much of a change eq. 6 keeps outside and inside the mask: the paper's setting."""
 CLIP_MODES = ("mean", "crossfade")
 MAX_SHARE = 0.5
 """How far an edge may be moved or feathered, in shares of the picture's shorter side."""
@@ -129,7 +131,7 @@ def pixel_mask(mask: Tensor, image: Tensor) -> Tensor:
     return check_mask(mask, image)[..., None].to(image)
 
 
-def roi_blend(x: Tensor, x_0: Tensor, mask: Tensor | None, beta_1: float, beta_2: float) -> Tensor:
+def roi_blend(x: Tensor, x_0: Tensor, mask: Tensor | None, beta_1: float = BETA_1, beta_2: float = BETA_2) -> Tensor:
     """(b1 * (x - x0) + x0) * (1 - M) + (b2 * (x - x0) + x0) * M (eq. 6), latents or pixels alike.
 
     x, x_0: one shape. mask in [0, 1]: as many axes, broadcasting (`latent_mask`, `pixel_mask`); None: x unblended.
@@ -161,6 +163,35 @@ def restore_detail(image: Tensor, original: Tensor, decoded: Tensor) -> Tensor:
         if other.shape[1:] != image.shape[1:] or len(other) not in (1, len(image)):
             raise ValueError(f"{name}: got {tuple(other.shape)}, want the shape of image, {tuple(image.shape)}")
     return (image + (original.to(image) - decoded.to(image))).clamp(0, 1)
+
+
+def composite(
+    image: Tensor,
+    original: Tensor,
+    mask: Tensor,
+    beta_1: float = BETA_1,
+    beta_2: float = BETA_2,
+    decoded: Tensor | None = None,
+) -> Tensor:
+    """A decoded stage put onto the patient's own pixels: lost detail restored, then eq. 6.
+
+    Args:
+        image: the decoded stage, [B, H, W, C] in [0, 1].
+        original: the patient's image, [B or 1, H, W, C] in [0, 1].
+        mask: [B or 1, H, W] in [0, 1].
+        beta_1: how much of the change to keep outside the mask, in [0, 1].
+        beta_2: how much of it to keep inside.
+        decoded: what the autoencoder makes of the original; None leaves the detail that it loses lost.
+
+    Returns:
+        [B, H, W, C]; the original bit for bit where the weight of the change is 0.
+
+    Raises:
+        ValueError: sizes that differ, a mask or a beta outside [0, 1].
+    """
+    if decoded is not None:
+        image = restore_detail(image, original, decoded)
+    return roi_blend(image, original.expand_as(image), pixel_mask(mask, image), beta_1, beta_2)
 
 
 def clip_blend(frames: Tensor, first: Tensor, last: Tensor, mask: Tensor | None, mode: str = "mean") -> Tensor:

@@ -3,7 +3,6 @@
 Network-free: SEINE (Chen et al., ICLR 2024) is in models/seine. Clips are [N, C, K, H, W], K frames of N transitions.
 """
 
-import hashlib
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import Any
@@ -13,6 +12,7 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from .ddim import Callback, Model, noise_levels, slope
+from .seeds import generator
 from .transition import latent_walk
 
 GRAY = 0.5
@@ -90,8 +90,7 @@ class ClipNoise:
 
     def __init__(self, seed: int, clips: Sequence[int], shared: bool = False):
         self.shared = shared
-        keys = [hashlib.blake2b(f"{seed}/{clip}".encode(), digest_size=8).digest() for clip in clips]
-        self.generators = [torch.Generator().manual_seed(int.from_bytes(key, "big") >> 1) for key in keys]
+        self.generators = [generator(seed, clip) for clip in clips]
 
     def __call__(self, shape: Sequence[int]) -> Tensor:
         """[N, C, K, h, w], N being the number of clips."""

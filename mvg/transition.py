@@ -5,7 +5,13 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from .interpolation import slerp
+
 WALKS = ("slerp", "linear")
+NEARLY_PARALLEL = 1 - 5e-13
+"""|cos| of an angle whose sine, below 1e-6, is rounding."""
+NEVER = -1.0
+"""A |cos| that no angle stays below: the way is straight."""
 
 
 def _check_frames(frames: int) -> None:
@@ -14,27 +20,29 @@ def _check_frames(frames: int) -> None:
 
 
 def latent_walk(z_a: Tensor, z_b: Tensor, frames: int, mode: str = "slerp") -> Tensor:
-    """[frames, *shape] from z_a to z_b (one latent each, of one shape), both ends included bit for bit.
+    """A walk in latent space from one stage to the next.
 
-    mode "linear": straight. "slerp": along the great arc, the whole latent taken as one vector, its length going
-    with it; parallel latents fall back to the straight line. ValueError: frames < 2, shapes that differ.
+    Args:
+        z_a: the latent of a stage.
+        z_b: that of the next one, of the same shape.
+        frames: K >= 2, both ends counted.
+        mode: "slerp" goes along the great arc, the whole latent taken as one vector, its length going with it, and
+            straight where the two are parallel; "linear" goes straight.
+
+    Returns:
+        [frames, *shape], z_a and z_b at the ends bit for bit.
+
+    Raises:
+        ValueError: fewer than two frames, an unknown mode, or shapes that differ.
     """
     _check_frames(frames)
     if mode not in WALKS:
         raise ValueError(f"mode: got {mode!r}, want one of {', '.join(WALKS)}")
     if z_a.shape != z_b.shape:
         raise ValueError(f"z_b: got {tuple(z_b.shape)}, want the shape of z_a, {tuple(z_a.shape)}")
-    a, b = z_a.double(), z_b.double().to(z_a.device)
-    time = torch.linspace(0, 1, frames, dtype=torch.float64, device=a.device).reshape(-1, *[1] * a.ndim)
-    weight_a, weight_b = 1 - time, time
-    lengths = a.norm() * b.norm()
-    if mode == "slerp" and lengths > 0:
-        angle = torch.acos(((a * b).sum() / lengths).clamp(-1, 1))
-        if angle.sin() > 1e-6:
-            weight_a, weight_b = ((1 - time) * angle).sin() / angle.sin(), (time * angle).sin() / angle.sin()
-    walk = (weight_a * a + weight_b * b).to(z_a.dtype)
-    walk[0], walk[-1] = z_a, z_b
-    return walk
+    parallel = NEARLY_PARALLEL if mode == "slerp" else NEVER
+    times = torch.linspace(0, 1, frames, dtype=torch.float64).tolist()
+    return torch.cat([slerp(z_a[None], z_b.to(z_a)[None], t, parallel) for t in times])
 
 
 def anchored(clip: Tensor, first: Tensor, last: Tensor, inner: int = 0) -> Tensor:

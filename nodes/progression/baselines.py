@@ -45,7 +45,7 @@ class Start:
         if not torch.isfinite(self.x_0).all():
             raise ValueError("stage 0: the VAE returned values that are not finite (NaN)")
         self.inside = None if mask is None else roi.latent_mask(mask, self.x_0)
-        self.pixels = None if mask is None or not composite else roi.pixel_mask(mask, image)
+        self.mask = mask if composite else None
         self.decoded: torch.Tensor | None = None
         self.pictures, self.latents = [image], [self.x_0]
 
@@ -56,11 +56,10 @@ class Start:
             raise ValueError(f"stage {stage}: got a latent with values that are not finite (NaN)")
         picture = self.vae.decode(x)
         pie_states.check_picture(stage, picture, self.image)
-        if self.pixels is not None:
+        if self.mask is not None:
             if self.decoded is None:
                 self.decoded = self.vae.decode(self.x_0)
-            picture = roi.restore_detail(picture, self.image, self.decoded)
-            picture = roi.roi_blend(picture, self.image.to(picture), self.pixels, self.beta_1, 1.0)
+            picture = roi.composite(picture, self.image.to(picture), self.mask, self.beta_1, 1.0, self.decoded)
         self.pictures.append(picture)
         self.latents.append(x)
 
@@ -152,18 +151,23 @@ class SDWalk(io.ComfyNode):
                 for prompt in (wanted[0].source, wanted[-1].prompt, plan.unguided(wanted[0]))
             )
         noise = pie.stage_noise(start.x_0.shape, seed, 0)
-        inner = model.model.process_latent_in(start.x_0)
         progress = sampling.Progress(model, sum(counts))
         for n, (k, sigmas, pull) in enumerate(zip(counts, schedules, pulls, strict=True), start=1):
-            x = start.x_0
-            if k > 0:
-                words = walk_conditioning(healthy, disease, n, len(wanted))
-                denoise = sampling.HostRun(model, words, unguided, pull, progress.part(k))
-                x = sampling.leave(
-                    model, baselines.walk_stage(inner, sigmas, n, len(wanted), denoise=denoise, noise=noise)
-                )
-            # eq. 6 in the scale of the LATENT socket, where "untouched" means bit for bit
-            start.add(roi.roi_blend(x, start.x_0, start.inside, beta_1, beta_2))
+            words = walk_conditioning(healthy, disease, n, len(wanted))
+            denoise = sampling.HostRun(model, words, unguided, pull, progress.part(k))
+            x = baselines.walk_stage(
+                start.x_0,
+                sigmas,
+                n,
+                len(wanted),
+                denoise=denoise,
+                noise=noise,
+                mask=start.inside,
+                beta_1=beta_1,
+                beta_2=beta_2,
+                process=denoise.process,
+            )
+            start.add(x)
             about.append(f"stage {n}: k = {k}, guidance {pull:g}, {n / len(wanted):.0%} of the way")
         return start.by_patient(about)
 

@@ -61,7 +61,7 @@ class DDIMInvert(io.ComfyNode):
         if k == 0:
             return io.NodeOutput(latent, sigmas, f"gamma {gamma:g} of {steps} steps is no step: nothing was inverted")
         top = float(sigmas[0])
-        carried = sampling.handed_on(model, torch.ones(1), top)
+        carried = sampling.for_host_sampler(model, torch.ones(1), top)
         if not torch.isfinite(carried).all():
             raise ValueError(
                 f"gamma: got {gamma:g}, which ends at pure noise; the host's samplers cannot go on from there with a "
@@ -69,14 +69,15 @@ class DDIMInvert(io.ComfyNode):
             )
         progress = sampling.Progress(model, 2 * k if round_trip else k)
         invert = sampling.HostRun(model, positive, positive, 1.0, progress.part(k))
-        inner = model.model.process_latent_in(latent["samples"])
-        up = invert(ddim.ddim_invert, inner, None, sigmas.flip(0), refine=refine, process=invert.process)
+        process = invert.process
+        inner = process.to_network(latent["samples"])
+        up = invert(ddim.ddim_invert, inner, None, sigmas.flip(0), refine=refine, process=process)
         notes = f"k = {k} of {steps} steps, refine {refine}"
         if round_trip:
             denoise = sampling.HostRun(model, positive, positive, 1.0, progress.part(k))
-            back = sampling.leave(model, denoise(ddim.ddim_denoise, up, None, sigmas))
+            back = process.from_network(denoise(ddim.ddim_denoise, up, None, sigmas))
             notes += f"; round trip of the latent: {ddim.round_trip(latent['samples'], back)}"
-        state = sampling.leave(model, sampling.handed_on(model, up / invert.process.scale(top), top))
+        state = process.from_network(sampling.for_host_sampler(model, up / process.scale(top), top))
         return io.NodeOutput({**latent, "samples": state}, sigmas, notes)
 
 
@@ -164,26 +165,22 @@ class PIEStep(io.ComfyNode):
         if mode == "ddim":
             invert = sampling.HostRun(model, source, source, 1.0, progress.part(k))
         denoise = sampling.HostRun(model, positive, negative, guidance, progress.part(k))
-        if k > 0:
-            enter = model.model.process_latent_in
-            inner = pie.pie_stage(
-                enter(x),
-                enter(x_0),
-                sigmas,
-                invert=invert,
-                denoise=denoise,
-                mode=mode,
-                mask=mask,
-                beta_1=1.0,
-                beta_2=1.0,
-                refine=refine,
-                noise=pie.stage_noise(x.shape, seed, stage) if mode == "noise" else None,
-                process=denoise.process,
-                stage=stage,
-            )
-            x = sampling.leave(model, inner)
-        # eq. 6 in the scale of the LATENT socket, where "untouched" means bit for bit
-        return io.NodeOutput({"samples": roi.roi_blend(x, x_0, mask, beta_1, beta_2)})
+        x = pie.pie_stage(
+            x,
+            x_0,
+            sigmas,
+            invert=invert,
+            denoise=denoise,
+            mode=mode,
+            mask=mask,
+            beta_1=beta_1,
+            beta_2=beta_2,
+            refine=refine,
+            noise=pie.stage_noise(x.shape, seed, stage) if mode == "noise" else None,
+            process=denoise.process,
+            stage=stage,
+        )
+        return io.NodeOutput({"samples": x})
 
 
 class ROIBlend(io.ComfyNode):
@@ -221,7 +218,4 @@ class ROIBlend(io.ComfyNode):
             )
         if len(original) not in (1, len(image)):
             raise ValueError(f"original: got {len(original)} pictures, want 1 or {len(image)}, one for each")
-        if decoded is not None:
-            image = roi.restore_detail(image, original, decoded)
-        original = original.expand_as(image)
-        return io.NodeOutput(roi.roi_blend(image, original, roi.pixel_mask(mask, image), beta_1, beta_2))
+        return io.NodeOutput(roi.composite(image, original, mask, beta_1, beta_2, decoded))

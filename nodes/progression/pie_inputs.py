@@ -18,7 +18,7 @@ def steps_input() -> io.Int.Input:
 def gamma_input() -> io.Float.Input:
     return io.Float.Input(
         "gamma",
-        default=0.5,
+        default=pie.GAMMA,
         min=0.0,
         max=1.0,
         step=0.01,
@@ -30,7 +30,7 @@ def gamma_input() -> io.Float.Input:
 def guidance_input() -> io.Float.Input:
     return io.Float.Input(
         "guidance",
-        default=3.0,
+        default=pie.GUIDANCE,
         min=0.0,
         max=100.0,
         step=0.1,
@@ -38,7 +38,7 @@ def guidance_input() -> io.Float.Input:
     )
 
 
-def beta_inputs(beta_1: float = 0.01, beta_2: float = 0.9) -> list[io.Float.Input]:
+def beta_inputs(beta_1: float = roi.BETA_1, beta_2: float = roi.BETA_2) -> list[io.Float.Input]:
     return [
         io.Float.Input(
             "beta_1",

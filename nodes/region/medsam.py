@@ -12,16 +12,10 @@ from comfy_api.latest import io
 
 from ...models.medsam import MedSAM, load_medsam
 from ...mvg import regions, roi
-from ..support.model_files import ModelFolder
+from ..support.model_files import MEDSAM
 from ..support.types import Plan
 from .anatomical import shape_inputs
 
-CHECKPOINTS = ModelFolder(
-    "medsam",
-    (".safetensors", ".pth", ".pt", ".bin"),
-    "checkpoint",
-    "put medsam_vit_b.pth there, or the model.safetensors of wanglab/medsam-vit-base",
-)
 FORM = "{x, y, width, height} in pixels"
 Box = tuple[float, float, float, float]
 """(x0, y0, x1, y1) in pixels."""
@@ -51,7 +45,7 @@ class SegmentBox(io.ComfyNode):
                 io.Image.Input("image", tooltip="The input image. Of a batch, every picture gets a mask."),
                 io.Combo.Input(
                     "file",
-                    options=CHECKPOINTS.files(),
+                    options=MEDSAM.files(),
                     tooltip="A checkpoint of ComfyUI/models/mvg/medsam. A pickle (.pth) is read as tensors alone; code "
                     "in it is refused, never run.",
                 ),
@@ -79,11 +73,11 @@ class SegmentBox(io.ComfyNode):
 
     @classmethod
     def validate_inputs(cls, file: str | None = None) -> bool | str:
-        return CHECKPOINTS.check(file)
+        return MEDSAM.check(file)
 
     @classmethod
     def fingerprint_inputs(cls, file: str | None, **_) -> str:
-        return CHECKPOINTS.stamp(file)
+        return MEDSAM.stamp(file)
 
     @classmethod
     def execute(
@@ -196,7 +190,7 @@ class Kept:
         return model.masks(features, boxes, *images.shape[1:3])
 
     def load(self, file: str) -> MedSAM:
-        path = CHECKPOINTS.find(file)
+        path = MEDSAM.find(file)
         key = str(path), path.stat().st_mtime_ns
         if self.model is None or key != self.key:
             self.key, self.model, self.images, self.features = (), None, "", None

@@ -13,8 +13,6 @@ from pathlib import Path
 import folder_paths
 import torch
 from comfy_api.latest import InputImpl, Types, io
-from PIL import Image
-from PIL.PngImagePlugin import PngInfo
 
 from ...mvg.dicom.write import write_secondary_capture
 from ...mvg.disclaimer import STATEMENT
@@ -24,6 +22,7 @@ from ...mvg.metrics.plot import contact_sheet
 from ...mvg.metrics.table import Row, from_csv, merge, rows_of, write_csv
 from ..scores.metrics import parse_scores
 from ..support import provenance
+from ..support.png import save_png
 from ..support.spacing import from_text
 from ..support.types import Plan
 from ..support.viewer import progression
@@ -214,25 +213,6 @@ def write_folder(prefix: str, write) -> Path:
         raise ValueError(f"folder_prefix: cannot write into ComfyUI's output folder ({why})") from error
     finally:
         shutil.rmtree(hidden, ignore_errors=True)
-
-
-def to_pil(image: torch.Tensor) -> Image.Image:
-    """[H, W, C] in [0, 1] -> 8-bit picture, rounded to the nearest level."""
-    return Image.fromarray((image[..., :3].clamp(0, 1) * 255).round().to(torch.uint8).cpu().numpy())
-
-
-def png_marks(stage: int | None = None) -> PngInfo:
-    marks = PngInfo()
-    marks.add_text("Software", f"MVG {provenance.version()}")
-    marks.add_text("Synthetic", "input image, stage 0 of a simulation" if stage == 0 else "true")
-    marks.add_text("Comment", STATEMENT)
-    if stage is not None:
-        marks.add_text("Stage", str(stage))
-    return marks
-
-
-def save_png(path: Path, image: torch.Tensor, stage: int | None = None) -> None:
-    to_pil(image).save(path, pnginfo=png_marks(stage))
 
 
 def save_dicom(folder: Path, stages: torch.Tensor, run: str, spacing: tuple[float, float] | None, label: bool) -> None:

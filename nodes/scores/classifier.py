@@ -7,12 +7,9 @@ from comfy_api.latest import io
 from ...models.classifier_config import MIN_IMAGE_SIZE
 from ...models.densenet import load_densenet
 from ...mvg.metrics.conf import ACTIVATIONS, find_label, label_key
-from ..support.model_files import ModelFolder
+from ..support.model_files import CLASSIFIERS
 from ..support.types import Classifier, Plan
 
-CHECKPOINTS = ModelFolder(
-    "classifiers", (".safetensors", ".pt", ".pth"), "classifier", "put a .safetensors, .pt, .pth file there"
-)
 FROM_FILE = "from file"
 FROM_PLAN = "plan"
 
@@ -39,7 +36,7 @@ class LoadClassifier(io.ComfyNode):
             inputs=[
                 io.Combo.Input(
                     "file",
-                    options=CHECKPOINTS.files(),
+                    options=CLASSIFIERS.files(),
                     tooltip="A file of ComfyUI/models/mvg/classifiers. A pickle (.pt, .pth) is read as tensors alone; "
                     "code in it is refused, never run.",
                 ),
@@ -74,18 +71,18 @@ class LoadClassifier(io.ComfyNode):
 
     @classmethod
     def validate_inputs(cls, file: str | None = None) -> bool | str:
-        return CHECKPOINTS.check(file)
+        return CLASSIFIERS.check(file)
 
     @classmethod
     def fingerprint_inputs(cls, file: str | None, labels: str, activation: str, image_size: int) -> str:
-        return f"{CHECKPOINTS.stamp(file)} {labels} {activation} {image_size}"
+        return f"{CLASSIFIERS.stamp(file)} {labels} {activation} {image_size}"
 
     @classmethod
     def execute(cls, file: str, labels: str, activation: str, image_size: int) -> io.NodeOutput:
         if 0 < image_size < MIN_IMAGE_SIZE:
             raise ValueError(f"image_size: got {image_size}, want 0 (that of the file) or at least {MIN_IMAGE_SIZE}")
         classifier = load_densenet(
-            CHECKPOINTS.find(file),
+            CLASSIFIERS.find(file),
             labels=labels,
             activation="" if activation == FROM_FILE else activation,
             image_size=image_size,

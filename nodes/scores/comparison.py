@@ -12,10 +12,9 @@ from ...models.inception import load_inception
 from ...mvg.metrics.image import check_finite, compare
 from ...mvg.metrics.kid import kid
 from ...mvg.metrics.registration import MOTIONS, red_cyan, register
-from ..support.model_files import ModelFolder
+from ..support.model_files import INCEPTION
 from .metrics import CLIPI
 
-INCEPTION = ModelFolder("inception", (".pth", ".pt"), "network", "put pt_inception-2015-12-05.pth there")
 NONE = "none"
 BATCH = 16
 

@@ -53,3 +53,21 @@ class ModelFolder:
 
 def _portable(name: str) -> str:
     return PureWindowsPath(name).as_posix()
+
+
+CLASSIFIERS = ModelFolder(
+    "classifiers", (".safetensors", ".pt", ".pth"), "classifier", "put a .safetensors, .pt, .pth file there"
+)
+INCEPTION = ModelFolder("inception", (".pth", ".pt"), "network", "put pt_inception-2015-12-05.pth there")
+MEDSAM = ModelFolder(
+    "medsam",
+    (".safetensors", ".pth", ".pt", ".bin"),
+    "checkpoint",
+    "put medsam_vit_b.pth there, or the model.safetensors of wanglab/medsam-vit-base",
+)
+SEINE = ModelFolder(
+    "seine",
+    (".safetensors", ".pt", ".pth", ".ckpt", ".bin"),
+    "checkpoint",
+    "convert seine.pt with run.py convert, or put it there as it is",
+)

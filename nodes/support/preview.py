@@ -12,7 +12,7 @@ import folder_paths
 import torch
 
 from ...mvg.metrics.difference import difference_map, heat_map
-from ..save.trajectory import save_png
+from .png import save_png
 from .viewer import progression
 
 INDEX = "stages.json"

@@ -13,9 +13,7 @@ import folder_paths
 import torch
 
 from ...models.embedded import loader
-from ..region import medsam
-from ..scores import classifier, comparison
-from ..transition import seine
+from . import model_files
 from .input_files import find_input
 
 # which of the host's model folders a widget of this name picks from
@@ -33,10 +31,10 @@ MODEL_WIDGETS = {
 OTHER_FOLDERS = {("CLIPVisionLoader", "clip_name"): "clip_vision"}
 # our widgets that pick from a folder of ours
 OWN_FOLDERS = {
-    ("MVG_LoadSEINE", "file"): seine.CHECKPOINTS,
-    ("MVG_LoadClassifier", "file"): classifier.CHECKPOINTS,
-    ("MVG_MedSAM", "file"): medsam.CHECKPOINTS,
-    ("MVG_KID", "inception"): comparison.INCEPTION,
+    ("MVG_LoadSEINE", "file"): model_files.SEINE,
+    ("MVG_LoadClassifier", "file"): model_files.CLASSIFIERS,
+    ("MVG_MedSAM", "file"): model_files.MEDSAM,
+    ("MVG_KID", "inception"): model_files.INCEPTION,
 }
 
 

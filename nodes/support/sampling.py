@@ -32,10 +32,18 @@ def process_of(model) -> Process:
     def add_noise(x0: torch.Tensor, noise: torch.Tensor, sigma: float) -> torch.Tensor:
         return family.noise_scaling(torch.tensor([sigma]).to(x0), noise, x0)
 
-    return Process(scale=lambda sigma: seen(sigma) / seen(0.0), add_noise=add_noise)
+    def from_network(inner: torch.Tensor) -> torch.Tensor:
+        return model.model.process_latent_out(inner.to(comfy.model_management.intermediate_device(), torch.float32))
+
+    return Process(
+        scale=lambda sigma: seen(sigma) / seen(0.0),
+        add_noise=add_noise,
+        to_network=model.model.process_latent_in,
+        from_network=from_network,
+    )
 
 
-def handed_on(model, state: torch.Tensor, sigma: float) -> torch.Tensor:
+def for_host_sampler(model, state: torch.Tensor, sigma: float) -> torch.Tensor:
     """A sampler's state at a level as the host's samplers take one with no noise to add; infinite where they cannot."""
     return model.get_model_object("model_sampling").inverse_noise_scaling(torch.tensor([sigma]).to(state), state)
 
@@ -48,11 +56,6 @@ def latent_mask(model, mask: torch.Tensor, samples: torch.Tensor) -> torch.Tenso
         height, width = height * ratio, width * ratio
     mask = roi.check_mask(mask, torch.empty(len(samples), height, width, 3, device="meta"))
     return roi.latent_mask(mask, samples)
-
-
-def leave(model, inner: torch.Tensor) -> torch.Tensor:
-    """From the network's scale and device back to what a LATENT socket carries."""
-    return model.model.process_latent_out(inner.to(comfy.model_management.intermediate_device(), torch.float32))
 
 
 class Progress:

@@ -14,15 +14,9 @@ from ...mvg import seine
 from ...mvg.ddim import NonFiniteError
 from ...mvg.metrics.image import check_finite
 from ..support.clip_store import STORE
-from ..support.model_files import ModelFolder
+from ..support.model_files import SEINE
 from . import frames as transition
 
-CHECKPOINTS = ModelFolder(
-    "seine",
-    (".safetensors", ".pt", ".pth", ".ckpt", ".bin"),
-    "checkpoint",
-    "convert seine.pt with run.py convert, or put it there as it is",
-)
 WEIGHTS = {"default": None, "fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 PROMPT = "smooth transition."
 NOISES = ("own", "shared")
@@ -46,7 +40,7 @@ class LoadSEINE(io.ComfyNode):
             inputs=[
                 io.Combo.Input(
                     "file",
-                    options=CHECKPOINTS.files(),
+                    options=SEINE.files(),
                     tooltip="A file of ComfyUI/models/mvg/seine. A pickle (.pt) is read as tensors alone; code in it "
                     "is refused, never run.",
                 ),
@@ -62,15 +56,15 @@ class LoadSEINE(io.ComfyNode):
 
     @classmethod
     def validate_inputs(cls, file: str | None = None) -> bool | str:
-        return CHECKPOINTS.check(file)
+        return SEINE.check(file)
 
     @classmethod
     def fingerprint_inputs(cls, file: str | None, weights: str) -> str:
-        return f"{CHECKPOINTS.stamp(file)} {weights}"
+        return f"{SEINE.stamp(file)} {weights}"
 
     @classmethod
     def execute(cls, file: str, weights: str) -> io.NodeOutput:
-        return io.NodeOutput(native.load(CHECKPOINTS.find(file), WEIGHTS[weights]))
+        return io.NodeOutput(native.load(SEINE.find(file), WEIGHTS[weights]))
 
 
 class SEINETransition(io.ComfyNode):

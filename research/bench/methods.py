@@ -20,10 +20,9 @@ class Start:
     """What all methods start from: pictures [B, H, W, 3], latents, and the region at both sizes (None: everywhere)."""
 
     def __init__(self, networks: Networks, images: torch.Tensor, masks: torch.Tensor | None, settings: dict):
-        self.networks, self.images, self.settings = networks, images, settings
+        self.networks, self.images, self.masks, self.settings = networks, images, masks, settings
         self.x_0 = networks.encode(images)
         self.inside = None if masks is None else roi.latent_mask(masks, self.x_0)
-        self.pixels = None if masks is None else roi.pixel_mask(masks, images)
         exact = settings["composite"] and masks is not None
         self.decoded = networks.decode(self.x_0) if exact else None
 
@@ -37,9 +36,8 @@ class Start:
     def picture(self, x: torch.Tensor) -> torch.Tensor:
         """As MVG_PIELoop shows a stage: outside the region the input's own pixels, inside it the lost detail back."""
         picture = self.networks.decode(x)
-        if self.decoded is not None:
-            picture = roi.restore_detail(picture, self.images, self.decoded)
-            picture = roi.roi_blend(picture, self.images, self.pixels, self.settings["beta_1"], 1.0)
+        if self.masks is not None and self.decoded is not None:
+            picture = roi.composite(picture, self.images, self.masks, self.settings["beta_1"], 1.0, self.decoded)
         if not torch.isfinite(picture).all():
             raise FloatingPointError("states: got values that are not finite (NaN)")
         return picture

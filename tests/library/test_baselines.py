@@ -5,8 +5,9 @@ import math
 import pytest
 import torch
 from closed_form import denoiser, schedule
-from mvgen.mvg.baselines import direction, extrapolate, slerp, walk_stage, walk_text
+from mvgen.mvg.baselines import direction, extrapolate, walk_stage, walk_text
 from mvgen.mvg.ddim import NonFiniteError, ddim_denoise
+from mvgen.mvg.interpolation import slerp
 from mvgen.mvg.pie import direct_run, stage_noise
 from mvgen.mvg.plan import Plan, Stage
 from mvgen.mvg.roi import roi_blend

@@ -12,8 +12,9 @@ use_host()
 
 import comfy.model_management  # noqa: E402
 from mvgen.models.seine import native  # noqa: E402
+from mvgen.nodes.support.model_files import SEINE  # noqa: E402
 from mvgen.nodes.transition.frames import LatentWalkTransition, StagePairs, TransitionBlend  # noqa: E402
-from mvgen.nodes.transition.seine import CHECKPOINTS, SEINETransition  # noqa: E402
+from mvgen.nodes.transition.seine import SEINETransition  # noqa: E402
 
 SMALL = Config(
     **{
@@ -243,7 +244,7 @@ def test_bad_inputs_are_named(model, states, parts):
         run(wrong, states, parts)
     with pytest.raises(ValueError, match=r"file: got '\.\./secret\.pt', want a checkpoint of models/mvg/seine"):
         loader.register_folder()
-        CHECKPOINTS.find("../secret.pt")
+        SEINE.find("../secret.pt")
 
 
 def blend(states, frames, *, mode="crossfade", anchor=True, mask=None):
