@@ -5,6 +5,7 @@ from comfy_api.latest import io, ui
 from ...models.embedded import loader
 from ...models.embedded.architecture import DOMAINS
 from ...mvg.picture_file import MIN_SIDE, check_picture
+from ...mvg.report_file import read_report_file
 from ..support import input_files as files
 from ..support.spacing import to_text
 from ..support.types import Classifier
@@ -170,4 +171,4 @@ class LoadReport(io.ComfyNode):
     def read(report: str) -> str:
         if not report.lower().endswith(".txt"):
             raise ValueError(f"report: got {report!r}, want a .txt file of ComfyUI's input folder")
-        return files.read_text(files.find_input(report, "report"), report)
+        return read_report_file(files.find_input(report, "report"), report)

@@ -11,8 +11,6 @@ import torch
 from ...mvg.file_names import shortened
 from ...mvg.picture_file import DICOM_SUFFIXES, PICTURE_SUFFIXES, has_dicom_mark, read_picture
 
-MAX_TEXT_BYTES = 1_000_000
-
 
 class Loaded(NamedTuple):
     """image [1, H, W, 3] in [0, 1] at the file's own depth; notes on what the file held and what was done.
@@ -118,19 +116,3 @@ def fit_spacing(spacing: tuple[float, float], height: int, width: int, size: int
     side = max(height, width) if fit == "pad" else min(height, width)
     rows, columns = (height, width) if fit == "stretch" else (side, side)
     return spacing[0] * rows / size, spacing[1] * columns / size
-
-
-def read_text(path: Path, name: str) -> str:
-    """The text of a report file (UTF-8, else Windows-1252); ValueError where it is empty, too long or not text."""
-    data = path.read_bytes()
-    if len(data) > MAX_TEXT_BYTES:
-        raise ValueError(f"report: {name!r} is {len(data)} bytes, want at most {MAX_TEXT_BYTES}")
-    if b"\0" in data:
-        raise ValueError(f"report: {name!r} is no text file, want UTF-8 or Windows-1252")
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        text = data.decode("cp1252", errors="replace")
-    if not text.strip():
-        raise ValueError(f"report: {name!r} is empty, want the clinical report as text")
-    return text
