@@ -1,4 +1,4 @@
-"""Prepare everything and run: demo | test | serve | batch | doctor | bench NAME | train NAME. Standard library only."""
+"""Prepare everything and run one of its commands (see --help). Standard library only."""
 
 import sys
 

@@ -102,6 +102,15 @@ def add_convert_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--debug", action="store_true", help="show tracebacks and the whole output of tools")
 
 
+def add_inspect_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "files", type=Path, nargs="+", metavar="FILE", help="a report (.txt), or a PNG, JPEG, TIFF or DICOM picture"
+    )
+    parser.add_argument("--domain", default=DOMAIN, metavar="D", help=f"what reports are of (default: {DOMAIN})")
+    parser.add_argument("--json", action="store_true", help="one JSON object a file, a line each")
+    parser.add_argument("--debug", action="store_true", help="show tracebacks and the whole output of tools")
+
+
 def check_convert(options: argparse.Namespace) -> None:
     """Raise UsageError for what does not go together, and LaunchError where the copy does not fit on the disk."""
     if not options.file.is_file():

@@ -33,6 +33,8 @@ def parser() -> argparse.ArgumentParser:
     add_batch_options(batching)
     converting = commands.add_parser("convert", help="SEINE's or a classifier's checkpoint -> safetensors beside it")
     arguments.add_convert_options(converting)
+    inspecting = commands.add_parser("inspect", help="what is made of pictures, DICOM films and reports")
+    arguments.add_inspect_options(inspecting)
     for name, help_text in (
         ("test", "lint, types and all tests; further arguments go to pytest"),
         ("doctor", "a table of what is found and what is missing"),
@@ -60,6 +62,8 @@ def run(argv: list[str]) -> int:
         return serve(options.port, options.listen)
     if command == "convert":
         return convert(options, rest)
+    if command == "inspect":
+        return inspect(rest)
     return doctor()
 
 
@@ -69,6 +73,13 @@ def convert(options: argparse.Namespace, argv: list[str]) -> int:
     ensure_environment()
     ensure_base()
     return continue_in(PYTHON, ["-m", f"{PACKAGE}.launch.convert", *argv], package_environment(), is_guarded=True)
+
+
+def inspect(argv: list[str]) -> int:
+    """Set up, and go on inside .venv."""
+    ensure_environment()
+    ensure_base()
+    return continue_in(PYTHON, ["-m", f"{PACKAGE}.launch.inspect", *argv], package_environment(), is_guarded=True)
 
 
 def demo(options: argparse.Namespace, argv: list[str]) -> int:
