@@ -15,6 +15,7 @@ from .batch import DiskFull
 from .engines import local
 from .engines.base import Engine, NoWorkers
 from .models import Models
+from .seeds import DEFAULT, seed_note
 from .store import ALL, Busy
 
 MODEL_FOLDERS = (BASE / "models",)
@@ -65,11 +66,15 @@ def dry_run(options: argparse.Namespace, part: Cohort) -> int:
         if problems:
             raise CohortError(problems)
     print(console.plan(part, store, part.todo(store, options.retry_failed), workers))
-    _tell_unseen(part)
+    _tell_notes(part)
     return 0
 
 
-def _tell_unseen(part: Cohort) -> None:
+def _tell_notes(part: Cohort) -> None:
+    """What is worth knowing before anything runs: seeds without effect, weights on another machine."""
+    rows = [patient.values for patient in part.patients if patient.seeds != DEFAULT]
+    if line := seed_note(part.workflow, rows):
+        print(line, flush=True)
     if names := console.unseen_models(part, Models(MODEL_FOLDERS).hashes):
         print(console.unseen(names))
 
@@ -84,7 +89,7 @@ def batch(options: argparse.Namespace, whole: Cohort, part: Cohort) -> int:
         todo = part.todo(store, options.retry_failed)
         ids = part.ids()
         print(f"{len(ids)} chains, {len(ids & store.done())} done, {len(todo)} to run", flush=True)
-        _tell_unseen(part)
+        _tell_notes(part)
         if todo and (note := console.too_little_room(store, len(todo))):
             print(note, flush=True)
         if todo:
@@ -137,5 +142,7 @@ def finish(options: argparse.Namespace, store: Store, whole: Cohort, part: Cohor
 
         means = report.write(whole, store)
         print(tables.markdown(tables.shown(means)), end="")
+        for line in tables.left_out(tables.read(store.out, "chains")):
+            print(f"note: {line}")
     print(f"result: {store.out}", flush=True)
     return 1 if part.ids() - store.done() else 0

@@ -11,7 +11,7 @@ from . import files
 from .csv_rows import read_table
 from .files import InputFile
 from .problems import CohortError, Problem, refuse
-from .seeds import parse_seeds
+from .seeds import check_seeds, parse_seeds
 from .workflow import Slot, Value, Workflow, parse
 
 STANDARD = ("patient_id", "image", "report", "prompt", "mask", "seeds")
@@ -148,6 +148,8 @@ class _Reader:
         if mask is not None and len(self.problems) == before:
             self._attempt(where, "mask", files.check_mask, mask, picture)
         seeds = self._attempt(where, "seeds", parse_seeds, row.get("seeds", "")) or ()
+        if len(self.problems) == before:
+            self._attempt(where, "seeds", check_seeds, seeds, self.workflow, values)
         if len(self.problems) > before:
             return None
         return Patient(number, name, seeds, values, tuple(sent), mask)

@@ -1,10 +1,13 @@
-"""One HTML page of a cohort: means, failures and a strip of stages a chain. It needs no other file and no network."""
+"""One HTML page of a cohort: means, failures and the stages of every chain. It needs no other file and no network."""
 
 import base64
-import html as markup
 import io
+import urllib.parse
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 
+import jinja2
 import pandas as pd
 from PIL import Image
 
@@ -13,76 +16,161 @@ from . import tables
 from .pictures import BrokenPicture, load
 from .store import Store
 
-HEIGHT = 96  # of a stage in the strip, pixels
+HEIGHT = 160  # of a stage, pixels
 MAX_STRIPS = 200
-STYLE = """
-body { font: 15px/1.45 system-ui, sans-serif; margin: 2rem auto; max-width: 75rem; padding: 0 1rem; color: #222; }
-table { border-collapse: collapse; margin: 1rem 0; } th, td { border-bottom: 1px solid #ddd; padding: .25rem .7rem; }
-th { text-align: left; } td.number { text-align: right; font-variant-numeric: tabular-nums; }
-figure { margin: 1rem 0; overflow-x: auto; } figcaption { color: #555; }
-.note { background: #fff3cd; padding: .6rem 1rem; }
-"""
 
 
-def html(name: str, store: Store, chains: pd.DataFrame, means: pd.DataFrame) -> str:
-    """The page as text; at most 200 chains have a strip."""
-    failed = tables.failed(chains)
+@dataclass(frozen=True)
+class Scores:
+    """A table of one finding and one method: a row a metric, a column a stage."""
+
+    title: str
+    head: list[str]
+    rows: list[list[object]]
+
+
+@dataclass(frozen=True)
+class Link:
+    """A file beside the page. path: relative to it, quoted."""
+
+    title: str
+    path: str
+
+
+@dataclass(frozen=True)
+class Strip:
+    """The stages of a chain, or of one series of it.
+
+    Attributes:
+        caption: Patient, seed, finding and series.
+        jpeg: The stages side by side in base64; "" where ``problem`` says why there are none.
+        curve: Points of the Conf of the finding in a box of 100 x 40; values: the same in words.
+    """
+
+    caption: str
+    finding: str
+    notes: str
+    jpeg: str = ""
+    problem: str = ""
+    links: list[Link] = field(default_factory=list)
+    curve: str = ""
+    values: str = ""
+
+
+def html(name: str, store: Store, chains: pd.DataFrame, scores: pd.DataFrame, means: pd.DataFrame) -> str:
+    """The page. A chain whose pictures turn out to be broken is opened again, so that the next run makes it.
+
+    Args:
+        name: Of the workflow.
+        store: Where the chains are; at most 200 of them are shown with pictures.
+        chains: From ``tables.chains``.
+        scores: From ``tables.scores``.
+        means: From ``tables.summary``.
+
+    Returns:
+        HTML without any reference to the network.
+    """
     done = chains[chains["status"] == "done"]
-    title = markup.escape(f"Cohort: {name}")
-    parts = [
-        f"<!doctype html><html lang='en'><meta charset='utf-8'><title>{title}</title><style>{STYLE}</style>",
-        f"<h1>{title}</h1><p class='note'>{markup.escape(STATEMENT)} Every picture here is synthetic but the first "
-        "of a row, which is the input.</p>",
-        f"<p>{chains['patient_id'].nunique()} patients, {len(chains)} chains: {tables.counted(chains)}.</p>",
-        "<h2>Scores</h2><p>Mean over patients with its bootstrap 95 % interval.</p>",
-        table(tables.shown(means)),
-    ]
-    if len(failed):
-        parts += ["<h2>Failed</h2>", table(failed)]
-    parts.append("<h2>Chains</h2>")
-    if len(done) > MAX_STRIPS:
-        parts.append(f"<p>The first {MAX_STRIPS} of {len(done)}; all are in the folder chains.</p>")
-    parts += [strip(store, row) for row in done.head(MAX_STRIPS).itertuples()]
-    return "\n".join(parts) + "</html>\n"
+    curves = dict(_curves(scores))
+    return _template().render(
+        name=name,
+        statement=STATEMENT,
+        height=HEIGHT,
+        patients=chains["patient_id"].nunique(),
+        count=len(chains),
+        states=tables.counted(chains),
+        left_out=tables.left_out(chains),
+        scores=list(score_tables(means)),
+        failed=tables.failed(chains).to_numpy().tolist(),
+        chains=list(chains.itertuples(index=False)),
+        hidden=max(0, len(done) - MAX_STRIPS),
+        strips=[strip for row in done.head(MAX_STRIPS).itertuples() for strip in _strips(store, row, curves)],
+    )
 
 
-def table(frame: pd.DataFrame) -> str:
-    rows = ["<tr>" + "".join(f"<th>{markup.escape(str(name))}</th>" for name in frame.columns) + "</tr>"]
-    for row in frame.itertuples(index=False):
-        rows.append("<tr>" + "".join(_cell(value) for value in row) + "</tr>")
-    return f"<table>{''.join(rows)}</table>"
+def _template() -> jinja2.Template:
+    folder = jinja2.FileSystemLoader(Path(__file__).parent)
+    environment = jinja2.Environment(loader=folder, autoescape=True, undefined=jinja2.StrictUndefined)
+    environment.filters["show"] = tables.show
+    return environment.get_template("page.html.jinja")
 
 
-def _cell(value: object) -> str:
-    kind = " class='number'" if isinstance(value, float | int) else ""
-    return f"<td{kind}>{markup.escape(tables.show(value))}</td>"
+def score_tables(means: pd.DataFrame) -> Iterator[Scores]:
+    """A table a finding and method, of the finding that progresses.
+
+    Args:
+        means: From ``tables.summary``.
+
+    Yields:
+        The tables, sorted by finding and method.
+    """
+    for (finding, series), group in tables.targeted(means).groupby(["finding", "series"], sort=True):
+        stages = sorted(group["stage"].dropna().unique())
+        titles = [*(["all stages"] if group["stage"].isna().any() else []), *(f"stage {n}" for n in stages)]
+        rows: list[list[object]] = []
+        for (metric, model, settings), part in group.groupby(["metric", "model", "settings"], sort=True):
+            cells = {
+                "all stages" if row.stage is pd.NA else f"stage {row.stage}": f"{tables.show(row.mean)} ({ends})"
+                if (ends := tables.between(row.low, row.high))
+                else tables.show(row.mean)
+                for row in part.itertuples()
+            }
+            about = ", ".join(filter(None, [model, tables.plain(settings)]))
+            rows.append([metric, about, int(part["patients"].max()), *(cells.get(title, "") for title in titles)])
+        title = ", ".join(filter(None, [finding, series])) or "All chains"
+        yield Scores(title, ["metric", "by", "patients", *titles], rows)
 
 
-def strip(store: Store, row) -> str:
-    """The stages of a chain side by side, as one embedded JPEG a series."""
+def _curves(scores: pd.DataFrame) -> Iterator[tuple[tuple[str, str], list[float]]]:
+    """(chain, series) -> Conf of the finding that progresses, stage by stage."""
+    conf = tables.targeted(scores[(scores["metric"] == "conf") & scores["stage"].notna()])
+    for key, part in conf.groupby(["chain", "series"]):
+        yield key, part.sort_values("stage").drop_duplicates("stage")["value"].tolist()
+
+
+def _strips(store: Store, row, curves: dict[tuple[str, str], list[float]]) -> Iterator[Strip]:
+    folder = store.folder(row.chain)
+    caption = ", ".join(filter(None, [row.patient_id, f"seed {row.seed}", row.finding]))
+    firsts = sorted(folder.rglob("stage_00.png"))
     try:
-        return _figures(store.folder(row.chain), row)
+        jpegs = [_joined(sorted(first.parent.glob("stage_*.png"))) for first in firsts]
     except BrokenPicture as error:
         store.reopen(row.chain)
-        told = f"{row.patient_id}, seed {row.seed}: {error}; the same command makes the chain again."
-        return f"<p>{markup.escape(told)}</p>"
-
-
-def _figures(folder: Path, row) -> str:
-    caption = markup.escape(f"{row.patient_id}, seed {row.seed}")
-    figures = []
-    for first in sorted(folder.rglob("stage_00.png")):
-        series = first.parent.relative_to(folder).as_posix()
-        label = caption if series == "." else f"{caption}, {markup.escape(series)}"
-        source = base64.b64encode(_joined(sorted(first.parent.glob("stage_*.png")))).decode()
-        figures.append(
-            f"<figure><figcaption>{label}</figcaption><img alt='stages of {label}' src='data:image/jpeg;base64,"
-            f"{source}'></figure>"
+        yield Strip(caption, row.finding, row.notes, problem=f"{error}; the same command makes the chain again.")
+        return
+    if not firsts:
+        yield Strip(caption, row.finding, row.notes, problem="No stages were saved.")
+    for first, jpeg in zip(firsts, jpegs, strict=True):
+        series = first.parent.relative_to(folder).as_posix().removeprefix(".")
+        values = curves.get((row.chain, series), [])
+        yield Strip(
+            ", ".join(filter(None, [caption, series])),
+            row.finding,
+            row.notes,
+            base64.b64encode(jpeg).decode(),
+            links=list(_links(store, first.parent)),
+            curve=_points(values),
+            values=", ".join(f"{value:.2f}" for value in values),
         )
-    return "".join(figures) or f"<p>{caption}: no stages were saved.</p>"
+
+
+def _links(store: Store, folder: Path) -> Iterator[Link]:
+    base = folder.relative_to(store.out).as_posix()
+    for title, name in (("film", "video.mp4"), ("provenance", "provenance.json"), ("folder", "")):
+        if (folder / name).exists():
+            yield Link(title, urllib.parse.quote(f"{base}/{name}"))
+
+
+def _points(values: list[float]) -> str:
+    """Values in [0, 1] as points of an SVG line in a box of 100 x 40."""
+    if len(values) < 2:
+        return ""
+    step = 100 / (len(values) - 1)
+    return " ".join(f"{n * step:.1f},{40 * (1 - min(1.0, max(0.0, value))):.1f}" for n, value in enumerate(values))
 
 
 def _joined(paths: list[Path]) -> bytes:
+    """A JPEG of the pictures side by side."""
     pictures = []
     for path in paths:
         picture = load(path, path.name)

@@ -11,9 +11,17 @@ from .store import Store, write_file, write_text
 
 
 def write(cohort: Cohort, store: Store) -> pd.DataFrame:
-    """Writes chains, scores and summary as CSV and Parquet, summary.md and report.html. Returns the summary.
+    """Writes chains, scores and summary as CSV and Parquet, summary.md and report.html; each is replaced whole.
 
-    Each file is replaced whole. OSError where the folder cannot be written to.
+    Args:
+        cohort: What was to be computed.
+        store: What is there; the caller holds its lock.
+
+    Returns:
+        The summary, see ``tables.summary``.
+
+    Raises:
+        OSError: The folder cannot be written to.
     """
     frame = tables.chains(cohort, store)
     scores = tables.scores(store, frame)
@@ -22,7 +30,7 @@ def write(cohort: Cohort, store: Store) -> pd.DataFrame:
         write_text(store.out / f"{name}.csv", tables.csv_text(table))
         write_file(store.out / f"{name}.parquet", functools.partial(table.to_parquet, index=False))
     write_text(store.out / "summary.md", _markdown(cohort, frame, means))
-    write_text(store.out / "report.html", page.html(cohort.workflow.name, store, frame, means))
+    write_text(store.out / "report.html", page.html(cohort.workflow.name, store, frame, scores, means))
     return means
 
 
@@ -33,6 +41,7 @@ def _markdown(cohort: Cohort, frame: pd.DataFrame, means: pd.DataFrame) -> str:
         f"{STATEMENT}\n",
         f"{frame['patient_id'].nunique()} patients, {len(frame)} chains: {tables.counted(frame)}.\n",
         "Mean over patients with its bootstrap 95 % interval.\n",
+        *(f"{line}\n" for line in tables.left_out(frame)),
         tables.markdown(tables.shown(means)),
     ]
     if len(failed):

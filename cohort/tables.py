@@ -1,28 +1,38 @@
 """A cohort's results as tables: the chains, every score of every chain, and means with intervals."""
 
-import functools
 import json
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from scipy import stats
 
 from ..mvg.metrics.table import COLUMNS, read_csv
+from ..mvg.plan import NO_FINDING
 from ..mvg.spreadsheet import as_text
+from .chain_plan import ChainPlan, read_plan
 from .plan import Cohort
 from .store import Store
 
 RESAMPLES = 10_000
 FEWER_RESAMPLES = 2_000  # from MANY patients on: the interval is narrow, and 10,000 would take minutes
 MANY = 500
-SERIES = ["series", "metric", "model", "settings", "stage"]
+DRAWN_AT_ONCE = 4_000_000  # values: 32 MB
+PLANNED = ["finding", "notes"]
+SERIES = ["finding", "series", "metric", "model", "settings", "stage"]
 NAMES = ("chains", "scores", "summary")
 
 
 def chains(cohort: Cohort, store: Store) -> pd.DataFrame:
-    """A row a chain of the manifest: patient_id, seed, chain, status, seconds, error, and what the row sets.
+    """A row a chain of the manifest, in its order.
 
-    status: done, failed, damaged or missing. seconds: of the run that gave the chain.
+    Args:
+        cohort: What was to be computed.
+        store: What is there.
+
+    Returns:
+        patient_id, seed, chain (its id), status (done, failed, damaged or missing), seconds (of the run that gave the
+        chain), error, finding and notes (of its plan), and a column for every input that the rows set.
     """
     done, failures, damaged = store.done(), store.failures(), store.damaged()
     seconds = {note["chain"]: note["seconds"] for note in store.notes() if note.get("event") == "done"}
@@ -31,6 +41,7 @@ def chains(cohort: Cohort, store: Store) -> pd.DataFrame:
     for chain in cohort.chains:
         failure = None if chain.id in done else failures.get(chain.id, {}).get("error")
         damage = damaged.get(chain.id)
+        plan = read_plan(store.folder(chain.id)) if chain.id in done else ChainPlan()
         rows.append(
             {
                 "patient_id": chain.patient.patient_id,
@@ -39,6 +50,8 @@ def chains(cohort: Cohort, store: Store) -> pd.DataFrame:
                 "status": _status(chain.id in done, failure, damage),
                 "seconds": seconds.get(chain.id),
                 "error": failure or damage,
+                "finding": plan.finding,
+                "notes": plan.notes,
                 **{str(slot): chain.patient.values.get(slot, cohort.workflow.value(slot)) for slot in columns},
             }
         )
@@ -66,60 +79,102 @@ def failed(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def scores(store: Store, table: pd.DataFrame) -> pd.DataFrame:
-    """Every score of the chains of ``table`` that are done: patient_id, seed, chain, series, stage, metric, value, ...
+    """Every score of every chain that is done.
 
-    series: "" for the chain itself, else the name that a Score Table of the workflow gave. stage: <NA> for a figure
-    of the whole chain.
+    Args:
+        store: What is there.
+        table: From ``chains``.
+
+    Returns:
+        patient_id, seed, chain, finding and notes (of its plan), series ("" for the chain itself, else the name that a
+        Score Table of the workflow gave), stage (<NA> for a figure of the whole chain), metric, value, model, settings.
     """
+    about = ["patient_id", "seed", "chain", *PLANNED]
     rows = []
-    for done in table[table["status"] == "done"].itertuples():
+    for done in table[table["status"] == "done"][about].itertuples(index=False):
         for path in sorted(store.folder(done.chain).rglob("scores.csv")):
             for row in read_csv(path):
                 series = row.chain.removeprefix(done.chain).strip("/")
-                values = (row.stage, row.metric, row.value, row.model, row.settings)
-                rows.append((done.patient_id, done.seed, done.chain, series, *values))
-    frame = pd.DataFrame(rows, columns=["patient_id", "seed", "chain", "series", *COLUMNS[1:]])
+                rows.append((*done, series, row.stage, row.metric, row.value, row.model, row.settings))
+    frame = pd.DataFrame(rows, columns=[*about, "series", *COLUMNS[1:]])
     return frame.astype({"seed": "uint64", "stage": "Int64", "value": "float64"}).drop_duplicates()
 
 
+def without_finding(table: pd.DataFrame) -> pd.DataFrame:
+    """The rows of ``chains`` or ``scores`` whose chain shows no disease: they count in no mean."""
+    return table[table["finding"] == NO_FINDING]
+
+
+def left_out(table: pd.DataFrame) -> list[str]:
+    """A sentence on the chains of ``chains`` that count in no mean, [] where all do."""
+    count = len(without_finding(table))
+    if not count:
+        return []
+    what = "chain shows no disease, as its plan has" if count == 1 else "chains show no disease, as their plans have"
+    return [f"{count} {what} no finding, and {'is' if count == 1 else 'are'} left out of the means."]
+
+
 def summary(table: pd.DataFrame) -> pd.DataFrame:
-    """Mean over patients, and its bootstrap 95 % interval, of every metric at every stage.
+    """Mean over patients, and its bootstrap 95 % interval, of every metric at every stage of every finding.
 
     A patient's seeds are averaged first: patients are what is drawn again, seeds of one patient are not independent.
-    low and high are NaN for one patient. Percentile method, 10,000 resamples (2,000 from 500 patients on), seed 0.
+    Chains whose plan has no finding are left out.
+
+    Args:
+        table: From ``scores``.
+
+    Returns:
+        finding, series, metric, model, settings, stage, patients, chains, mean, low, high; see ``intervals``.
     """
-    rows = []
-    for key, group in table.groupby(SERIES, dropna=False, sort=True):
-        values = group.groupby("patient_id", sort=True)["value"].mean().to_numpy()
-        rows.append((*key, len(values), group["chain"].nunique(), *interval(values)))
-    frame = pd.DataFrame(rows, columns=[*SERIES, "patients", "chains", "mean", "low", "high"])
-    return frame.astype({"stage": "Int64"})
+    table = table[table["finding"] != NO_FINDING]
+    rows, by_count = [], dict[int, list[int]]()
+    values: list[np.ndarray] = []
+    for n, (key, group) in enumerate(table.groupby(SERIES, dropna=False, sort=True)):
+        values.append(group.groupby("patient_id", sort=True)["value"].mean().to_numpy())
+        by_count.setdefault(len(values[-1]), []).append(n)
+        rows.append((*key, len(values[-1]), group["chain"].nunique()))
+    ends = np.empty((len(rows), 3))
+    for places in by_count.values():
+        ends[places] = intervals(np.stack([values[n] for n in places]))
+    frame = pd.DataFrame(rows, columns=[*SERIES, "patients", "chains"]).astype({"stage": "Int64"})
+    return frame.assign(mean=ends[:, 0], low=ends[:, 1], high=ends[:, 2])
 
 
-def interval(values: np.ndarray) -> tuple[float, float, float]:
-    """(mean, low, high) of [n] values: the percentile bootstrap's 95 % interval of the mean.
+def intervals(values: np.ndarray) -> np.ndarray:
+    """Means and the 95 % intervals of their percentile bootstrap (Efron 1979), by scipy.
 
-    low and high are NaN for n = 1, and where a value is infinite, as the PSNR of equal images is.
+    Args:
+        values: [G, n] of G groups with n patients each.
+
+    Returns:
+        [G, 3]: mean, low, high. low and high are NaN for n = 1, and where a value is infinite, as the PSNR of equal
+        images is. 10,000 resamples, 2,000 from n = 500 on; the same draws every time.
     """
-    if len(values) < 2 or not np.isfinite(values).all():
-        return float(values.mean()), float("nan"), float("nan")
-    low, high = np.percentile(_weights(len(values)) @ values, [2.5, 97.5])
-    return float(values.mean()), float(low), float(high)
-
-
-@functools.lru_cache(maxsize=2)
-def _weights(n: int) -> np.ndarray:
-    """[resamples, n]: how often each value is drawn, divided by n; the same for every table."""
-    draw = np.random.default_rng(0)
-    weights = np.empty((RESAMPLES if n < MANY else FEWER_RESAMPLES, n), np.float32)
-    for row in weights:
-        row[:] = np.bincount(draw.integers(0, n, n), minlength=n)
-    weights /= n
-    return weights
+    means = values.mean(axis=1)
+    ends = np.full((len(values), 2), np.nan)
+    finite = np.isfinite(values).all(axis=1)
+    count = values.shape[1]
+    if count > 1 and finite.any():
+        drawn = stats.bootstrap(
+            (values[finite],),
+            np.mean,
+            axis=1,
+            method="percentile",
+            n_resamples=RESAMPLES if count < MANY else FEWER_RESAMPLES,
+            batch=max(1, DRAWN_AT_ONCE // (count * int(finite.sum()))),
+            rng=0,
+        ).confidence_interval
+        ends[finite] = np.stack([drawn.low, drawn.high], axis=1)
+    return np.concatenate([means[:, None], ends], axis=1)
 
 
 def markdown(table: pd.DataFrame, cells: list[list[str]] | None = None) -> str:
-    """A table as Markdown."""
+    """A table as Markdown, in which no cell is a formula to a spreadsheet.
+
+    Args:
+        table: What to show.
+        cells: Texts in place of the table's own cells, a list a row.
+    """
     rows = [
         list(map(str, table.columns)),
         *(cells or [[show(v) for v in row] for row in table.itertuples(index=False)]),
@@ -143,22 +198,29 @@ def csv_text(table: pd.DataFrame) -> str:
 
 
 def show(value: object) -> str:
+    """A value for people: four digits of a fraction, nothing for what is missing."""
     if value is None or value is pd.NA or (isinstance(value, float) and np.isnan(value)):
         return ""
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def read(out: str | Path, table: str = "scores") -> pd.DataFrame:
-    """A table of a cohort's output folder: "scores" (with what each row sets), "chains" or "summary".
+    """Reads a table of a cohort's output folder.
 
-    ValueError for another name, FileNotFoundError where no batch has ended there yet.
+    Args:
+        out: The folder.
+        table: "scores" (with what each row sets), "chains" or "summary".
+
+    Raises:
+        ValueError: There is no table of that name.
+        FileNotFoundError: No batch has ended in the folder yet.
     """
     if table not in NAMES:
         raise ValueError(f"table: got {table!r}, want one of {', '.join(NAMES)}")
     frame = pd.read_parquet(Path(out) / f"{table}.parquet")
     if table != "scores":
         return frame
-    set_by_rows = pd.read_parquet(Path(out) / "chains.parquet").drop(columns=["status", "seconds", "error"])
+    set_by_rows = pd.read_parquet(Path(out) / "chains.parquet").drop(columns=["status", "seconds", "error", *PLANNED])
     return frame.merge(set_by_rows, on=["patient_id", "seed", "chain"], how="left")
 
 
@@ -171,17 +233,36 @@ def plain(settings: str) -> str:
     )
 
 
-def shown(means: pd.DataFrame) -> pd.DataFrame:
-    """The summary for people: settings in words, the interval in one cell, no column that is empty throughout.
+def targeted(means: pd.DataFrame) -> pd.DataFrame:
+    """The rows of ``summary`` but those of other findings than the one that progresses."""
+    others = [
+        bool(finding) and json.loads(settings or "{}").get("finding", finding) != finding
+        for finding, settings in zip(means["finding"], means["settings"], strict=True)
+    ]
+    return means[~np.array(others, dtype=bool)]
 
-    A figure of the whole chain has the stage "all".
+
+def shown(means: pd.DataFrame) -> pd.DataFrame:
+    """The summary for people.
+
+    Args:
+        means: From ``summary``.
+
+    Returns:
+        Rows of the findings that progress, settings in words, the interval in one cell, no column that is empty
+        throughout. A figure of the whole chain has the stage "all".
     """
+    means = targeted(means)
     table = means.assign(
         settings=[plain(text) for text in means["settings"]],
         stage=["all" if stage is pd.NA else str(stage) for stage in means["stage"]],
     )
-    ends = zip(means["low"], means["high"], strict=True)
-    table["95 %"] = [f"{show(low)} to {show(high)}" if low == low else "" for low, high in ends]
+    table["95 %"] = [between(low, high) for low, high in zip(means["low"], means["high"], strict=True)]
     table = table.drop(columns=["low", "high"])
     empty = [name for name in table.columns if not any(show(value) for value in table[name])]
     return table.drop(columns=empty)
+
+
+def between(low: float, high: float) -> str:
+    """An interval in words, "" where there is none."""
+    return f"{show(low)} to {show(high)}" if low == low else ""

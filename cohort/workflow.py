@@ -27,6 +27,8 @@ PREFERRED = ("MVG_Recaption", "MVG_PIELoop")
 EVERYWHERE = ("domain",)
 SEEDS = ("seed", "noise_seed")
 SEEDLESS = ("MVG_KID",)  # its seed draws subsets of pictures, not pictures
+NOTHING_RANDOM = {"MVG_PIELoop": ("mode", "ddim"), "MVG_PIEStep": ("mode", "ddim")}
+"""Classes with a seed that draws nothing while a widget has this value."""
 PREFIXES = ("folder_prefix", "filename_prefix")
 PATIENT = "Patient image"
 
@@ -134,6 +136,22 @@ class Workflow:
 
     def seeds(self) -> list[Slot]:
         return [s for name in SEEDS for s in self.slots(name) if self.class_of(s) not in SEEDLESS]
+
+    def drawing_seeds(self, values: Mapping[Slot, Value]) -> list[Slot]:
+        """The seeds that change a picture or a film.
+
+        Args:
+            values: Of a row, in place of the workflow's own.
+
+        Returns:
+            All of ``seeds`` but those of nodes that draw nothing with these values.
+        """
+        return [slot for slot in self.seeds() if not self._draws_nothing(slot, values)]
+
+    def _draws_nothing(self, slot: Slot, values: Mapping[Slot, Value]) -> bool:
+        name, idle = NOTHING_RANDOM.get(self.class_of(slot), ("", None))
+        switch = Slot(slot.node, name)
+        return name != "" and values.get(switch, self.graph[slot.node]["inputs"].get(name)) == idle
 
     def savers(self) -> list[Slot]:
         """The widgets that say where a node saves."""

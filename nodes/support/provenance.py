@@ -112,6 +112,7 @@ def describe_plan(plan) -> dict:
         "side": plan.side,
         "negative": plan.negative,
         "stages": stages,
+        "notes": list(plan.notes),
     }
 
 

@@ -83,6 +83,20 @@ def quiet(server, clone, files) -> Path:
     return out
 
 
+def test_tables_and_page_tell_the_finding_of_each_chain_and_no_word_of_its_report(quiet):
+    chains = cohort.read(quiet, "chains")
+    assert dict(zip(chains["patient_id"], chains["finding"], strict=True)) == {
+        "P1": "pleural effusion",
+        "P2": "cardiomegaly",
+    }
+    for chain in chains.itertuples():
+        plan = json.loads((quiet / "chains" / chain.chain / "provenance.json").read_text())["plan"]
+        assert chain.notes == "; ".join(plan["notes"])
+    assert set(cohort.read(quiet, "summary")["finding"]) == {"pleural effusion", "cardiomegaly"}
+    html = (quiet / "report.html").read_text()
+    assert "<h3>cardiomegaly</h3>" in html and "video.mp4" in html and REPORT not in html
+
+
 @POSIX
 def test_killed_servers_and_drivers_change_nothing(clone, files, quiet):
     hard = clone.folder.parent / "hard"

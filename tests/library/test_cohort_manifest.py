@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from mvgen import cohort
 from mvgen.cohort import manifest as reading
-from mvgen.cohort.seeds import parse_seeds
+from mvgen.cohort.seeds import parse_seeds, seed_note
 from mvgen.cohort.workflow import Slot, Workflow
 from mvgen.tests.library.cohort_files import HEADER, REPORT, ROOT, manifest, workflow
 from PIL import Image
@@ -23,6 +23,27 @@ def test_seeds():
     for text, told in (("x", "'x'"), ("5-1", "smaller"), ("1 1", "1 twice"), ("0-99999", "more than"), ("-1", "'-1'")):
         with pytest.raises(ValueError, match=told):
             parse_seeds(text)
+
+
+def test_seeds_that_change_nothing_are_named(tmp_path):
+    header = [*HEADER, "MVG_PIELoop.mode"]
+    rows = [
+        ["A", "a.png", "report.txt", "0-4", ""],
+        ["B", "a.png", "report.txt", "0-4", "noise"],
+        ["C", "a.png", "report.txt", "7", "ddim"],
+    ]
+    assert problems(tmp_path, rows, header, "mvg_dicom") == [
+        "row 2 (A): seeds: got 5, want one: mode ddim of 'Progression' draws nothing; mode noise does"
+    ]
+    plan = cohort.build(manifest(tmp_path, rows[1:], header), workflow(tmp_path, "mvg_dicom"))
+    noise, ddim = (patient.values for patient in plan.patients)
+    assert seed_note(plan.workflow, [noise]) is None and seed_note(plan.workflow, []) is None
+    nothing = "note: mode ddim of 'Progression' draws nothing: the seed changes nothing"
+    assert seed_note(plan.workflow, [ddim]) == nothing
+    film = cohort.build(manifest(tmp_path, rows[:1], header), workflow(tmp_path))
+    assert len(film.chains) == 5
+    told = "note: mode ddim of 'Progression' draws nothing: seeds change 'Film between the stages' alone"
+    assert seed_note(film.workflow, [film.patients[0].values]) == told
 
 
 @pytest.mark.parametrize("separator", [",", ";", "\t"])
