@@ -26,7 +26,18 @@ _NOT_OPACITY = "".join(
         "retrosternal",
     )
 )
-_HEART_FAILURE = (r"cardiac decompensation", r"(?:congestive )?heart failure", r"chf")
+_RATIO = r"(?:(?:cardio-?thoracic|cardiac[- ](?:to[- ])?thoracic|heart[- ]to[- ]chest) (?:ratio|index)|ctr|ct ratio)"
+_MEASURES = (
+    r"(?: (?:is|of|at|measures?|measuring|was|calculated (?:at|as)|estimated (?:at|as)))?(?: ?[:=])?"
+    r" ?(?:(?:about|approximately|around|approx|~|greater than|more than|over|>) ?)?"
+)
+_HEART_FAILURE = (r"cardiac decompensation", r"(?:congestive )?heart failure", r"chf(?! ?\d)(?!\.f)")
+
+_BODY = (
+    r"(?:ankles?|pedal|legs?|limbs?|peripheral|cerebral|brain|(?:soft[- ]?)?tissues?|extremit(?:y|ies)|le|subcutaneous"
+    r"|facial|face|feet|foot|pitting|dependent|sacral|scrotal|periorbital|eyelids?|arms?|hands?|laryngeal|laryn?x|epiglottic"
+    r"|body[- ]wall|chest[- ]wall|lower|bone marrow|marrow|mucosal|bowel|skin|papill|macular)"
+)
 
 CHEST_XRAY = Domain(
     name="chest_xray",
@@ -54,16 +65,17 @@ CHEST_XRAY = Domain(
                     r"(?: in size)?",
                     rf"{_HEART_WORDS}(?: {_IS})? (?:at the )?(?:borderline|upper limits? of normal|top[- ]normal)",
                     r"borderline (?:cardiac|heart) (?:size|silhouette)",
-                    r"(?:cardiothoracic ratio|ctr) (?:is )?(?:increased|enlarged|elevated)",
-                    r"(?:cardiothoracic ratio|ctr) "
-                    r"(?:is |of )?(?:(?:about|approximately|greater than|more than|over|>) ?)?"
-                    r"(?:0?\.[5-9]\d*|[5-9]\d ?%)",
+                    rf"{_RATIO} (?:is )?(?:mildly |slightly )?(?:increased|enlarged|elevated|above normal)",
+                    rf"{_RATIO}{_MEASURES}(?:0?[.,](?:5[1-9]|50[1-9]|[6-9])\d*|(?:5[1-9]|[6-9]\d)(?:\.\d+)? percent)",
+                    rf"{_RATIO} (?:is |of )?(?:>|greater than|more than|over|above|exceeds) ?(?:0?[.,]50?|50 percent)",
                 ),
                 normal=any_of(
                     rf"{_HEART_WORDS}:?(?:(?: and| ,|,) (?:[a-z]+ ){{0,3}}"
                     rf"(?:contours?|silhouette|vascularity|vasculature|mediastinum))?(?: {_IS})?"
                     rf"(?: \w+ly)? (?:within (?:the )?normal|normal|unremarkable|not enlarged|not dilated)",
                     rf"normal {_HEART_WORDS}",
+                    rf"{_RATIO} (?:is )?(?:normal|not increased|not enlarged|within (?:the )?normal)",
+                    rf"{_RATIO}{_MEASURES}(?:0?[.,](?:[34]\d*|50?)|(?:[34]\d|50)(?:\.\d+)? percent)",
                 ),
             ),
             Finding(
@@ -71,11 +83,10 @@ CHEST_XRAY = Domain(
                 synonyms=("pulmonary edema",),
                 region="lungs",
                 present=any_of(
-                    r"(?<!ankle )(?<!pedal )(?<!leg )(?<!limb )(?<!peripheral )(?<!cerebral )(?<!brain )(?<!tissue )"
-                    r"(?<!extremity )(?<!subcutaneous )(?<!facial )o?edema(?:tous)?",
+                    r"(?:pulmonary |interstitial |alveolar |lung )?o?edema(?:tous)?",
                     r"(?:pulmonary|vascular|pulmonary (?:venous|vascular)|venous|perihilar|hilar|central) "
                     r"(?:congestion|engorgement)",
-                    r"(?<!nasal )(?<!sinus )(?<!chest )(?<!hepatic )(?<!liver )congestion",
+                    r"congestion",
                     r"engorged",
                     r"pulmonary venous hypertension",
                     r"congested (?:pulmonary )?(?:vessels|vasculature|hila)",
@@ -99,9 +110,12 @@ CHEST_XRAY = Domain(
                 region="{side} lung base",
                 sided=True,
                 present=any_of(
-                    r"(?<!pericardial )(?<!joint )(?<!knee )(?:pleural )?effusions?",
+                    r"(?:pleural )?effusions?",
                     r"pleural (?:fluid|liquid|collections?)",
-                    r"fluid (?:with)?in the (?:left |right )?pleural (?:space|cavity)",
+                    r"(?:loculated |free |encysted )?fluid (?:(?:with)?in|along|tracking into) (?:the "
+                    r"|both ){0,2}(?:left |right )?"
+                    r"(?:minor |major |horizontal |oblique |interlobar )?(?:pleural (?:space|cavity|cavities)"
+                    r"|fissures?)",
                     r"h(?:ydro|(?:a?e)mo|ydropneumo)thorax",
                     r"empyema",
                     r"(?:blunt\w+|efface\w+|obliterat\w+|loss) of (?:the |both |bilateral |left |right ){0,3}"
@@ -112,7 +126,10 @@ CHEST_XRAY = Domain(
                     r"blunted (?:left |right |both )?costo[- ]?phrenic angles?",
                 ),
                 normal=any_of(
-                    rf"(?:costo[- ]?phrenic angles?|pleural spaces?|pleura)(?: {_IS})? (?:clear|sharp|normal|preserved)"
+                    rf"(?:costo[- ]?phrenic (?:angles?|recess(?:es)?|sulc(?:us|i))|cp angles?|pleural (?:spaces?"
+                    r"|surfaces?|cavities)"
+                    rf"|pleurae?)(?: {_IS}|:| -)?(?: \w+ly| within| bilaterally){{0,2}} (?:clear|sharp|normal"
+                    r"|preserved|unremarkable|free|normal limits)"
                 ),
             ),
             Finding(
@@ -124,6 +141,7 @@ CHEST_XRAY = Domain(
                 present=any_of(
                     rf"(?:{_AIR} )?consolidat(?:ions?|ed|ive)(?: (?:opacit(?:y|ies)|changes?))?",
                     r"(?:broncho[- ]?)?pneumoni(?:as?|c)",
+                    r"pna",
                     r"pneumonitis",
                     rf"{_NOT_OPACITY}(?<!nodular )(?:ground[- ]?glass )?opacity",
                     rf"{_NOT_OPACITY}(?:ground[- ]?glass )?(?:opacities|opacifications?)",
@@ -166,6 +184,13 @@ CHEST_XRAY = Domain(
         r"negative for acute",
         r"(?:chest|lungs?|heart|cxr|x[- ]?ray|radiograph|film|thorax)\b[^.]{0,30}\b(?:normal|clear|unremarkable)",
         r"(?:normal|clear|unremarkable) (?:frontal |pa |ap )?(?:chest|lungs?|heart|cxr|x[- ]?ray|radiograph|film)",
+    ),
+    lookalikes=any_of(
+        r"(?:pericardial|joint|knee|elbow|hip|middle[- ]ear|subdural|scrotal|ankle) effusions?",
+        rf"(?:{_BODY}|{_BODY} and {_BODY}) (?:pitting |swelling and )?o?edema",
+        rf"o?edema (?:of|in) (?:the |both |her |his )?(?:left |right |lower |upper |bilateral )*{_BODY}",
+        r"(?:nasal|sinus|chest|hepatic|liver|venous hepatic|head) congestion",
+        r"(?:corneal|bone marrow|marrow) o?edema",
     ),
     words="airspace alveolar angle apical base bases basal basilar blunted blunting bronchograms air cardiac "
     "central congestion consolidated costophrenic effacement enlarged enlargement fluid globular "

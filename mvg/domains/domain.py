@@ -23,6 +23,7 @@ class Finding:
         normal: words that deny it without a negation ("heart size is normal").
         implied: those of ``present`` that only imply it ("heart failure"); they count where the report says nothing
             else of it.
+        explains: findings that are not told by what only implies them where this one is present.
     """
 
     name: str
@@ -33,6 +34,7 @@ class Finding:
     zoned: bool = False
     normal: re.Pattern[str] | None = None
     implied: re.Pattern[str] | None = None
+    explains: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,9 @@ class Domain:
         normal: words for none of the findings; the first is that of prompts.
         findings: name -> finding.
         clear: the words of a report that call the whole image normal.
+        lookalikes: the words of a report that hold the name of a finding and mean another thing.
+        short_forms: (pattern, words) of short forms that reports of this kind use.
+        paired: whether each finding lies in the left, the right or both of a pair, as of eyes.
         words: beyond names and synonyms, what a language model's prompts may describe the findings with.
         gray: whether the images have no color.
         severities: severity word of prompts -> the severity in [0, 1] that it stands for, in rising order.
@@ -55,6 +60,9 @@ class Domain:
     normal: tuple[str, ...]
     findings: Mapping[str, Finding]
     clear: re.Pattern[str]
+    lookalikes: re.Pattern[str] | None = None
+    short_forms: tuple[tuple[re.Pattern[str], str], ...] = ()
+    paired: bool = False
     words: str = ""
     gray: bool = False
     severities: Mapping[str, float] = field(default_factory=lambda: SEVERITY_WORDS)
@@ -68,6 +76,11 @@ class Domain:
     def known(self) -> tuple[str, ...]:
         """The findings that a plan can be about."""
         return tuple(name for name, finding in self.findings.items() if finding.region)
+
+    @cached_property
+    def naming(self) -> re.Pattern[str]:
+        """The words of a report that name any of the findings."""
+        return re.compile("|".join(finding.present.pattern for finding in self.findings.values()))
 
     @cached_property
     def sided(self) -> tuple[str, ...]:

@@ -1,7 +1,51 @@
 """Color photographs of the fundus."""
 
+import re
+
 from .domain import Domain, Finding, by_name
 from .patterns import NOTHING, any_of
+
+_SIGNS = (
+    r"micro[- ]?an(?:eu|e)rysms?",
+    r"(?:(?:dot|blot|flame|flame[- ]shaped|intra[- ]?retinal|pre[- ]?retinal|retinal|vitreous)"
+    r"(?:(?: and |[- /])(?:dot|blot|flame))? )?ha?emorrhag(?:es?|ic changes)",
+    r"(?:hard )?exudat(?:es?|ions?)",
+    r"cotton[- ]?wool (?:spots?|patches)",
+    r"venous beading",
+    r"irma",
+    r"neo[- ]?vasculari[sz]ations?",
+    r"nv[de]",
+    r"new vessels",
+)
+_STAGE = r"(?:(?:non|pre)[- ]?proliferative|proliferative|background|diabetic|apparent|referable|sight[- ]threatening)"
+_CAUSE = (
+    r"(?:hypertensive|sickle[- ](?:cell|related)|radiation|solar|hiv|valsalva|leuka?emic|purtscher(?:'s)?|toxic"
+    r"|(?:hydroxy)?chloroquine|tamoxifen|interferon|venous stasis|an?aemi[ac]|autoimmune|cancer[- ]associated"
+    r"|melanoma[- ]associated|lupus|renal|arteriosclerotic|atherosclerotic|non[- ]?diabetic|eclamp\w+|paraneoplastic"
+    r"|pigmentary|altitude|high[- ]altitude|drug[- ]induced|cmv|macrotelangiectatic|exudative|traumatic)"
+)
+# What explains hemorrhages and exudates that are not of diabetes.
+_OTHER_DISEASES = {
+    "hypertensive retinopathy": (
+        r"hypertensive (?:retinopath(?:y|ies)|changes|fundus)",
+        r"retinopathy,? (?:hypertensive|of hypertension|due to hypertension)",
+    ),
+    "retinal vein occlusion": (
+        r"(?:(?:branch|central|hemi[- ]?)?(?: ?retinal)?|hemi[- ]?retinal) ?(?:vein|venous|artery) occlusions?",
+        r"[bch]r[va]o",
+    ),
+    "retinopathy of another cause": (
+        rf"{_CAUSE} (?:(?:and|or) {_CAUSE} )?(?:maculo|vasculo)?retinopath(?:y|ies)",
+        r"(?:central serous|birdshot|serous) (?:chorio[- ]?)?retinopathy",
+        r"central serous chorioretinopathy",
+        r"retinopathy of prematurity",
+        r"rop",
+        r"cscr?",
+        rf"retinopathy,? (?:due to |from |secondary to )?{_CAUSE}",
+        r"coats'?s? disease",
+        r"retinal vasculitis",
+    ),
+}
 
 FUNDUS = Domain(
     name="fundus",
@@ -15,24 +59,26 @@ FUNDUS = Domain(
                 synonyms=("retinopathy",),
                 region="retina",
                 present=any_of(
-                    r"(?:(?:non[- ]?proliferative|proliferative|background) )?(?:diabetic )?retinopath(?:y|ies)",
-                    r"n?pdr",
+                    rf"(?:{_STAGE} ){{0,2}}diabetic (?:retinopath(?:y|ies)|retinal disease|eye disease"
+                    r"|(?:retinal )?changes)",
+                    rf"(?:{_STAGE} ){{0,2}}retinopath(?:y|ies)",
+                    rf"diabetic (?:and|or|with) {_CAUSE} retinopathy",
+                    r"p?npdr",
+                    r"pp?dr",
                     r"dr",
-                    r"micro[- ]?an(?:eu|e)rysms?",
-                    r"(?:(?:dot|blot|flame|flame[- ]shaped|intra[- ]?retinal|pre[- ]?retinal|retinal)"
-                    r"(?:(?: and |[- /])(?:dot|blot))? )?ha?emorrhages?",
-                    r"(?:hard )?exudat(?:es?|ions?)",
-                    r"cotton[- ]?wool (?:spots?|patches)",
-                    r"venous beading",
-                    r"irma",
-                    r"neo[- ]?vasculari[sz]ations?",
-                    r"nv[de]",
-                    r"new vessels",
+                    *_SIGNS,
                 ),
+                implied=any_of(*_SIGNS),
             ),
             Finding(
                 "macular edema",
-                present=any_of(r"(?:diabetic )?macular o?edema", r"d?me", r"retinal thickening"),
+                present=any_of(
+                    r"(?:(?:cystoid|clinically significant|center[- ]involv(?:ed|ing)) )?(?:diabetic )?macular o?edema",
+                    r"(?:diabetic )?maculopathy",
+                    r"(?:cs|ci|d|c)me",
+                    r"(?:(?<=no )|(?<=mild )|(?<=moderate )|(?<=severe ))me",
+                    r"retinal thickening",
+                ),
             ),
             Finding(
                 "glaucoma",
@@ -42,6 +88,10 @@ FUNDUS = Domain(
                 "macular degeneration",
                 present=any_of(r"(?:age[- ]related )?macular degeneration", r"amd", r"drusen"),
             ),
+            *(
+                Finding(name, present=any_of(*patterns), explains=("diabetic retinopathy",))
+                for name, patterns in _OTHER_DISEASES.items()
+            ),
         ]
     ),
     clear=any_of(
@@ -50,6 +100,56 @@ FUNDUS = Domain(
         r"(?:retinae?|fundus|fundi|macula|disc|eyes?|photographs?)\b[^.]{0,30}\b(?:normal|clear|unremarkable|healthy)",
         r"(?:normal|unremarkable|healthy) (?:left |right )?(?:retinae?|fundus|fundi|macula|eyes?)",
     ),
+    lookalikes=any_of(
+        r"(?:sub)?conjunctival ha?emorrhages?",
+        r"(?:sub[- ]?retinal|sub[- ]?macular|choroidal|supra[- ]?choroidal|dis[ck]|splinter|drance|brain|cerebral"
+        r"|subarachnoid"
+        r"|intra[- ]?cranial|retro[- ]?bulbar|eyelid|orbital|anterior chamber|gastrointestinal) ha?emorrhages?",
+        r"retinopathy (?:screening|check|clinic|service|program(?:me)?|nurse|grading)",
+        r"(?:corneal|choroidal|iris|pupillary|sub[- ]?retinal) neo[- ]?vasculari[sz]ations?",
+        r"(?:corneal|eyelid|lid|orbital|periorbital|dis[ck]|optic (?:dis[ck]|nerve)) o?edema",
+    ),
+    short_forms=tuple(
+        (re.compile(pattern), words)
+        for pattern, words in (
+            (
+                r"\b(?:icdr|icdrs|dr|etdrs) ?(?:grade|level|stage|score|scale)? ?[:=]? ?0\b(?![.,]\d)",
+                "no diabetic retinopathy",
+            ),
+            (r"\b(?:icdr|icdrs|dr) ?(?:grade|level|stage|score|scale)? ?[:=]? ?1\b", "mild diabetic retinopathy"),
+            (r"\b(?:icdr|icdrs|dr) ?(?:grade|level|stage|score|scale)? ?[:=]? ?2\b", "moderate diabetic retinopathy"),
+            (r"\b(?:icdr|icdrs|dr) ?(?:grade|level|stage|score|scale)? ?[:=]? ?[34]\b", "severe diabetic retinopathy"),
+            (r"\betdrs (?:grade |level |stage )?10\b", "no diabetic retinopathy"),
+            (r"\betdrs (?:grade |level |stage )?(?:1[45]|20|35)[a-f]?\b", "mild diabetic retinopathy"),
+            (r"\betdrs (?:grade |level |stage )?4[37][a-f]?\b", "moderate diabetic retinopathy"),
+            (r"\betdrs (?:grade |level |stage )?(?:53|6[0-9]|7[0-9]|8[0-9])[a-f]?\b", "severe diabetic retinopathy"),
+            (r"\br0(?=m[01]|\b)", "no diabetic retinopathy, "),
+            (r"\br1(?=m[01]|\b)", "mild diabetic retinopathy, "),
+            (r"\br2(?=m[01]|\b)", "moderate diabetic retinopathy, "),
+            (r"\br3[as]?(?=m[01]|\b)", "severe diabetic retinopathy, "),
+            (r"\bm0\b", "no macular edema, "),
+            (r"\bm1[a-c]?\b", "macular edema, "),
+            (r"\babsent (?=(?:diabetic )?retinopathy|dr\b)", "no "),
+            (
+                r"(?<!non)(?<!non[- ])(?<!pre)(?<!pre[- ])\bproliferative (?=diabetic|retinopath|dr\b|changes)",
+                "severe proliferative ",
+            ),
+            (r"\bpdr\b", "severe pdr"),
+            (r"\b(?:background (?=(?:diabetic )?retinopath|dr\b)|bdr\b)", "mild background retinopathy, "),
+            (r"\bretinopathy, (?=(?:diabetic )?retinopath|dr\b)", ""),
+            (r"\bpre[- ]?proliferative (?=diabetic|retinopath|dr\b|changes)", "moderate preproliferative "),
+            (r"\bod\b", "right eye"),
+            (r"\bos\b", "left eye"),
+            (r"\bou\b", "both eyes"),
+            (r"(?<!\w)re(?=\s*(?:[:=-]\s|[.,;)]|$))", "right eye"),
+            (r"\ble\b", "left eye"),
+            (r"(?<!\w)be(?=\s*(?:[:=-]\s|[.,;)]|$))", "both eyes"),
+            (r"\br/e\b", "right eye"),
+            (r"\bl/e\b", "left eye"),
+            (r"\bb/e\b", "both eyes"),
+        )
+    ),
+    paired=True,
     words="beading blot cotton-wool dot dots exudates flame-shaped hard hemorrhages intraretinal macula "
     "microaneurysms neovascularization non-proliferative nonproliferative proliferative retina retinal "
     "spots vascular venous vessels",

@@ -15,15 +15,21 @@ SKIN = Domain(
                 synonyms=("malignant melanoma",),
                 region="lesion",
                 present=any_of(
-                    r"(?:malignant |superficial spreading |nodular |invasive )?melanomas?(?: in situ)?",
-                    r"(?:malignant|atypical|suspicious) (?:melanocytic |pigmented |skin )?"
-                    r"(?:lesion|naevus|nevus|mole)s?",
+                    r"(?:(?:malignant|superficial spreading|nodular|invasive|amelanotic|acral(?: lentiginous)?"
+                    r"|desmoplastic"
+                    r"|lentigo maligna|cutaneous|metastatic) ){0,3}melanomas?(?: in[- ]situ)?",
+                    r"lentigo maligna",
+                    r"(?:malignant|suspicious) (?:melanocytic |pigmented |skin ){0,2}(?:lesion|naevus|nevus|mole)s?",
+                    r"malignant (?:change|transformation)",
+                ),
+                implied=any_of(
+                    r"(?:malignant|suspicious) (?:melanocytic |pigmented |skin ){0,2}(?:lesion|naevus|nevus|mole)s?",
                     r"malignant (?:change|transformation)",
                 ),
             ),
             Finding(
                 "basal cell carcinoma",
-                present=any_of(r"basal cell (?:carcinoma|cancer)s?", r"bccs?"),
+                present=any_of(r"basal cell (?:carcinoma|cancer)s?", r"(?<!cc: )bccs?(?!: [^.]*@)"),
             ),
             Finding(
                 "squamous cell carcinoma",
@@ -31,7 +37,7 @@ SKIN = Domain(
             ),
             Finding(
                 "seborrheic keratosis",
-                present=any_of(r"seborrho?eic keratos[ei]s"),
+                present=any_of(r"seborrh(?:o?e|o)ic keratos[ei]s"),
             ),
         ]
     ),
@@ -41,6 +47,10 @@ SKIN = Domain(
         r"no (?:abnormalit(?:y|ies)|findings?)",
         r"benign (?:\w+ ){0,2}(?:lesion|naev(?:us|i)|nev(?:us|i)|mole)s?",
         r"(?:skin|lesion|naevus|nevus|mole)\b[^.]{0,30}\b(?:normal|unremarkable|benign)",
+    ),
+    lookalikes=any_of(
+        r"non[- ]?melanoma(?:tous)?(?: skin)? (?:cancer|lesion|tumou?r)s?",
+        r"(?:uveal|ocular|choroidal|conjunctival|mucosal|iris) melanomas?",
     ),
     words="asymmetric asymmetry black blue blue-white border borders brown color colors dark dots globules "
     "irregular lesion malignant network pigment pigmented regression streaks structures variegated veil "

@@ -14,8 +14,8 @@ from ..domains import Domain, find_domain
 from ..domains.severity import SEVERITY_BANDS
 from ..plan import NO_FINDING, SIDES, Plan, Stage
 from .deidentify import deidentify
+from .grading import SEVERITIES
 from .language import PRESENT, Mention, read_sentence
-from .lexicon import SEVERITIES
 from .question import MAX_PROMPT, Question, allowed_words, regions, sides_of, words_of
 
 MAX_ANSWER = 100_000  # characters

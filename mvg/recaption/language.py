@@ -1,56 +1,36 @@
-"""The language of reports, whatever the domain: sections, clauses, negation, doubt, severity, side, zone and trend.
-
-Negation follows the idea of NegEx (Chapman et al., J Biomed Inform 2001): a trigger word denies the findings after it
-up to a word or a clause that ends its scope.
-"""
+"""What a sentence of a report says of each finding: status, grade, side, zone and trend."""
 
 import re
-import textwrap
 import unicodedata
-from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ..domains import Domain
-from .lexicon import (
-    ASIDE,
-    BOTH,
-    CHANGE_WORD,
-    DOUBT,
-    DOUBT_AFTER,
-    EARLIER,
-    GRADES,
-    HEADER,
-    HYPOTHESIS,
-    LATEST,
-    LEFT,
-    LIST_END,
-    MAX_SENTENCE,
-    NEGATION,
-    NEGATION_AFTER,
-    PAST,
-    PSEUDO,
-    RIGHT,
-    SENTENCE,
-    SEVERITIES,
-    STABLE,
-    STILL,
-    SUMMARY,
-    TERMINATOR,
-    TOGETHER,
-    TRENDS,
-    UNCHANGED,
-    VERB,
-    ZONES,
-)
+from . import doubt, negation
+from .abbreviations import spelt_out, without_boxes
+from .grading import GRADES, grade, trend
+from .sides import one_side, sides, zones
 
 PRESENT, POSSIBLE, ABSENT, HISTORY = "present", "possible", "absent", "history"
+MAX_REACH = 300  # characters: how far a word of a sentence is looked for from a finding
+MAX_JOINED = 12  # findings that one word after them speaks of
 
 
 @dataclass(frozen=True)
 class Mention:
-    """A finding named in a report: status, severity and side ("" where unsaid), zone, trend, and where it stands.
+    """A finding named in a report.
 
-    implied: by a diagnosis alone, see `Finding.implied`.
+    Attributes:
+        finding: its name in the domain.
+        status: PRESENT, POSSIBLE, ABSENT, or HISTORY for one that is named without being found.
+        severity: mild, moderate, severe, or "" where unsaid.
+        side: left, right, bilateral, or "" where unsaid.
+        zone: upper, middle, lower, or "".
+        trend: worsening, improving, stable, or "".
+        section: the heading it stands under.
+        sentence: the number of its sentence in the report.
+        implied: by words that only imply it, see `Finding.implied`.
+        unclear: denied by a negation of which only a comma tells that it goes on.
+        words: its sentence.
     """
 
     finding: str
@@ -62,6 +42,16 @@ class Mention:
     section: str = ""
     sentence: int = 0
     implied: bool = False
+    unclear: bool = False
+    words: str = ""
+
+
+@dataclass(frozen=True)
+class _Span:
+    start: int
+    end: int
+    finding: str
+    denied: bool = False
 
 
 def normalise(report: str) -> str:
@@ -71,142 +61,172 @@ def normalise(report: str) -> str:
     return re.sub(r"[ \t\r\f\v]+", " ", text).strip()
 
 
-def sections(text: str) -> Iterator[tuple[str, str]]:
-    """(name, text) of every headed section in order, the text before the first header under the name ""."""
-    start, name = 0, ""
-    for match in HEADER.finditer(text):
-        if body := text[start : match.start()].strip():
-            yield name, body
-        start, name = match.end(), (match["name"] or match["line"]).lower()
-    if body := text[start:].strip():
-        yield name, body
+def read_sentence(
+    sentence: str, domain: Domain, section: str = "", index: int = 0, last: Mention | None = None
+) -> list[Mention]:
+    """Every finding that a sentence names or denies.
 
+    Args:
+        sentence: in lower case, one line.
+        domain: whose findings are read.
+        section: the heading it stands under.
+        index: its number in the report.
+        last: the last mention before it, which "a moderate one on the left" speaks of.
 
-def sentences(text: str) -> list[str]:
-    """The sentences of a text in lower case, line wraps undone; a new line that starts like a new item ends one too.
-
-    What runs on for more than MAX_SENTENCE characters is cut between words, as reading takes the square of its length.
+    Returns:
+        Mentions in order; one more for each side or grade of its own ("small on the right, large on the left").
     """
-    parts = (" ".join(part.lower().split()) for part in SENTENCE.split(text) if part and part.strip())
-    return [piece for part in parts for piece in textwrap.wrap(part, MAX_SENTENCE, break_on_hyphens=False)]
+    text = spelt_out(without_boxes(sentence, domain.naming), domain.short_forms)
+    spans = _spans(text, domain)
+    if not spans and last is None:
+        return []
+    breaks = [m.end() for m in negation.TERMINATOR.finditer(text)]
+    breaks = [b for b in breaks if not any(s.start < b <= s.end for s in spans)]
+    out: list[Mention] = []
+    said: list[tuple[int, Mention]] = []
+    for i, span in enumerate(spans):
+        clause = max([b for b in breaks if b <= span.start], default=0)
+        clause = max(clause, span.start - MAX_REACH)
+        stop = min([b - 1 for b in breaks if b > span.end], default=len(text))
+        stop = min(stop, span.end + MAX_REACH)
+        mention = _mention(text, spans, i, clause, stop, domain, out)
+        out.append(replace(mention, section=section, sentence=index, words=sentence))
+        said.append((span.end, out[-1]))
+    rest = [
+        replace(m, section=section, sentence=index, words=sentence) for m in _elliptic(text, spans, said, last, domain)
+    ]
+    return out + rest
 
 
-def is_aside(section: str) -> bool:
-    """Whether a section tells why the image was made or what else was done, not what it shows."""
-    return bool(ASIDE.search(section))
+def _mention(
+    text: str, spans: list[_Span], i: int, clause: int, stop: int, domain: Domain, out: list[Mention]
+) -> Mention:
+    span = spans[i]
+    own = text[span.start : span.end]
+    known = domain.findings[span.finding]
+    implied = known.implied is not None and known.implied.fullmatch(own) is not None
+    following = _following(text, spans, i, stop)
+    if span.denied:
+        status, unclear = ABSENT, False
+    else:
+        status, unclear = _status(text, clause, spans, i, following, stop)
+    previous = max([s.end for s in spans[:i] if s.end > clause], default=clause)
+    before, after = text[previous : span.start], _without_next(text[span.end : following], following < stop)
+    next_start = spans[i + 1].start if i + 1 < len(spans) else len(text)
+    tail = _without_next(text[span.end : min(next_start, stop)], next_start < stop)
+    found_sides = _near(before, own, after, sides, first=previous == clause)
+    found_zones = _near(before, own, after, zones, first=previous == clause)
+    together = re.fullmatch(
+        r"\s*(?:and|with|and/or|/|,)\s*|.*\b(?:associated|adjacent|accompanying|underlying|ipsilateral)\b.*", before
+    )
+    if not found_sides and out and out[-1].status == PRESENT and together:
+        found_sides = {out[-1].side} - {""}
+    side = one_side(found_sides) if known.sided or domain.paired or not known.region else ""
+    if status in (ABSENT, HISTORY):
+        return Mention(span.finding, status, side=side, implied=implied, unclear=unclear)
+    return Mention(
+        span.finding,
+        status,
+        severity=grade(before, own, tail if next_start >= stop else tail.split(",")[0] + _joined_grade(tail)),
+        side=side,
+        zone=next(iter(found_zones)) if len(found_zones) == 1 else "",
+        trend=trend(text[clause:stop]),
+        implied=implied,
+    )
 
 
-def is_summary(section: str) -> bool:
-    return bool(SUMMARY.search(section))
+def _joined_grade(tail: str) -> str:
+    """The part of the words after a finding behind a comma, where it is no more than a grade."""
+    parts = tail.split(",")[1:2]
+    return "".join(f",{p}" for p in parts if len(p.split()) <= 3)
 
 
-def read_sentence(sentence: str, domain: Domain, section: str = "", index: int = 0) -> list[Mention]:
-    """Every finding that a sentence (lower case, one line) names or denies, in order."""
-    spans = _spans(sentence, domain)
-    breaks = [m.end() for m in TERMINATOR.finditer(sentence)]
-    breaks = [b for b in breaks if not any(s < b <= e for s, e, _, _ in spans)]
-    out = []
-    for i, (start, end, finding, denied) in enumerate(spans):
-        clause = max([b for b in breaks if b <= start], default=0)
-        stop = min([b for b in breaks if b > end], default=len(sentence))
-        own = sentence[start:end]
-        known = domain.findings[finding]
-        implied = known.implied is not None and known.implied.fullmatch(own) is not None
-        status = ABSENT if denied else _status(sentence, clause, start, end, stop, spans)
-        if denied or status == ABSENT:
-            out.append(Mention(finding, ABSENT, section=section, sentence=index, implied=implied))
-            continue
-        previous = max([e for s, e, _, _ in spans[:i] if e > clause], default=clause)
-        following = _following(sentence, spans, i, stop)
-        before, after = sentence[previous:start], _without_next(sentence[end:following], following < stop)
-        next_start = spans[i + 1][0] if i + 1 < len(spans) else len(sentence)
-        tail = _without_next(sentence[end : min(next_start, stop)], next_start < stop)
-        latest = LATEST.search(sentence[end:next_start])
-        sides = _near(before, own, after, _sides, first=previous == clause)
-        zones = _near(before, own, after, _zones, first=previous == clause)
-        if not sides and out and out[-1].status == PRESENT and TOGETHER.fullmatch(before):
-            sides = {out[-1].side} - {""}
-        out.append(
-            Mention(
-                finding,
-                status,
-                severity=_grade(before, own, tail, latest["how"] if latest else ""),
-                side=_one_side(sides) if known.sided or not known.region else "",
-                zone=next(iter(zones)) if len(zones) == 1 else "",
-                trend=_trend(sentence[clause:stop]),
-                section=section,
-                sentence=index,
-                implied=implied,
-            )
-        )
-    return out
-
-
-def _spans(sentence: str, domain: Domain) -> list[tuple[int, int, str, bool]]:
-    """(start, end, finding, denied) of the names in a sentence, the longest where two overlap, in order.
+def _spans(text: str, domain: Domain) -> list[_Span]:
+    """The names in a sentence, the longest where two overlap, in order, without those that only look like one.
 
     Two denied ones may overlap: "heart size and pulmonary vascularity are normal" denies both.
     """
     findings = domain.findings.values()
-    found = [(m.start(), m.end(), f.name, False) for f in findings for m in f.present.finditer(sentence)]
-    found += [(m.start(), m.end(), f.name, True) for f in findings if f.normal for m in f.normal.finditer(sentence)]
-    kept: list[tuple[int, int, str, bool]] = []
-    for span in sorted(found, key=lambda s: (s[0] - s[1], s[0])):
-        if all(span[1] <= other[0] or span[0] >= other[1] or (span[3] and other[3]) for other in kept):
+    found = [_Span(m.start(), m.end(), f.name) for f in findings for m in f.present.finditer(text)]
+    found += [_Span(m.start(), m.end(), f.name, True) for f in findings if f.normal for m in f.normal.finditer(text)]
+    if domain.lookalikes:
+        found += [_Span(m.start(), m.end(), "") for m in domain.lookalikes.finditer(text)]
+    kept: list[_Span] = []
+    for span in sorted(found, key=lambda s: (s.start - s.end, s.start)):
+        if all(span.end <= o.start or span.start >= o.end or (span.denied and o.denied) for o in kept):
             kept.append(span)
-    return sorted(kept)
+    return sorted((s for s in kept if s.finding), key=lambda s: (s.start, s.end))
 
 
-def _status(sentence: str, clause: int, start: int, end: int, stop: int, spans) -> str:
-    before, own, after = sentence[clause:start], sentence[start:end], sentence[end:stop]
-    if DOUBT_AFTER.search(after):
-        return POSSIBLE
-    if re.search(r"\bnot?\b", own) or NEGATION_AFTER.search(after):
-        return ABSENT
-    hidden = PSEUDO.sub(lambda m: "~" * len(m[0]), DOUBT.sub(lambda m: "~" * len(m[0]), before))
-    triggers = list(NEGATION.finditer(hidden))
-    if triggers and _in_scope(hidden[triggers[-1].end() :], own, after):
-        return ABSENT
-    if HYPOTHESIS.search(before) or PAST.search(before):
-        return HISTORY
-    if EARLIER.search(before) and not (_trend(after) or STILL.search(after)):
-        return HISTORY
-    if (
-        DOUBT.search(before)
-        or before.rstrip().endswith("?")
-        or re.search(r"\b(?:borderline|top[- ]normal|upper limit)", own)
-    ):
-        return POSSIBLE
-    return PRESENT
+def _status(text: str, clause: int, spans: list[_Span], i: int, following: int, stop: int) -> tuple[str, bool]:
+    """(status, unclear) of a name in a sentence."""
+    start, end = spans[i].start, spans[i].end
+    before, own, after = text[clause:start], text[start:end], text[end:stop]
+    close = text[end:following]
+    alone = text[end : spans[i + 1].start] if i + 1 < len(spans) and spans[i + 1].start < stop else after
+    if re.fullmatch(r"\s*:", text[end:]) or doubt.NOT_THE_THING.search(after) or doubt.NOT_QUITE.search(before):
+        return HISTORY, False
+    if doubt.ANOTHER_BEFORE.search(before) or doubt.ANOTHER_AFTER.search(after):
+        return HISTORY, False
+    value = negation.value_after(alone)
+    if value is False:
+        return ABSENT, False
+    if negation.left_open(alone):
+        return HISTORY, False
+    if doubt.DOUBT_AFTER.search(close):
+        return POSSIBLE, False
+    joined = following > len(text) or any(end <= s.start < following for s in spans[i + 1 :])
+    described = re.search(r"\bthere (?:is|are|was|were)\b", before) is not None and joined
+    if re.search(r"\bnot?\b", own) or (negation.denied_after(close, joined) and not described):
+        return ABSENT, False
+    shown = negation.hidden(before, doubt.DOUBT)
+    repeated = any(s.finding == spans[i].finding and clause <= s.start for s in spans[:i])
+    if value is None:
+        denied, unclear = negation.denied_before(shown, own, alone + after[len(alone) :], repeated)
+        if denied:
+            return ABSENT, unclear
+    if doubt.HYPOTHESIS.search(shown) or doubt.PAST.search(before):
+        return HISTORY, False
+    if _is_earlier(before, after):
+        return HISTORY, False
+    if _is_doubted(before, own, alone, after):
+        return POSSIBLE, False
+    return PRESENT, False
 
 
-def _in_scope(between: str, own: str, after: str) -> bool:
-    """Whether a negation still holds after the words between it and a finding."""
-    pieces = re.split(r",| and (?=(?:there|the|a|an|with)\b)", between)
-    if len(pieces) == 1 and not re.search(r"\band\b", between):
-        return not re.search(r"\b(?:is|are|was|were|has|have|there)\b", between) or bool(
-            re.match(r"\s*(?:is|are|was|were|there)\b", between)
-        )
-    if VERB.search(own):
+def _is_earlier(before: str, after: str) -> bool:
+    """Whether a finding is one of an earlier image or time, of which nothing is said today."""
+    goes_on = bool(trend(after) or doubt.STILL.search(after))
+    if doubt.EARLIER_FILM.search(before):
+        return not goes_on
+    if doubt.EARLIER.search(before) and not goes_on:
+        return True
+    match = doubt.EARLIER_AFTER.search(after)
+    if match is None or goes_on or trend(before) or doubt.STILL.search(before):
         return False
-    listed = bool(LIST_END.search(re.split(r"\b(?:is|are|was|there)\b", " ".join(pieces[-1:]) + after)[0]))
-    for piece in pieces[1:]:
-        if VERB.search(piece):
-            return False
-    last = re.split(r"\band\b", pieces[-1])[-1].strip()
-    starts = any(p.match(last) for _, p in (*GRADES, *TRENDS)) or any(p.match(last) for p in (LEFT, RIGHT, BOTH))
-    return listed or not starts
+    return not re.search(r"\b(?:than|compar\w+|since|from|as)\b", match[0])
 
 
-def _following(sentence: str, spans, i: int, stop: int) -> int:
+def _is_doubted(before: str, own: str, alone: str, after: str) -> bool:
+    words = list(doubt.DOUBT.finditer(before))
+    if words and negation.reaches(before[words[-1].end() :], own, alone):
+        return True
+    if re.search(r"\?\s*(?:[\w-]+\s+){0,3}$", before) or doubt.UNCERTAIN_NAME.search(own):
+        return True
+    if negation.PSEUDO.search(before):
+        return False
+    return bool(doubt.OR_AFTER.search(after) or doubt.OR_BEFORE.search(before))
+
+
+def _following(text: str, spans: list[_Span], i: int, stop: int) -> int:
     """Where the words after a finding end: at the next one, unless the two are simply joined."""
-    end = spans[i][1]
-    for start, next_end, _, _ in spans[i + 1 :]:
-        if start >= stop:
+    end = spans[i].end
+    for span in spans[i + 1 : i + MAX_JOINED]:
+        if span.start >= stop:
             break
-        if not re.fullmatch(r"[\s,/]*(?:and|or|with|and/or)?(?:\s+\w+)?\s*", sentence[end:start]):
-            return start
-        end = next_end
+        if not re.fullmatch(r"[\s,/]*(?:and|or|with|and/or)?(?:\s+(?!no\b)\w+)?\s*", text[end : span.start]):
+            return span.start
+        end = span.end
     return stop
 
 
@@ -217,18 +237,6 @@ def _without_next(after: str, cut: bool) -> str:
     return "".join(parts[:-2]) if described else after
 
 
-def _sides(text: str) -> set[str]:
-    return {name for name, p in (("left", LEFT), ("right", RIGHT), ("bilateral", BOTH)) if p.search(text)}
-
-
-def _zones(text: str) -> set[str]:
-    return {name for name, p in ZONES if p.search(text)}
-
-
-def _one_side(sides: set[str]) -> str:
-    return "bilateral" if "bilateral" in sides or len(sides) > 1 else next(iter(sides), "")
-
-
 def _near(before: str, own: str, after: str, read, *, first: bool) -> set[str]:
     """What ``read`` finds closest to a finding: in its own words, right before it, after it, further before it."""
     segment = before.rsplit(",", 1)[-1]
@@ -236,27 +244,75 @@ def _near(before: str, own: str, after: str, read, *, first: bool) -> set[str]:
     if found := read(own) | read(direct):
         return found
     for piece in re.split(r",|\band (?=the )", after):
-        if re.search(r"\b(?:clear|normal|no|spared|sparing)\b", piece):
+        if re.search(r"\b(?:clear|normal|no|not|spared|sparing|absent|none)\b", piece):
             break
         if found := read(piece):
             return found
     return read(before)
 
 
-def _trend(clause: str) -> str:
-    if UNCHANGED.search(clause):
-        return STABLE
-    return next((name for name, p in TRENDS if p.search(clause)), "")
+_GRADE = "|".join(p.pattern for _, p in GRADES)
+_SIDE_WORD = r"left(?:[- ]sided)?|right(?:[- ]sided)?|bilateral(?:ly)?|both|either"
+_ELLIPTIC = re.compile(
+    rf"(?:\s*(?:{_GRADE}|{_SIDE_WORD}|the|an?|ones?|is|are|was|on|in|at|of|sides?|bases?|basal|eyes?|lungs?|also|only|just|now|still"
+    r"|remains?|remaining|persists?|present|seen|noted|visible|size|in size|sized?|has|have|been|it|which|there|to"
+    r"|and|again"
+    r"|no|not|none|nil|absent|resolved|gone|cleared|unchanged|stable|new|increased|decreased|increasing|decreasing|larger"
+    r"|smaller|greater|more|less|than|worse|slightly|component|amount|that|side|possibl[ey]|probabl[ey]|likely|with|but)\b[-:.]?)+\s*"
+)
+_NONE = re.compile(r"\b(?:no|not|none|nil|absent|resolved|gone|cleared)\b")
+_EXCEPT = re.compile(r"except|apart|aside|other")
+_AFFIRMED = re.compile(
+    r"\b(?:present|seen|noted|visible|remains?|persists?|unchanged|stable|new|ones?|increased|larger|worse)\b"
+)
 
 
-def _grade(before: str, own: str, after: str, latest: str) -> str:
-    """The severity word nearest to a finding, the ``latest`` first; of two joined ("mild to moderate") the higher."""
-    near = " ".join(re.split(r",|\band (?:a|an|the)\b", before)[-1].split()[-7:])
-    late = " ".join(re.split(r",? (?:and|with|in|at|of)\b", after)[0].split()[:5])
-    for text in (own, latest, near, late):
-        rest = f" {own}" if text is near else ""
-        grades = [(n, m) for n, p in GRADES for m in p.finditer(text)]
-        found = [n for n, m in grades if text is own or not CHANGE_WORD.match(text[m.end() :] + rest)]
-        if found:
-            return max(found, key=SEVERITIES.index)
-    return ""
+def _elliptic(
+    text: str, spans: list[_Span], said: list[tuple[int, Mention]], last: Mention | None, domain: Domain
+) -> list[Mention]:
+    """Mentions of a finding that is named before: "none on the right, a small one on the left"."""
+    out = []
+    pieces = _pieces(text)
+    for (start, end, joined), (_, _, opened) in zip(pieces, [(0, 0, ""), *pieces], strict=False):
+        if any(s.start < end and start < s.end for s in spans):
+            continue
+        piece = text[start:end]
+        earlier = [m for at, m in said if at <= start]
+        parent = earlier[-1] if earlier else None if spans else last
+        if parent is None or not _ELLIPTIC.fullmatch(piece):
+            continue
+        known = domain.findings[parent.finding]
+        found = sides(piece) if known.sided or domain.paired or not known.region else set()
+        severity = grade("", "", piece)
+        nearest = min((s.start for s in spans if s.start >= end), default=None)
+        leads_on = nearest is not None and re.fullmatch(r"\s*(?:and|or|to|,)?\s*(?:[\w-]+\s+){0,2}", text[end:nearest])
+        if leads_on and joined != "," and not re.search(r"\b(?:on|in|at|is|are|remains?)\b", piece):
+            continue  # it describes the next finding: "small right and large left effusions"
+        if not earlier and not (found and (severity or _NONE.search(piece) or _AFFIRMED.search(piece))):
+            continue  # another sentence speaks of the same finding only where it says which side
+        if found and _NONE.search(negation.hidden(piece)):
+            status = ABSENT
+        elif parent.status in (PRESENT, POSSIBLE) and (found or severity):
+            status = parent.status
+        elif parent.status != PRESENT and found and (severity or _AFFIRMED.search(piece) or _EXCEPT.match(opened)):
+            status = PRESENT
+        else:
+            continue
+        if doubt.DOUBT.search(piece):
+            status = POSSIBLE if status == PRESENT else status
+        out.append(Mention(parent.finding, status, severity=severity, side=one_side(found), trend=trend(piece)))
+    return out
+
+
+def _pieces(text: str) -> list[tuple[int, int, str]]:
+    """(start, end, what joins it to the next) of the parts of a sentence between commas and conjunctions."""
+    out, start = [], 0
+    for match in re.finditer(
+        r"[,;(]|\)|\b(?:and|but|except(?: for)?|apart from|aside from|other than|while|whereas|with|though"
+        r"|although|however|which)\b",
+        text,
+    ):
+        out.append((start, match.start(), match[0]))
+        start = match.end()
+    out.append((start, len(text), ""))
+    return [(a, b, word) for a, b, word in out if text[a:b].strip(" .")]

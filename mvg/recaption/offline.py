@@ -8,20 +8,10 @@ from ..domains import Domain, find_domain
 from ..domains.severity import SEVERITY_BANDS, band_center
 from ..plan import NO_FINDING, Plan, Stage
 from .english import is_english
-from .language import (
-    ABSENT,
-    HISTORY,
-    POSSIBLE,
-    PRESENT,
-    Mention,
-    is_aside,
-    is_summary,
-    normalise,
-    read_sentence,
-    sections,
-    sentences,
-)
-from .lexicon import IMPROVING, SEVERITIES, STABLE
+from .grading import IMPROVING, SEVERITIES, STABLE
+from .language import ABSENT, HISTORY, POSSIBLE, PRESENT, Mention, normalise, read_sentence
+from .sections import is_addendum, is_aside, is_summary, sections, sentences
+from .sides import one_side
 
 MODES = ("terminal", "ladder")
 MAX_STAGES = 1000
@@ -31,7 +21,20 @@ NOT_ENGLISH = "the report is not in English, the only language that the rules re
 
 @dataclass(frozen=True)
 class Observation:
-    """What a report says of one finding as a whole: present, possible or absent, severity, side, zone and trend."""
+    """What a report says of one finding as a whole.
+
+    Attributes:
+        finding: its name in the domain.
+        status: present, possible or absent.
+        severity: mild, moderate, severe, or "" where unsaid.
+        side: left, right, bilateral, or "" where unsaid; of what is absent always "".
+        zone: upper, middle, lower, or "".
+        trend: worsening, improving, stable, or "".
+        in_summary: whether the impression names it.
+        contradicted: whether the report both names and denies it, not of two sides.
+        uneven: whether each side has a severity of its own.
+        unclear: whether it is absent by a negation of which only a comma tells that it reaches so far.
+    """
 
     finding: str
     status: str
@@ -41,7 +44,8 @@ class Observation:
     trend: str = ""
     in_summary: bool = False
     contradicted: bool = False
-    uneven: bool = False  # each side has a severity of its own
+    uneven: bool = False
+    unclear: bool = False
 
     def words(self) -> str:
         doubt = "possible" if self.status == POSSIBLE else ""
@@ -49,12 +53,23 @@ class Observation:
 
 
 def read_report(report: str, domain: str | Domain) -> dict[str, Observation]:
-    """finding -> what the report says of it, in the order of first mention; findings never mentioned are left out.
+    """What a report says of each finding.
 
-    Sections that tell why the image was made (indication, history, comparison) count only where the report has nothing
-    else. Mentions of the past and of what is to be ruled out do not count. A present finding outweighs a denied one.
+    Sections that tell why the image was made or what was seen before (indication, history, comparison) count only where
+    the report has nothing else. Mentions of the past, of others' illness and of what is to be ruled out do not count.
+    A finding that any other section affirms is present, also where the impression denies it: an opacity that is no
+    pneumonia stays an opacity. Only what an addendum denies is absent whatever stands before it.
     Nothing is read in a report that is not in English: "sin edema" would be an edema.
-    Raises ValueError for an unknown domain and for a report that is no text, empty or over MAX_REPORT characters.
+
+    Args:
+        report: its text, of at most MAX_REPORT characters.
+        domain: the kind of image, or its name.
+
+    Returns:
+        finding -> what is said of it, in the order of first mention; findings that are not mentioned are left out.
+
+    Raises:
+        ValueError: for an unknown domain and for a report that is no text, empty or too long.
     """
     domain = find_domain(domain)
     text = _checked(report)
@@ -111,6 +126,11 @@ def recaption(
         for o in present
         if o.finding not in known
     ]
+    notes += [
+        f"it is unclear whether the report denies {o.finding}; it is taken as denied"
+        for o in observed.values()
+        if o.unclear and o.finding in known
+    ]
     candidates = [o for o in present if o.finding in known]
     if finding is not None:
         chosen = observed.get(finding, Observation(finding, ""))
@@ -128,12 +148,14 @@ def recaption(
         side = chosen.side or "bilateral"
         if not chosen.side:
             notes.append(f"the report gives no side for the {chosen.finding}; both sides are taken")
+    if domain.paired and chosen.side in ("left", "right"):
+        notes.append(f"the report finds {chosen.finding} on the {chosen.side}; the image is taken as of that side")
     if chosen.status == POSSIBLE:
         notes.append(f"the report is not sure of the {chosen.finding}")
     if chosen.uneven:
         notes.append(f"the report grades the {chosen.finding} of each side by itself; both get the worse")
     if chosen.contradicted:
-        notes.append(f"the report both names and denies {chosen.finding}; it is taken as present")
+        notes.append(f"the report both names and denies {chosen.finding}; it is taken as {chosen.status}")
     if chosen.trend in (IMPROVING, STABLE):
         notes.append(f"the report calls the {chosen.finding} {chosen.trend}; the plan simulates it getting worse")
     if chosen.severity and SEVERITIES.index(chosen.severity) > SEVERITIES.index(terminal):
@@ -181,13 +203,23 @@ def _mentions(text: str, domain: Domain) -> list[Mention]:
     if any(not is_aside(name) for name, _ in parts):
         parts = [(name, body) for name, body in parts if not is_aside(name)]
     out: list[Mention] = []
-    index = 0
+    # (section, sentence) -> the last mention in it; what is said twice is read once
+    last: dict[tuple[str, str], Mention | None] = {}
+    before: Mention | None = None
     for name, body in parts:
         for sentence in sentences(body):
-            out += read_sentence(sentence, domain, name, index)
-            index += 1
+            if (name, sentence) not in last:
+                found = read_sentence(sentence, domain, name, len(last), before)
+                out += found
+                last[name, sentence] = found[-1] if found else before
+            before = last[name, sentence]
     out = [m for m in out if m.status != HISTORY]
+    amended = {m.finding for m in out if is_addendum(m.section)}
+    amended -= {m.finding for m in out if is_addendum(m.section) and m.status != ABSENT}
+    out = [m for m in out if is_addendum(m.section) or m.finding not in amended]
+    explained = {name for m in out if m.status == PRESENT for name in domain.findings[m.finding].explains}
     said = {m.finding for m in out if not m.implied}
+    out = [m for m in out if not (m.implied and m.status != ABSENT and m.finding in explained)]
     return [m for m in out if not m.implied or m.finding not in said]
 
 
@@ -198,16 +230,19 @@ def _observe(mentions: list[Mention]) -> Observation:
     sides = {m.side for m in own if m.side}
     grades = [{m.severity for m in own if m.side == side and m.severity} for side in ("left", "right")]
     zones = {m.zone for m in own if m.zone}
+    side = one_side(sides)
+    against = [m for m in mentions if m.status == ABSENT]
     return Observation(
         finding=own[0].finding,
         status=status,
         severity=max((m.severity for m in own if m.severity), key=SEVERITIES.index, default=""),
-        side=next(iter(sides)) if len(sides) == 1 else "bilateral" if sides else "",
+        side=side if status != ABSENT else "",
         zone=next(iter(zones)) if len(zones) == 1 else "",
         trend=next((m.trend for m in reversed(own) if m.trend), ""),
         in_summary=any(is_summary(m.section) for m in own),
-        contradicted=status == PRESENT and any(m.status == ABSENT for m in mentions),
+        contradicted=status != ABSENT and any(not m.side or m.side in (side, "bilateral") for m in against),
         uneven=all(grades) and grades[0] != grades[1],
+        unclear=status == ABSENT and all(m.unclear for m in own),
     )
 
 

@@ -1,0 +1,272 @@
+"""What denies a finding in a sentence, and how far a negation reaches.
+
+It follows the idea of NegEx (Chapman et al., J Biomed Inform 2001): a trigger word denies the findings after it up to
+a word or a clause that ends its scope.
+"""
+
+import re
+
+from ..domains.patterns import any_of
+from .grading import GRADES, TRENDS
+from .sides import BOTH, LEFT, RIGHT
+
+TERMINATOR = any_of(
+    "but",
+    "however",
+    "although",
+    "though",
+    "except(?: for)?",
+    "apart from",
+    "aside from",
+    "other than",
+    "yet(?= )",
+    "whereas",
+    "while",
+    "nevertheless",
+    "nonetheless",
+    "despite",
+    "in spite of",
+    "secondary to",
+    r"(?<!not )(?:due|owing) to",
+    r"(?<!not )because(?: of)?",
+    "which",
+    "in retrospect",
+    "only(?= (?!if|when))",
+    "plus",
+    "positive for",
+    "instead",
+    "otherwise",
+)
+_CHANGE = (
+    r"(?:change|alteration|difference|increase|decrease|reduction|improvement|regression|resolution|progression|growth"
+    r"|accumulation|worsening|enlargement|clearing|evolution|deterioration|extension|spread)s?"
+)
+_ADVERB = r"(?:\w+ly|yet|quite|been|have|has|much|further|any|at all)"
+_PARTLY = (
+    r"(?:part(?:ly|ially)?|(?:very )?near(?:ly)?(?:[- ]complete(?:ly)?| total(?:ly)?)?|almost(?: complete(?:ly)?| fully"
+    r"| entirely| total(?:ly)?)?|largely|mostly|mainly|for the most part|incomplete(?:ly)?|substantial(?:ly)?|somewhat"
+    r"|slight(?:ly)?|considerabl[ey]|marked(?:ly)?|significant(?:ly)?|slow(?:ly)?|gradual(?:ly)?|virtually|subtotal(?:ly)?"
+    r"|some|moderate(?:ly)?|mild(?:ly)?|minimal(?:ly)?|in part|beginning|partial)"
+)
+_GONE = r"(?:resol(?:ved|ution)|clear(?:ed|ance|ing)|disappear(?:ed|ance)|gone|absent|excluded|normali[sz](?:ed|ation))"
+# Words with a "no" that denies no finding. Also improvement that is not complete.
+PSEUDO = any_of(
+    rf"(?:no|not|without|nor)(?: (?:a|an|any|much|\w+ly|evidence of|signs? of|interval|significant|relevant"
+    r"|definite|other"
+    rf"|major|substantial|appreciable|further|clear|sufficient|complete|full)){{0,4}} {_CHANGE}(?: (?:in|of|to"
+    r"|from)\b)?",
+    r"no longer (?:increas|progress|worsen|grow|enlarg)\w*",
+    r"no (?:doubt|question|less|smaller|better|worse|different|larger|bigger|more than|fewer)",
+    r"without (?:a |any )?(?:doubt|question)",
+    r"not (?:only|just|merely|simply|necessarily|surprisingly|unexpected(?:ly)?|insignificant|inconsiderable|until"
+    r"|all)",
+    rf"(?:not|never|hasn't|haven't)(?: {_ADVERB}){{0,3}} (?:improv|chang|worsen|progress|increas|decreas|regress|resolv"
+    rf"|clear|disappear|gone|normali[sz]|alter)\w*",
+    rf"{_PARTLY}(?: interval)? {_GONE}(?: of)?",
+    r"no (?:prior|previous|old|comparison|earlier)(?: \w+){0,2}",
+    r"no (?=known )",
+)
+NEGATION = any_of(
+    "no",
+    "not",
+    "nor",
+    "neither",
+    "none(?= of)",
+    "without",
+    "nil",
+    "zero",
+    "(?<![.,:=/-] )(?<![.,:=/-])0(?= )",
+    "free (?:of|from)",
+    "clear of",
+    "devoid of",
+    "negative for",
+    "absence of",
+    "denie[sd]",
+    "denying",
+    "lack(?:s|ing)? (?:of )?",
+    "never",
+    r"(?:was |been |is )?ruled out for",
+    "rules? out for",
+    "rules out",
+    r"can (?:now |safely |confidently |therefore |reliably ){0,2}(?:exclude|rule out)",
+    "exclud(?:es|ed|ing)(?=:? )",
+    r"(?:interval |complete |full |total )?(?:resolution|clearance|disappearance) of",
+    "fail(?:s|ed|ing)? to (?:show|reveal|demonstrate|identify)",
+    "nothing (?:to|that) (?:suggest|indicate|support)s?",
+    r"nothing (?:suggesting|suggestive of|like)",
+    r"(?:argues?|speaks?|militates?|evidence) against",
+    r"(?:unlikely|improbable|doubtful)(?: to (?:be|represent|reflect|indicate))?",
+    r"(?:less|not) likely(?: to (?:be|represent|reflect|indicate))?",
+    r"rather than(?: an?)?",
+    "as opposed to",
+    "instead of",
+    r"favou?r\w* [^.,;]{1,40}? over",
+)
+# Denies only the words right after it: "resolved left effusion".
+_ADJACENT = re.compile(
+    r"(?<!be )(?<!is )(?<!has )(?<!are )\b(?:absent|resolved|cleared|vanished|negative|excluded)"
+    r"\s+(?:(?!(?:and|or|with|now|by|for|in|on)\b)[\w/-]+\s+){0,3}$"
+)
+_SEEN = (
+    r"(?:seen|present|identified|visible|visuali[sz]ed|evident|demonstrated|detected|noted|apparent|appreciated|found"
+    r"|observed|shown|a feature|there|suspected|confirmed|suggested|evidenced|recogni[sz]ed|discernible|in evidence"
+    r"|supported|likely|diagnosed|recorded|reported|documented|expected|depicted|delineated)"
+)
+_LINK = r"(?:is|are|was|were|has|have|had|been|be|now|could|can|appears?|remains?|seems?)"
+_AFTER = re.compile(
+    rf"^(?:,? now|,? since)?\s*(?:\((?:right|left|both"
+    rf"|bilateral)\)\s*)?(?P<way>[^.,;]{{0,60}}?\b{_LINK}\s+)?(?:to be )?"
+    r"(?:\w+ly\s+|now\s+|since\s+|again\s+|all\s+){0,2}"
+    rf"(?:(?:not|no longer|never|nowhere)\s+(?:(?:be|been|to be)\s+)?(?:\w+ly\s+)?{_SEEN}"
+    r"(?! (?:previously|before|earlier))"
+    r"|ruled[- ]out|excluded|absent|resolved|cleared|disappeared|vanished|gone|unlikely|improbable|doubtful|less likely"
+    r"|nil|none|negative(?! for)|argued against|(?:seen|present|found|noted) in neither)\b"
+)
+_NEITHER = re.compile(r"^[^.,;]{0,40}?\b(?:seen|present|found|noted|in) (?:in |on )?neither\b")
+# What stands after a finding as the value of a label: "Effusion: none", "Effusion - N".
+_MARK = r"^\s*(?:[:=|?]|-{1,2}|\.{2,}|\(|>)[\s|]*"
+_END = r"(?=\s*(?:$|[.,;|)\]/]|\bon\b|\bin\b|\bat\b|\btoday\b))"
+_VALUE_NO = re.compile(
+    rf"(?:{_MARK}(?:is |are )?(?:not? |nil|none|no\b|n\b|not (?:\w+ )?{_SEEN}|not enlarged|nothing|negative|absent"
+    r"|0\b|false"
+    rf"|normal|clear|unremarkable|resolved|cleared|ruled out|excluded|-+|nad|not significant|within normal limits"
+    r"|unlikely)"
+    rf"|^\s*(?:negative|nil|none|0|not {_SEEN})){_END}"
+)
+_VALUE_YES = re.compile(
+    rf"(?:{_MARK}(?:yes|y\b|present|positive|1\b|true|\+|confirmed|seen|noted)|^\s*(?:positive\b|\+)){_END}?"
+)
+_VALUE_NONE = re.compile(
+    rf"{_MARK}(?:not (?:assessed|evaluated|assessable|evaluable|examined|tested|done|documented|recorded|stated|known)"
+    r"|unknown|unable to assess|cannot be (?:assessed|evaluated))\b"
+)
+_OPEN = re.compile(  # says that nobody could tell
+    r"^[^.,;]{0,40}?\b(?:not|cannot|could not|can't|difficult to|unable to|hard to) (?:be )?(?:\w+ly )?(?:be )?"
+    r"(?:assess|evaluat|examin|judg|measur)\w*"
+)
+_LIST_END = any_of("or", "nor", "and/or")
+_VERB = any_of(
+    "is",
+    "are",
+    "was",
+    "were",
+    "has",
+    "have",
+    "there",
+    "shows?",
+    "remains?",
+    "appears?",
+    "persists?",
+    "noted",
+    "seen",
+    "demonstrates?",
+    "with",
+    "consistent",
+    "compatible",
+    "suggest(?:s|ing|ive)?",
+    "possibl[ey]",
+    "probabl[ey]",
+    "likely",
+    "suspected",
+    "suspicious for",
+    "questionable",
+    "known",
+)
+_STARTS = re.compile(r"(?:also|again|an?|the|some|interval|now|rather|mainly|merely|just) ")
+_AFFIRMS = re.compile(
+    r"^ (?:on|in|at) (?:the |both )?(?:left|right|both)\b"
+    r"|^[^.,;]{0,40}?\b(?:(?:has|have) (?:\w+ly )?(?:worsened|increased|progressed|developed|decreased|improved"
+    r"|enlarged|"
+    r"persisted|grown|appeared|spread)|(?:is|are) (?:again |still |now |also )?(?:seen|noted|present|unchanged|stable"
+    r"|visible|evident|demonstrated|identified|worse|larger|increased|increasing|persistent)|again|persists?|remains?"
+    r"|unchanged|stable|worsen\w*|increas\w*|increased)\b"
+)
+
+
+def hidden(text: str, *patterns: re.Pattern[str]) -> str:
+    """A text of the same length in which what the patterns match denies nothing."""
+    for pattern in (PSEUDO, *patterns):
+        text = pattern.sub(lambda m: "~" * len(m[0]), text)
+    return text
+
+
+def value_after(after: str) -> bool | None:
+    """What a label's value says, "Effusion: none": True or False; None where there is none."""
+    if _VALUE_NO.search(after) and not re.match(
+        r"[^,.;]{0,30}\bon (?:the )?(?:right|left)\b.{1,40}\b(?:right|left)\b", after
+    ):
+        return False
+    return True if _VALUE_YES.search(after) else None
+
+
+def left_open(after: str) -> bool:
+    """Whether the words after a finding say that it was not assessed."""
+    return bool(_VALUE_NONE.search(after) or _OPEN.search(after))
+
+
+def denied_after(after: str, joined: bool) -> bool:
+    """Whether the words after a finding deny it.
+
+    Args:
+        after: the words up to the next finding, or beyond those it is joined with.
+        joined: whether another finding stands among them; a verb in the singular then speaks of the last alone.
+    """
+    match = _AFTER.search(hidden(after)) or _NEITHER.search(after)
+    if match is None:
+        return False
+    return not (joined and re.search(r"\band\b.*\b(?:is|was|has)\b", match[0]))
+
+
+def denied_before(before: str, own: str, after: str, repeated: bool) -> tuple[bool, bool]:
+    """Whether a negation before a finding reaches it.
+
+    Args:
+        before: the words of its clause before it, with what denies nothing hidden.
+        own: its own words.
+        after: the words of its clause after it.
+        repeated: whether it stands between, too, on another side or in another grade.
+
+    Returns:
+        (denied, unclear): unclear where only a comma tells that the denial goes on.
+    """
+    if _ADJACENT.search(before):
+        return True, False
+    triggers = [m for m in NEGATION.finditer(before) if not _is_value(before, m)]
+    if not triggers:
+        return False, False
+    last = triggers[-1]
+    return _in_scope(before[last.end() :], own, after, repeated, narrow=last[0] in ("not", "never"))
+
+
+def reaches(between: str, own: str, after: str) -> bool:
+    """Whether a word of doubt still holds after the words between it and a finding."""
+    return _in_scope(between, own, after, repeated=False, narrow=False)[0]
+
+
+def _is_value(before: str, match: re.Match[str]) -> bool:
+    """Whether a negation is the value of an earlier label: "Effusion: no, edema: yes"."""
+    return bool(re.search(r"[:=|-]\s*$", before[: match.start()]) and re.match(r"\s*[,;|.]", before[match.end() :]))
+
+
+def _in_scope(between: str, own: str, after: str, repeated: bool, narrow: bool) -> tuple[bool, bool]:
+    pieces = re.split(r",| and (?=(?:there|the|a|an|with)\b)| with (?=\w)(?!or\b)", between)
+    if len(pieces) == 1 and not re.search(r"\band\b", between):
+        verb = re.search(r"\b(?:is|are|was|were|has|have|there)\b", between)
+        return not verb or bool(re.match(r"\s*(?:is|are|was|were|there|has|have)\b", between)), False
+    if _VERB.search(own):
+        return False, False
+    ahead = re.split(r"\b(?:is|are|was|there|has|have)\b", pieces[-1] + after)[0]
+    listed = bool(_LIST_END.search(ahead))
+    if (narrow and not listed) or (repeated and not listed):
+        return False, False
+    if any(_VERB.search(piece) for piece in pieces[1:]) or re.search(r" with (?=\w)(?!or\b)", between):
+        return False, False
+    last = re.split(r"\band\b", pieces[-1])[-1].strip() + " "
+    while start := _STARTS.match(last):
+        last = last[start.end() :]
+    described = any(p.match(last) for _, p in (*GRADES, *TRENDS)) or any(p.match(last) for p in (LEFT, RIGHT, BOTH))
+    if listed:
+        return True, False
+    if described or _AFFIRMS.search(after):
+        return False, False
+    return True, "," in between
