@@ -57,7 +57,7 @@ def test_the_first_problem_in_one_line(data, message):
 
 
 @pytest.mark.parametrize(
-    "data", [{"findings": ["secret"]}, {"secret": 1}, {"findings": [{**GOOD, "severity": "secret"}]}]
+    "data", [{"findings": ["secret"]}, {"findings": [], "secret": 1}, {"findings": [{**GOOD, "severity": "secret"}]}]
 )
 def test_values_are_quoted_only_where_they_may_be(data):
     with pytest.raises(FileError) as caught:
