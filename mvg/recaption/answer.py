@@ -1,26 +1,25 @@
-"""What is believed of a language model's answer: a plan of the domain's words, or what is wrong with it.
+"""Validates a language model's answer into a Plan, or says what is wrong with it.
 
 A report may hold orders ("ignore the above"). So nothing that a model answers is taken as it is: findings, sides and
 regions come from closed lists and a prompt is made of the domain's own words, whatever the report says.
 """
 
-import json
-import math
 import re
-from collections.abc import Iterator
 from typing import Any
+
+from pydantic import ValidationError
 
 from ..domains import Domain, find_domain
 from ..domains.severity import SEVERITY_BANDS
-from ..plan import NO_FINDING, SIDES, Plan, Stage
+from ..plan import NO_FINDING, Plan, Stage
+from ..validation import problems as problems_of
 from .deidentify import deidentify
 from .grading import SEVERITIES
 from .language import PRESENT, Mention, read_sentence
-from .question import MAX_PROMPT, Question, allowed_words, regions, sides_of, words_of
+from .plan_objects import plan_objects
+from .question import MAX_PROMPT, Question, allowed_words, answer_model, regions, sides_of, words_of
 
-MAX_ANSWER = 100_000  # characters
 MAX_RATIONALE = 300
-MAX_TRIES = 1000  # braces that begin no JSON
 QUOTE = 5  # that many words of the report in a row are a quotation
 
 
@@ -28,65 +27,63 @@ class AnswerError(RuntimeError):
     """A language model's answer that makes no valid plan. Names what was wrong, without a word of the answer."""
 
 
-def read_answer(answer: str | None, question: Question, report: str | None) -> tuple[Plan | None, list[str]]:
-    """(plan, []) of a valid answer, in prose or a code fence or alone, (None, problems) of any other.
+def read_answer(answer: str, question: Question, report: str | None) -> tuple[Plan | None, list[str]]:
+    """Validates a language model's answer into a plan.
 
-    A problem names the stage and the field and what is wanted. It quotes nothing of the answer, which may repeat the
-    report. ``report``: as it was sent; a rationale that quotes it is left out of the plan's notes. None: it is not
-    known, and all of them are left out.
+    Args:
+        answer: what the model wrote: JSON alone, in prose, a code fence or a wrapper, after its thoughts.
+        question: what it was asked.
+        report: as it was sent; a rationale that quotes it is left out of the plan's notes. None: it is not known, and
+            all of them are left out.
+
+    Returns:
+        (plan, []) or (None, problems). A problem names the stage and the field and what is wanted. It quotes nothing of
+        the answer, which may repeat the report.
     """
-    data = _parse(answer)
-    if data is None:
-        return None, ["the answer: want one JSON object and nothing else"]
-    if set(data) != {"side", "stages"} or not isinstance(data["stages"], list):
-        return None, ['the answer: want an object with the fields "side" and "stages", a list']
-    stages, side = data["stages"], data["side"]
-    if len(stages) != question.asked:
-        return None, [f"stages: got {len(stages)}, want {question.asked}"]
-    if side not in SIDES:
-        return None, ["side: want left, right, bilateral or an empty text"]
-    problems = [p for n, stage in enumerate(stages, start=1) for p in _shape(f"stage {n}", stage, question)]
-    if problems:
-        return None, problems
+    first: list[str] = []
+    for data in plan_objects(answer):
+        plan, problems = validate_answer(data, question, report)
+        if plan is not None:
+            return plan, []
+        first = first or problems
+    return None, first or ['the answer: want one JSON object with the fields "side" and "stages", a list']
+
+
+def validate_answer(data: dict[str, Any], question: Question, report: str | None) -> tuple[Plan | None, list[str]]:
+    """Validates one object of `plan_objects`; the other arguments and the result are those of `read_answer`."""
+    model = answer_model(question)
+    try:
+        answer = model.model_validate(_tidy(data)).model_dump()
+    except ValidationError as error:
+        return None, problems_of(error, model, quote=False)
     domain = find_domain(question.domain)
+    stages, side = answer["stages"], answer["side"]
+    for stage in stages:
+        stage["prompt"] = _lower(stage["prompt"], domain)
     problems = _course(stages, side, question, domain)
-    if problems:
-        return None, problems
-    return _plan(stages, side, question, domain, report), []
+    return (None, problems) if problems else (_plan(stages, side, question, domain, report), [])
 
 
-def _parse(answer: str | None) -> dict[str, Any] | None:
-    """The last object with stages: a server that does not know the schema lets its model think aloud before."""
-    found = [data for data, _ in objects(answer)] if answer and len(answer) <= MAX_ANSWER else []
-    return next((data for data in reversed(found) if "stages" in data), found[-1] if found else None)
+def _tidy(data: dict[str, Any]) -> dict[str, Any]:
+    """Without what models leave out or write for nothing: no rationale, null or "none" for no side and no region."""
+    stages = [
+        {**s, "rationale": s.get("rationale") or "", "region": _or_empty(s.get("region"))} if isinstance(s, dict) else s
+        for s in data["stages"]
+    ]
+    side = {"side": _or_empty(data["side"])} if "side" in data else {}
+    return {**data, **side, "stages": stages}
 
 
-def objects(text: str) -> Iterator[tuple[dict[str, Any], str]]:
-    """The JSON objects of a text that lie in no other one, and how each is written."""
-    decoder = json.JSONDecoder()
-    at, tries = text.find("{"), 0
-    while at >= 0 and tries < MAX_TRIES:
-        try:
-            found, end = decoder.raw_decode(text, at)
-        except (ValueError, RecursionError):
-            end, tries = at + 1, tries + 1
-        else:
-            yield found, text[at:end]
-        at = text.find("{", end)
+def _or_empty(value: Any) -> Any:
+    return "" if value is None or (isinstance(value, str) and value.casefold() in ("none", "n/a", "null")) else value
 
 
-def _shape(name: str, stage: object, question: Question) -> list[str]:
-    fields = ("prompt", "finding", "severity", "region", "rationale")
-    if not isinstance(stage, dict) or set(stage) != set(fields):
-        return [f"{name}: want an object with the fields {', '.join(fields)}"]
-    out = [f"{name}, {f}: want a text" for f in fields if f != "severity" and not isinstance(stage[f], str)]
-    severity = stage["severity"]
-    number = isinstance(severity, int | float) and not isinstance(severity, bool)
-    if not number or not 0 <= severity <= 1 or not math.isfinite(severity):
-        out.append(f"{name}, severity: want a number in [0, 1]")
-    if not out and stage["finding"] not in question.findings:
-        out.append(f"{name}, finding: want one of {', '.join(question.findings)}")
-    return out
+def _lower(prompt: str, domain: Domain) -> str:
+    """The prompt with the domain's own spelling of its first words, the others in lower case, without a last period."""
+    start = f"{domain.prefix}, "
+    if not prompt.casefold().startswith(start.casefold()):
+        return prompt
+    return start + prompt[len(start) :].lower().removesuffix(".")
 
 
 def _course(stages: list[dict[str, Any]], side: str, question: Question, domain: Domain) -> list[str]:

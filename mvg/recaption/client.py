@@ -9,9 +9,10 @@ import hashlib
 import json
 import logging
 import os
+import re
 import tempfile
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +20,12 @@ from ..domains import find_domain
 from ..plan import NO_FINDING, Plan, PlanError
 from . import offline
 from .answer import AnswerError, read_answer
+from .completion import Completion, CompletionError, error_text, read_completion
 from .deidentify import deidentify, describe
 from .endpoints import Endpoint
 from .english import is_english
-from .question import VERSION, Question, instructions, response_format, user_message
+from .question import VERSION, Question, answer_form, instructions, response_format, user_message
+from .server_words import safe_words
 
 MAX_STAGES = 50
 MAX_PROBLEMS = 10
@@ -30,8 +33,31 @@ MAX_ECHO = 20_000  # characters of a refused answer that go back for repair
 MAX_WAIT = 60.0  # seconds that an endpoint's Retry-After is heeded for
 
 
+# What servers call the part of the request that asks for a schema; on these statuses also how they call it unknown.
+_NAMES_FORMAT = re.compile(r"response.?format|json.?schema|guided.?json|grammar|structured.?output", re.IGNORECASE)
+_NAMES_NOTHING = re.compile(
+    r"(?:bad request|unprocessable(?: entity| content)?|not implemented|unsupported media type)?[\W\d]*"
+    r"|.*\b(?:(?:unknown|unsupported|unrecogni[sz]ed|unexpected|extra|additional|invalid) (?:\w+ )?"
+    r"(?:field|parameter|argument|input|propert|request|type|format)|not supported|not permitted).*",
+    re.IGNORECASE | re.DOTALL,
+)
+_UNREAD = (400, 415, 422, 501)
+# (address, model) of endpoints that gave an answer only where none was asked for by a schema
+_without_format: set[tuple[str, str]] = set()
+
+
 class CallError(RuntimeError):
-    """The endpoint gave no answer: not reached, too slow, or it refused. Names the endpoint; holds no key, no text."""
+    """The endpoint gave no answer: not reached, too slow, an error, a refusal.
+
+    The message names the endpoint and holds no key and no word of the report.
+
+    Attributes:
+        format_refused: whether the endpoint seems to refuse the ``response_format`` of the request.
+    """
+
+    def __init__(self, message: str, *, format_refused: bool = False) -> None:
+        super().__init__(message)
+        self.format_refused = format_refused
 
 
 async def recaption(
@@ -88,7 +114,8 @@ async def recaption(
     path = _cache_path(cache, clean, endpoint, question)
     plan = _cached(path)
     if plan is None:
-        plan = await _ask(clean, question, endpoint, timeout, attempts, backoff)
+        limits = Limits(timeout, attempts, backoff)
+        plan = await _ask(report, clean, question, endpoint, limits)
         _keep(path, plan)
     notes = [f"the prompts are by the language model {endpoint.model} at the endpoint {endpoint.name}"]
     if removed:
@@ -118,19 +145,23 @@ def _check_text(report: object) -> None:
         raise ValueError("report: got bytes or symbols, want the words of a clinical report")
 
 
-async def _ask(
-    report: str, question: Question, endpoint: Endpoint, timeout: float, attempts: int, backoff: float
-) -> Plan:
-    """The plan of an answer, of the second one where the first makes none."""
+@dataclass(frozen=True)
+class Limits:
+    """Seconds for a request, requests at most, and seconds before the second of them."""
+
+    timeout: float
+    attempts: int
+    backoff: float
+
+
+async def _ask(report: str, clean: str, question: Question, endpoint: Endpoint, limits: Limits) -> Plan:
+    """The plan of an answer, of the second one where the first makes none; ``clean``: what is sent of the report."""
     import openai  # here, as it takes seconds and the other engines do without
 
     # Its debug lines hold the messages, and OPENAI_LOG turns them on.
     for name in ("openai", "openai._base_client"):
         logging.getLogger(name).setLevel(logging.INFO)
-    messages: list[dict[str, str]] = [
-        {"role": "system", "content": instructions(question)},
-        {"role": "user", "content": user_message(report)},
-    ]
+    repair: list[dict[str, str]] = []
     key = endpoint.key()
     http = openai.DefaultAsyncHttpxClient(
         follow_redirects=False,  # the report goes where the operator said, and nowhere else
@@ -146,77 +177,106 @@ async def _ask(
 
     http.event_hooks = {"request": [only_ours]}
     async with openai.AsyncOpenAI(
-        base_url=endpoint.url, api_key=key or "none", max_retries=0, timeout=timeout, http_client=http
+        base_url=endpoint.url, api_key=key or "none", max_retries=0, timeout=limits.timeout, http_client=http
     ) as client:
+        call = Call(client, endpoint, limits, report, key)
         for _ in range(2):
-            request = {
-                "model": endpoint.model,
-                "messages": messages,
-                "response_format": response_format(question),
-            }
-            answer, cut = await _call(client, request, endpoint, timeout, attempts, backoff)
-            plan, problems = read_answer(answer, question, report)
+            completion = await _complete(call, question, clean, repair)
+            plan, problems = read_answer(completion.text, question, clean)
             if plan is not None:
                 return plan
-            if cut:  # as the next one would be
+            if completion.cut:  # as the next one would be
                 raise AnswerError(
                     f"endpoint {endpoint.name!r}: its answer was cut off, at the most tokens that it may write; want a "
                     "higher limit there, or fewer stages"
                 )
             wrong = "; ".join(problems[:MAX_PROBLEMS])
-            messages += [
-                {"role": "assistant", "content": (answer or "")[:MAX_ECHO] or "(nothing)"},
+            repair = [
+                {"role": "assistant", "content": completion.text[:MAX_ECHO] or "(nothing)"},
                 {"role": "user", "content": f"That answer cannot be used. {wrong}. Answer again, with the whole JSON."},
             ]
     raise AnswerError(f"endpoint {endpoint.name!r}: its answer makes no plan, also after one repair: {wrong}")
 
 
-async def _call(
-    client: Any, request: dict[str, Any], endpoint: Endpoint, timeout: float, attempts: int, backoff: float
-) -> tuple[str | None, bool]:
-    """The text of a completion, None where there is none, and whether it was cut off. Raises CallError."""
-    import openai
+@dataclass(frozen=True)
+class Call:
+    """What all requests of a question have in common; ``report`` and ``key`` are what no error may hold."""
 
-    where = f"endpoint {endpoint.name!r}"
-    for attempt in range(1, attempts + 1):
-        wait = backoff * 2 ** (attempt - 1)
+    client: Any
+    endpoint: Endpoint
+    limits: Limits
+    report: str
+    key: str
+
+    async def completion(self, request: dict[str, Any]) -> Completion:
+        """The answer to a request. Raises CallError."""
+        import openai
+
+        for attempt in range(1, self.limits.attempts + 1):
+            wait = self.limits.backoff * 2 ** (attempt - 1)
+            said, named, unread, again = "", False, False, False
+            try:
+                # the package's own limit starts anew with every byte
+                async with asyncio.timeout(self.limits.timeout):
+                    response = await self.client.post(
+                        "/chat/completions", cast_to=openai.HttpxBinaryResponseContent, body=request
+                    )
+                return read_completion(response.content)
+            except CompletionError as error:
+                failure, said, named = error.what, error.said, True
+            except (TimeoutError, openai.APITimeoutError):
+                failure = f"no answer within {self.limits.timeout:g} s"
+            except openai.APIStatusError as error:
+                status = error.status_code
+                failure, again = (
+                    f"refused with status {status}{_REASONS.get(status, '')}",
+                    status == 429 or status >= 500,
+                )
+                said, unread = error_text(error.response.content), status in _UNREAD
+                named = status not in (401, 403, 429)
+                wait = max(wait, _retry_after(error.response.headers.get("retry-after")))
+            except openai.APIConnectionError:
+                failure, again = "cannot be reached or broke the connection off", True
+            except openai.OpenAIError:
+                failure = "answers, but not with a chat completion"
+            format_refused = bool((named and _NAMES_FORMAT.search(said)) or (unread and _NAMES_NOTHING.fullmatch(said)))
+            if not again or format_refused or attempt == self.limits.attempts:
+                break
+            await asyncio.sleep(wait)
+        words = safe_words(said, self.report, self.key)
+        tried = f", after {attempt} attempts" if attempt > 1 else ""
+        message = f"endpoint {self.endpoint.name!r}: {failure}{tried}" + (f"; it says: {words}" if words else "")
+        raise CallError(message, format_refused=format_refused)
+
+
+async def _complete(call: Call, question: Question, report: str, repair: list[dict[str, str]]) -> Completion:
+    """An answer by the schema; by words alone where the endpoint knows none, now or before in this process."""
+    place = (call.endpoint.url, call.endpoint.model)
+    system, user = instructions(question), user_message(report)
+
+    def request(system: str) -> dict[str, Any]:
+        messages = [{"role": "system", "content": system}, {"role": "user", "content": user}, *repair]
+        return {"model": call.endpoint.model, "messages": messages}
+
+    if place not in _without_format:
         try:
-            # the package's own limit starts anew with every byte
-            async with asyncio.timeout(timeout):
-                return _text(await client.chat.completions.create(**request))
-        except (TimeoutError, openai.APITimeoutError):
-            failure, again = f"no answer within {timeout:g} s", False
-        except openai.APIStatusError as error:
-            status = error.status_code
-            failure, again = f"refused with status {status}{_REASONS.get(status, '')}", status == 429 or status >= 500
-            wait = max(wait, _retry_after(error.response.headers.get("retry-after")))
-        except openai.APIConnectionError:
-            failure, again = "cannot be reached or broke the connection off", True
-        except (openai.OpenAIError, ValueError, TypeError, AttributeError):
-            failure, again = "answers, but not with a chat completion", False
-        if not again or attempt == attempts:
-            break
-        await asyncio.sleep(wait)
-    tried = f", after {attempt} attempts" if attempt > 1 else ""
-    raise CallError(f"{where}: {failure}{tried}")
+            return await call.completion(request(system) | {"response_format": response_format(question)})
+        except CallError as error:
+            if not error.format_refused:
+                raise
+    completion = await call.completion(request(system + answer_form(question)))
+    _without_format.add(place)
+    return completion
 
 
 _HEADERS = {"host", "accept", "accept-encoding", "connection", "content-type", "content-length", "user-agent"}
 _REASONS = {
-    400: ": it does not take the request; its model may not know response_format json_schema",
+    400: ": it does not take the request",
     401: ": the key is wrong",
     403: ": the key may not use this model",
     404: ": no such address or model",
     429: ": too many requests, or no credit left",
 }
-
-
-def _text(completion: Any) -> tuple[str | None, bool]:
-    if not completion.choices:
-        return None, False
-    choice = completion.choices[0]
-    content = choice.message.content
-    return content if isinstance(content, str) else None, choice.finish_reason == "length"
 
 
 def _retry_after(value: str | None) -> float:

@@ -1,43 +1,47 @@
-"""The engine for a language model that runs elsewhere, in another node say: the question as one text, and what is
-believed of the text that it wrote.
-"""
+"""A language model of another node: the question as one text, and the plan in the text that it wrote."""
 
-import json
 from typing import Any
 
 from ..domains import BUILT_IN, Domain, find_domain
 from ..plan import NO_FINDING, Plan
-from .answer import AnswerError, objects, read_answer
+from .answer import AnswerError, validate_answer
 from .deidentify import deidentify
-from .question import Question, instructions, user_message
+from .plan_objects import MAX_TEXT, plan_objects
+from .question import Question, answer_form, instructions, user_message
 
-MAX_TEXT = 100_000
 MAX_PROBLEMS = 10
 TERMINAL = "severe"
 
 
 def question_text(report: str, domain: str, stages: int, mode: str = "terminal", finding: str | None = None) -> str:
-    """What to ask any language model for a plan: the task, the form of the answer, the report without its identifiers.
+    """What to ask any language model for a plan.
 
-    The arguments are those of `offline.recaption`, which checks them.
+    Args:
+        report, domain, stages, mode, finding: those of `offline.recaption`, which checks them.
+
+    Returns:
+        The task, the form of the answer, and the report without its identifiers.
     """
     question = Question(domain, stages, mode, finding, find_domain(domain).known, TERMINAL)
-    stage = {"rationale": "...", "finding": "...", "severity": 0.25, "region": "...", "prompt": "..."}
-    form = json.dumps({"side": "...", "stages": [stage]})
     return (
-        f"{instructions(question)}"
-        f"- Answer with one JSON object and nothing else, of this form, with {question.asked} members in stages:\n"
-        f"{form}\n"
-        f"\nThe user message:\n{user_message(deidentify(report)[0])}\n"
+        f"{instructions(question)}{answer_form(question)}\nThe user message:\n{user_message(deidentify(report)[0])}\n"
     )
 
 
 def plan_in(text: str, like: Plan | None = None) -> Plan:
-    """The plan in what a language model wrote: its last JSON object with "stages", in prose or code fences or alone.
+    """The plan in what a language model wrote.
 
-    ``like``: a plan of the same question, whose domain, number of stages and mode the answer has to have; without it
-    they are the answer's own. What is believed is what `read_answer` believes; the model's reasons are left out, as
-    they may quote the report. Raises AnswerError naming the stage and what is wanted, without a word of the text.
+    Args:
+        text: the answer alone, in prose, a code fence or a wrapper. The model's reasons are left out, as they may quote
+            the report.
+        like: a plan of the same question, whose domain, number of stages and mode the answer has to have; without it
+            they are the answer's own.
+
+    Returns:
+        The plan, validated as by `answer.read_answer`.
+
+    Raises:
+        AnswerError: naming the stage and what is wanted, without a word of the text.
     """
     if not isinstance(text, str):
         raise AnswerError(f"got {type(text).__name__}, want the text that a language model wrote")
@@ -45,33 +49,39 @@ def plan_in(text: str, like: Plan | None = None) -> Plan:
         raise AnswerError("got an empty text, want the answer of a language model")
     if len(text) > MAX_TEXT:
         raise AnswerError(f"got {len(text)} characters, want at most {MAX_TEXT}")
-    answers = [(found, written) for found, written in objects(text) if "stages" in found]
+    answers = plan_objects(text)
     if not answers:
         raise AnswerError(
             'got no whole JSON object with the fields "side" and "stages"; was the model cut off, and was it asked '
             "with the question of Recaption Report?"
         )
-    found, written = answers[-1]
-    plan, problems = read_answer(written, _question(found, like), None)
-    if plan is None:
-        raise AnswerError(f"the answer makes no plan: {'; '.join(problems[:MAX_PROBLEMS])}")
-    return plan
+    first: list[str] = []
+    for answer in answers:
+        question = _question(answer, like)
+        plan, problems = validate_answer(answer, question, None) if question else (None, [_prefixes()])
+        if plan is not None:
+            return plan
+        first = first or problems
+    raise AnswerError(f"the answer makes no plan: {'; '.join(first[:MAX_PROBLEMS])}")
 
 
-def _question(answer: dict[str, Any], like: Plan | None) -> Question:
-    """What was asked, as far as the plan of the same question or else the answer tells."""
-    items = answer["stages"] if isinstance(answer["stages"], list) else []
-    prompts = [p for stage in items if isinstance(stage, dict) and isinstance(p := stage.get("prompt"), str)]
+def _question(answer: dict[str, Any], like: Plan | None) -> Question | None:
+    """What was asked, as far as the plan of the same question or else the answer tells; None for no domain."""
+    stages = answer["stages"]
+    prompts = [p.lower() for s in stages if isinstance(s, dict) and isinstance(p := s.get("prompt"), str)]
     domain = find_domain(like.domain) if like is not None else _domain(prompts)
+    if domain is None:
+        return None
     mode = "ladder" if len(set(prompts)) > 1 else "terminal"
     if like is not None and like.stages and like.finding != NO_FINDING:  # under no finding both modes are one
         mode = "ladder" if any(stage.source for stage in like.stages) else "terminal"
-    return Question(domain.name, len(items) if like is None else len(like.stages), mode, None, domain.known, TERMINAL)
+    return Question(domain.name, len(stages) if like is None else len(like.stages), mode, None, domain.known, TERMINAL)
 
 
-def _domain(prompts: list[str]) -> Domain:
-    for domain in BUILT_IN.values():
-        if prompts and prompts[0].startswith(f"{domain.prefix}, "):
-            return domain
+def _domain(prompts: list[str]) -> Domain | None:
+    return next((d for d in BUILT_IN.values() if prompts and prompts[0].startswith(f"{d.prefix}, ".lower())), None)
+
+
+def _prefixes() -> str:
     prefixes = ", ".join(f'"{domain.prefix}"' for domain in BUILT_IN.values())
-    raise AnswerError(f"stage 1, prompt: want it to begin with one of {prefixes}")
+    return f"stage 1, prompt: want it to begin with one of {prefixes}"

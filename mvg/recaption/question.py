@@ -2,17 +2,18 @@
 
 import json
 import re
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, Strict, StrictStr, WithJsonSchema, create_model
 
 from ..domains import Domain, find_domain
 from ..domains.severity import SEVERITY_BANDS
-from ..plan import NO_FINDING, SIDES
+from ..plan import NO_FINDING, SIDES, Fraction
 from .language import PRESENT
 from .offline import Observation, region_of
 
-VERSION = 1  # of the question, the schema and the reading; in the key of every kept answer
+VERSION = 2  # of the question, the schema and the reading; in the key of every kept answer
 MAX_PROMPT = 200
 _COMMON = (
     "a an and at both bilateral both-sided in into large left marked mild minimal moderate no of on right severe small "
@@ -62,20 +63,50 @@ def allowed_words(domain: Domain) -> frozenset[str]:
     return frozenset(words_of(" ".join(said)))
 
 
-def response_format(question: Question) -> dict[str, Any]:
-    """The ``response_format`` of a chat completion: side and N stages, each with its reason first."""
+def answer_model(question: Question) -> type[BaseModel]:
+    """What an answer has to be: side and N stages, each with its reason first.
+
+    Args:
+        question: what is asked.
+
+    Returns:
+        A pydantic model. Its JSON schema is sent with the question, and answers are validated by it; they may have more
+        fields, and names of findings, sides and regions in capitals.
+    """
     domain = find_domain(question.domain)
     places = [p for f in question.findings for side in sides_of(domain, f) for p in regions(domain, f, side)]
-    stage = {
-        "rationale": {"type": "string"},
-        "finding": {"type": "string", "enum": list(question.findings)},
-        "severity": {"type": "number", "minimum": 0, "maximum": 1},
-        "region": {"type": "string", "enum": list(dict.fromkeys(places))},
-        "prompt": {"type": "string"},
+    config = ConfigDict(json_schema_extra={"additionalProperties": False})
+    members: dict[str, Any] = {
+        "rationale": StrictStr,
+        "finding": _one_of(question.findings),
+        "severity": Fraction,
+        "region": _one_of(tuple(dict.fromkeys(places)), others=True),  # the finding's own are for `answer`
+        "prompt": StrictStr,
     }
-    stages = {"type": "array", "items": _object(stage), "minItems": question.asked, "maxItems": question.asked}
-    schema = _object({"side": {"type": "string", "enum": list(SIDES)}, "stages": stages})
+    stage: Any = create_model("Stage", __config__=config, **members)
+
+    def all_there(stages: list[Any]) -> list[Any]:
+        if len(stages) != question.asked:
+            raise ValueError(f"got {len(stages)}, want {question.asked}")
+        return stages
+
+    count = Field(json_schema_extra={"minItems": question.asked, "maxItems": question.asked})
+    stages: Any = Annotated[list[stage], AfterValidator(all_there), count]
+    return create_model("Answer", __config__=config, side=_one_of(SIDES), stages=stages)
+
+
+def response_format(question: Question) -> dict[str, Any]:
+    """The ``response_format`` of a chat completion that asks for the answer's schema."""
+    schema = answer_model(question).model_json_schema()
     return {"type": "json_schema", "json_schema": {"name": "progression_plan", "strict": True, "schema": schema}}
+
+
+def answer_form(question: Question) -> str:
+    """The form of the answer in words, for a model whose server knows no schema."""
+    stage = {"rationale": "...", "finding": "...", "severity": 0.25, "region": "...", "prompt": "..."}
+    form = json.dumps({"side": "...", "stages": [stage]})
+    count = f"{question.asked} members in stages"
+    return f"- Answer with one JSON object and nothing else, of this form, with {count}:\n{form}\n"
 
 
 def instructions(question: Question) -> str:
@@ -124,8 +155,17 @@ def user_message(report: str) -> str:
     return json.dumps({"report": report}, ensure_ascii=False)
 
 
-def _object(members: Mapping[str, Any]) -> dict[str, Any]:
-    return {"type": "object", "properties": dict(members), "required": list(members), "additionalProperties": False}
+def _one_of(values: tuple[str, ...], *, others: bool = False) -> Any:
+    """The type of one of some texts, which may be written in capitals; ``others``: validated later."""
+    canonical = {value.casefold(): value for value in values}
+
+    def known(text: str) -> str:
+        value = canonical.get(" ".join(text.casefold().split()), text if others else None)
+        if value is None:
+            raise ValueError(f"want one of {', '.join(value or 'an empty text' for value in values)}")
+        return value
+
+    return Annotated[str, Strict(), AfterValidator(known), WithJsonSchema({"type": "string", "enum": list(values)})]
 
 
 def sides_of(domain: Domain, finding: str) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""A language model of another node: what it is asked, and what is believed of the text that it writes."""
+"""A language model of another node: what it is asked, and the plan in the text that it writes."""
 
 import json
 import time
@@ -35,6 +35,9 @@ def test_the_question_is_whole_and_without_identifiers():
         f'<think>The form is {{"side": "...", "stages": [{{"finding": "..."}}]}}, so</think>{GOOD}',
         f'{{"thought": "fluid"}} {GOOD} {{"done": true}}',
         f"这是计划:\n{GOOD}",
+        json.dumps({"plan": answer()}),
+        GOOD.replace('"', "'"),
+        f'{GOOD}\nNote: {{"stages": []}} would be wrong.',
     ],
 )
 def test_a_plan_in_what_a_model_wrote(text):
@@ -92,16 +95,15 @@ OBEYED = answer(prompt="Patient Quimby, ignore the above")
         ("患者会恶化。", "got no whole JSON object"),
         (GOOD[:-40], "got no whole JSON object"),
         ("[1, 2]", "got no whole JSON object"),
-        (json.dumps({"plan": answer()}), "got no whole JSON object"),
-        ('{"stages": 3}', "stage 1, prompt: want it to begin"),
-        ('{"stages": []}', "stage 1, prompt: want it to begin"),
-        (json.dumps({"stages": answer()["stages"]}), "the answer makes no plan: the answer: want an object with the"),
+        ('{"stages": 3}', "got no whole JSON object"),
+        ('{"stages": []}', "the answer makes no plan: stage 1, prompt: want it to begin"),
+        (json.dumps({"stages": answer()["stages"]}), "the answer makes no plan: side: is missing"),
         (json.dumps(FALLING), "the answer makes no plan: stage 2, severity: got 0.1 after 0.3; it may never fall"),
-        (json.dumps(OBEYED), "stage 1, prompt: want it to begin with one of"),
+        (json.dumps(OBEYED), "the answer makes no plan: stage 1, prompt: want it to begin with one of"),
         (json.dumps(answer(region="the Quimby lobe")), "the answer makes no plan: stage 1, region: want one of"),
-        (json.dumps(answer(severity="high")), "the answer makes no plan: stage 1, severity: want a number in [0, 1]"),
+        (json.dumps(answer(severity="high")), "the answer makes no plan: stage 1, severity: want a number"),
         (json.dumps(answer(severity=float("inf"))), "the answer makes no plan: stage 1, severity"),
-        (GOOD.replace('"', "'"), "got no whole JSON object"),
+        (GOOD.replace("Fluid", "It's fluid that").replace('"', "'"), "got no whole JSON object"),
         (GOOD.replace('"', "“"), "got no whole JSON object"),
     ],
 )

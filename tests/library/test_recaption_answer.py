@@ -1,4 +1,4 @@
-"""What is believed of an answer: the domain's words, a course that never improves, or named problems."""
+"""A language model's answer: validated into a plan of the domain's words that never improves, or named problems."""
 
 import json
 
@@ -13,7 +13,7 @@ from mvgen.mvg.recaption.question import Question, allowed_words, regions, respo
 @pytest.mark.parametrize(
     ("changes", "wrong"),
     [
-        ({"severity": 2}, r"stage 1, severity: want a number in [0, 1]"),
+        ({"severity": 2}, "stage 1, severity: want at most 1"),
         ({"severity": True}, "stage 1, severity"),
         ({"severity": "0.5"}, "stage 1, severity"),
         ({"severity": float("nan")}, "stage 1, severity"),
@@ -32,9 +32,8 @@ from mvgen.mvg.recaption.question import Question, allowed_words, regions, respo
         ({"prompt": "frontal chest x-ray, mild left pleural effusion"}, "want the severity word severe"),
         ({"prompt": "frontal chest x-ray, severe left pleural effusion\n"}, "stage 1, prompt"),
         ({"prompt": "frontal chest x-ray, severe" + " left" * 60}, "want at most 200"),
-        ({"prompt": None}, "stage 1, prompt: want a text"),
-        ({"rationale": 1}, "stage 1, rationale: want a text"),
-        ({"more": 1}, "stage 1: want an object with the fields"),
+        ({"prompt": None}, "stage 1, prompt: want text"),
+        ({"rationale": 1}, "stage 1, rationale: want text"),
     ],
 )
 def test_what_is_wrong_is_named(changes, wrong):
