@@ -7,6 +7,7 @@ from pydicom.encaps import get_frame
 from pydicom.filereader import read_dataset
 from pydicom.pixels import get_decoder
 
+from . import decoders
 from .header import JPEG_2000, JPEG_FRAMES, NATIVE, PIXEL_DATA, Bounded, Format, Refused, parsing
 
 MAX_RLE_BYTES = 32 << 20
@@ -69,10 +70,10 @@ def _jpeg_2000_size(frame: bytes) -> tuple[int, int]:
 
 def decode(header: pydicom.Dataset, syntax: uid.UID, form: Format) -> np.ndarray:
     """Stored values [H, W], or [H, W, 3] as RGB."""
+    decoders.register()
     decoder = get_decoder(syntax)
     name = str(syntax.name)
-    deep = syntax == uid.JPEGExtended12Bit and form.bits_stored > 8 and decoder.available_plugins == ("pillow",)
-    if deep or not decoder.is_available:
+    if not decoder.is_available:
         missing = "; or ".join(decoder.missing_dependencies)
         raise Refused(f"is {name}, which no installed decoder reads. Install one of: {missing}")
     by = ", ".join(decoder.available_plugins) or "pydicom"

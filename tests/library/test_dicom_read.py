@@ -7,6 +7,7 @@ import pydicom
 import pytest
 import torch
 from dicom_files import build, check_gray, noise, palette, save, table
+from mvgen.mvg.dicom import decoders
 from mvgen.mvg.dicom.read import read_dicom
 from pydicom import pixels, uid
 
@@ -216,7 +217,7 @@ def test_public_files_that_pydicom_brings_along(name):
     np.testing.assert_allclose(found, wanted if wanted.ndim == 3 else np.repeat(wanted[..., None], 3, -1), atol=1e-6)
 
 
-@pytest.mark.parametrize("name", ["MR_small_jp2klossless.dcm", "MR_small_RLE.dcm"])
+@pytest.mark.parametrize("name", ["MR_small_jp2klossless.dcm", "MR_small_RLE.dcm", "MR_small_jpeg_ls_lossless.dcm"])
 def test_compressed_without_loss_equals_uncompressed(tmp_path, name):
     if not (PACKAGED / name).is_file():
         pytest.skip("this pydicom comes without its test files")
@@ -255,3 +256,16 @@ def test_what_is_no_view_is_not_told(tmp_path):
     usual = {"ViewPosition": "PETRA", "PatientOrientation": ["L", "F"]}
     notes = " ".join(read_dicom(save(tmp_path, build(noise((4, 4), 8), **usual))).notes)
     assert "view" not in notes and "orientation" not in notes and "PETRA" not in notes
+
+
+def test_lossless_jpeg_equals_run_lengths():
+    images = [read_dicom(PACKAGED / name).image for name in ("SC_rgb_jpeg_gdcm.dcm", "SC_rgb_rle.dcm")]
+    assert torch.equal(*images)
+
+
+def test_a_jpeg_of_12_bits_is_read():
+    """Values as pydicom's own tests have them."""
+    ds = pydicom.dcmread(PACKAGED / "JPGExtended.dcm")
+    decoders.register()
+    stored, _ = pixels.get_decoder(uid.JPEGExtended12Bit).as_array(ds, index=0)
+    assert (stored[420, 140], stored[230, 120]) == (244, 95)
