@@ -4,7 +4,8 @@ Much of medicine is written alike in many languages, and only the words round it
 """
 
 import re
-import unicodedata
+
+from .fold import fold
 
 _WORD = re.compile(r"[^\W\d_]{2,}")
 # Of German, Dutch, the Nordic and the Romance languages, Polish and Czech, without what English reports hold too, in
@@ -38,7 +39,7 @@ def is_english(report: str) -> bool:
     A word with an accent counts half, as it may be a name, and a single one for nothing. A text with words of neither
     is taken as English: a line of findings ("Edema, melanoma.") has no more.
     """
-    words = _WORD.findall(unicodedata.normalize("NFKC", report).lower())
+    words = _WORD.findall(fold(report).lower())
     other = sum(_weight(word) for word in words)
     return other < 1 or other <= sum(word in _ENGLISH for word in words)
 

@@ -1,12 +1,12 @@
 """What a sentence of a report says of each finding: status, grade, side, zone and trend."""
 
 import re
-import unicodedata
 from dataclasses import dataclass, replace
 
 from ..domains import Domain
 from . import doubt, negation
 from .abbreviations import spelt_out, without_boxes
+from .fold import fold
 from .grading import GRADES, grade, trend
 from .sides import one_side, sides, zones
 
@@ -55,10 +55,8 @@ class _Span:
 
 
 def normalise(report: str) -> str:
-    """The report as plain text: compatible characters unified, dashes and quotes plain, spaces single; lines kept."""
-    text = unicodedata.normalize("NFKC", report)
-    text = re.sub(r"[\u2010-\u2015\u2212]", "-", text).replace("\u2019", "'")
-    return re.sub(r"[ \t\r\f\v]+", " ", text).strip()
+    """The report folded (see `fold`), spaces single; lines kept."""
+    return re.sub(r"[ \t]+", " ", fold(report)).strip()
 
 
 def read_sentence(

@@ -16,6 +16,7 @@ from .sides import one_side
 MODES = ("terminal", "ladder")
 MAX_STAGES = 1000
 MAX_REPORT = 100_000
+MAX_MENTIONS = 1000  # of findings in a report: each is looked at in its surroundings
 NOT_ENGLISH = "the report is not in English, the only language that the rules read"
 
 
@@ -69,7 +70,8 @@ def read_report(report: str, domain: str | Domain) -> dict[str, Observation]:
         finding -> what is said of it, in the order of first mention; findings that are not mentioned are left out.
 
     Raises:
-        ValueError: for an unknown domain and for a report that is no text, empty or too long.
+        ValueError: for an unknown domain and for a report that is no text, empty, too long or names findings more than
+            MAX_MENTIONS times.
     """
     domain = find_domain(domain)
     text = _checked(report)
@@ -193,6 +195,8 @@ def _checked(report: str) -> str:
     if len(report) > MAX_REPORT:
         raise ValueError(f"report: got {len(report)} characters, want at most {MAX_REPORT}")
     text = normalise(report)
+    if len(text) > MAX_REPORT:
+        raise ValueError(f"report: got {len(text)} characters in plain letters, want at most {MAX_REPORT}")
     if not text:
         raise ValueError("report: got an empty text, want the words of a clinical report")
     return text
@@ -212,6 +216,8 @@ def _mentions(text: str, domain: Domain) -> list[Mention]:
                 found = read_sentence(sentence, domain, name, len(last), before)
                 out += found
                 last[name, sentence] = found[-1] if found else before
+                if len(out) > MAX_MENTIONS:
+                    raise ValueError(f"report: names findings more than {MAX_MENTIONS} times, want that of one patient")
             before = last[name, sentence]
     out = [m for m in out if m.status != HISTORY]
     amended = {m.finding for m in out if is_addendum(m.section)}
