@@ -39,13 +39,16 @@ def read_classifier(
     with weights.naming(path):
         held, metadata = weights.read_named(path, LAYOUTS, NEVER)
         state = torchvision_state(held)
+        weights.check_plain(state)
         told = read_metadata(metadata)
         told |= {k: v for k, v in (("activation", activation), ("image_size", image_size)) if v}
         if labels.strip():
             told["outputs"] = labels.split(",")
         state, config = _describe(path.stem, state, told)
-        network = _build(state)
+        with weights.shapes_alone(len(state)):
+            network = _build(state)
         _check(state, network)
+    network.to_empty(device="cpu")
     network.load_state_dict({name: t.float() if t.is_floating_point() else t for name, t in state.items()})
     return network.eval().requires_grad_(False), config
 
@@ -139,7 +142,7 @@ def _check(state: dict[str, Tensor], network: nn.Module) -> None:
     want = network.state_dict()
     for name, tensor in want.items():
         if name not in state and name.endswith("num_batches_tracked"):
-            state[name] = tensor
+            state[name] = torch.zeros_like(tensor, device="cpu")
         if name not in state:
             raise ValueError(f"{name} is missing, want {LAYOUTS}")
         got = state[name]

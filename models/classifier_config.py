@@ -1,12 +1,12 @@
 """What the logits of a classifier mean and which pictures it wants: from its file, or from who loads it."""
 
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from ..mvg.metrics.conf import ACTIVATIONS, IMAGENET_MEAN, IMAGENET_STD, label_key
+from .weights import read_json
 
 IMAGE_SIZE = 224
 MIN_IMAGE_SIZE = 32
@@ -39,12 +39,12 @@ class Config:
 
 def read_metadata(metadata: Mapping[str, str]) -> dict[str, Any]:
     """What the metadata says of the logits and the pictures, under the names of Config. ValueError."""
-    told = _json("config", metadata.get("config", "{}"))
+    told = read_json("config", metadata.get("config", "{}"))
     if not isinstance(told, dict):
         raise ValueError(f"metadata key config: got {type(told).__name__}, want a JSON object")
     labels = metadata.get("labels", "").strip()
     if labels and "outputs" not in told:
-        told["outputs"] = _json("labels", labels) if labels.startswith("[") else labels.split(",")
+        told["outputs"] = read_json("labels", labels) if labels.startswith("[") else labels.split(",")
     return told
 
 
@@ -73,13 +73,6 @@ def describe(
     if min(config.image_std) <= 0:
         raise ValueError(f"image_std: got {list(config.image_std)}, want numbers above 0")
     return config, kept
-
-
-def _json(key: str, text: str) -> Any:
-    try:
-        return json.loads(text)
-    except ValueError as error:
-        raise ValueError(f"metadata key {key}: not readable as JSON ({error})") from error
 
 
 def _labels(given: Any, logits: int, op_threshs: list[float] | None) -> list[str]:

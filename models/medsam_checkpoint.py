@@ -126,6 +126,7 @@ def _state(held: Mapping[Any, Any]) -> State:
     for name, tensor in named.items():
         if not isinstance(tensor, Tensor):
             raise ValueError(f"{name}: got {type(tensor).__name__}, want a tensor, as in {LAYOUTS}")
+    weights.check_plain(named)
     return State({name: tensor for name, tensor in named.items() if name not in CONSTANTS})
 
 
@@ -133,8 +134,9 @@ def _build(state: State) -> Any:
     """The network of the shape that the tensors have, without memory for its weights."""
     from transformers import SamConfig, SamModel
 
-    with torch.device("meta"):
-        return SamModel(SamConfig(**_config(state)))
+    config = _config(state)
+    with weights.shapes_alone(len(state.held)):
+        return SamModel(SamConfig(**config))
 
 
 def _config(state: State) -> dict[str, dict[str, Any]]:

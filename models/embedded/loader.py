@@ -6,14 +6,24 @@ extra_model_paths names), then in the ``weights`` folder beside this file. The h
 
 import functools
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
 
 from ..densenet import Classifier, load_densenet
-from ..weights import read_weights
-from .architecture import DOWNSCALE, LATENT_CHANNELS, file_name
+from ..weights import check_shapes, naming, read_weights, shapes_alone
+from .architecture import (
+    CLIP_TEXT,
+    DOWNSCALE,
+    LATENT_CHANNELS,
+    build_clip_text,
+    build_clip_vision,
+    build_unet,
+    build_vae,
+    file_name,
+)
 
 BUNDLED = Path(__file__).parent / "weights"
 LOADED = ("unet", "clip_text", "vae", "clip_vision", "classifier", "seine")
@@ -70,6 +80,14 @@ def load(domain: str) -> Embedded:
     )
 
 
+def _check_shapes(path: Path, state: dict[str, torch.Tensor], build: Callable[[], torch.nn.Module]) -> None:
+    """ValueError naming the file where its tensors are not those of the network that its config describes."""
+    with naming(path):
+        with shapes_alone(len(state)):
+            network = build()
+        check_shapes(state, network)
+
+
 def _complete(path: Path, missing: list[str]) -> None:
     if missing:
         raise ValueError(f"{path.name}: got no tensor {missing[0]!r} ({len(missing)} missing), want what config names")
@@ -102,6 +120,7 @@ def load_model(path: Path, vae_path: Path | None = None):
     import comfy.supported_models
 
     state, config, metadata = read_weights(path)
+    _check_shapes(path, state, lambda: build_unet(config))
     if vae_path is not None:
         metadata = {**read_weights(vae_path)[2], **metadata}
     Latent = _latent_format(config["in_channels"], metadata)
@@ -118,8 +137,7 @@ def load_model(path: Path, vae_path: Path | None = None):
     shape.set_inference_dtype(torch.float32, None)
     offload = comfy.model_management.unet_offload_device()
     model = comfy.model_base.BaseModel(shape, model_type=comfy.model_base.ModelType.EPS, device=offload)
-    missing, _ = model.diffusion_model.load_state_dict({k: v.float() for k, v in state.items()}, strict=False)
-    _complete(path, missing)
+    model.diffusion_model.load_state_dict({k: v.float() for k, v in state.items()}, strict=False)
     return comfy.model_patcher.ModelPatcher(
         model, load_device=comfy.model_management.get_torch_device(), offload_device=offload
     )
@@ -140,7 +158,13 @@ def expand_token_table(state: dict[str, torch.Tensor], vocabulary: int) -> dict[
     """The full token table [vocabulary, width] from ``token_ids``, ``token_rows`` and ``token_other``."""
     state = dict(state)
     if "token_ids" in state:
+        if missing := [name for name in ("token_rows", "token_other") if name not in state]:
+            raise ValueError(f"got no tensor {missing[0]!r}, want it beside token_ids")
         ids, rows, other = (state.pop(name) for name in ("token_ids", "token_rows", "token_other"))
+        if ids.ndim != 1 or other.ndim != 1 or rows.shape != (len(ids), len(other)):
+            raise ValueError("token_rows, token_other: want [tokens, width] and [width], a row for each of token_ids")
+        if len(ids) and not 0 <= int(ids.min()) <= int(ids.max()) < vocabulary:
+            raise ValueError(f"token_ids: got {int(ids.min())} to {int(ids.max())}, want 0 to {vocabulary - 1}")
         table = other.expand(vocabulary, -1).clone()
         table[ids.long()] = rows
         state["text_model.embeddings.token_embedding.weight"] = table
@@ -155,7 +179,11 @@ def load_clip(path: Path):
     import folder_paths
 
     state, config, _ = read_weights(path)
-    state = expand_token_table(state, config["vocab_size"])
+    with naming(path):
+        if (vocabulary := config.get("vocab_size")) != CLIP_TEXT["vocab_size"]:
+            raise ValueError(f"config: got vocab_size {vocabulary!r}, want {CLIP_TEXT['vocab_size']}, the tokenizer's")
+        state = expand_token_table(state, vocabulary)
+    _check_shapes(path, state, lambda: build_clip_text(config))
     tokenizer = functools.partial(comfy.sd1_clip.SDTokenizer, embedding_size=config["hidden_size"])
     target = comfy.supported_models_base.ClipTarget(
         functools.partial(comfy.sd1_clip.SD1Tokenizer, tokenizer=tokenizer), comfy.sd1_clip.SD1ClipModel
@@ -176,10 +204,10 @@ def load_vae(path: Path):
     import comfy.sd
 
     state, config, _ = read_weights(path)
+    _check_shapes(path, state, lambda: build_vae({name: config[name] for name in ("ddconfig", "embed_dim")}))
     params = {"ddconfig": config["ddconfig"], "embed_dim": config["embed_dim"]}
     state = {k: v.float() for k, v in state.items()}
     vae = comfy.sd.VAE(sd=state, config={"params": params}, dtype=torch.float32)
-    _complete(path, [k for k in vae.first_stage_model.state_dict() if k not in state])
     vae.latent_channels = config.get("embed_dim", LATENT_CHANNELS)
     vae.downscale_ratio = vae.upscale_ratio = DOWNSCALE
     return vae
@@ -190,6 +218,7 @@ def load_clip_vision(path: Path):
     import comfy.clip_vision
 
     state, config, _ = read_weights(path)
+    _check_shapes(path, state, lambda: build_clip_vision(config))
     vision = comfy.clip_vision.ClipVisionModel(config)
     missing, _ = vision.load_sd(state)
     _complete(path, missing)

@@ -1,6 +1,5 @@
 """SEINE's weights from a file: the released `seine.pt`, or safetensors made of it."""
 
-import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import SimpleNamespace
@@ -38,7 +37,8 @@ def read_checkpoint(path: Path) -> tuple[dict[str, Tensor], Config]:
             state, metadata = weights.read_safetensors(path)
         else:
             state = _named_tensors(weights.read_torch(path))
-        config = read_config(json.loads(metadata["config"])) if "config" in metadata else infer_config(state)
+        told = metadata.get("config")
+        config = infer_config(state) if told is None else read_config(weights.read_json("config", told))
         check_state(state, config)
     return state, config
 
@@ -68,7 +68,8 @@ def infer_config(state: Mapping[str, Tensor]) -> Config:
 
 def check_state(state: Mapping[str, Tensor], config: Config) -> None:
     """ValueError naming the first tensors that are missing, unexpected, of another shape, not floats or not finite."""
-    bare = UNet3D(config, device="meta", operations=BARE)
+    with weights.shapes_alone(len(state)):
+        bare = UNet3D(config, device="meta", operations=BARE)
     want = {name: tuple(t.shape) for name, t in bare.state_dict().items()}
     got = {name: tuple(t.shape) for name, t in state.items()}
     faults = [
@@ -85,6 +86,7 @@ def check_state(state: Mapping[str, Tensor], config: Config) -> None:
     ]
     if any(faults):
         raise ValueError(f"no weights of SEINE's network: {'; '.join(fault for fault in faults if fault)}")
+    weights.check_plain(state)
     broken = [
         name
         for name, t in state.items()
@@ -113,7 +115,7 @@ def convert(path: Path, *, overwrite: bool = False) -> Path:
 def _named_tensors(held: object) -> dict[str, Tensor]:
     if isinstance(held, dict) and EMA in held:
         held = held[EMA]
-    if not isinstance(held, dict) or not all(isinstance(t, Tensor) for t in held.values()):
+    if not isinstance(held, dict) or not all(isinstance(n, str) and isinstance(t, Tensor) for n, t in held.items()):
         keys = weights.first_of(held) if isinstance(held, dict) else type(held).__name__
         raise ValueError(f"got {keys}, want tensors by name, under the key {EMA!r} or at the top")
     return dict(held)

@@ -49,6 +49,13 @@ class Config:
     between: str = "gray"
 
     def __post_init__(self) -> None:
+        for name, field in self.__dataclass_fields__.items():
+            got, want = getattr(self, name), field.default
+            alike = type(got) is type(want)
+            if isinstance(want, tuple):
+                alike = alike and all(type(part) is type(want[0]) for part in got)
+            if not alike:
+                raise ValueError(f"{name}: got {got!r}, want such as {want!r}")
         levels = len(self.block_out_channels)
         if self.between not in BETWEEN:
             raise ValueError(f"between: got {self.between!r}, want one of {', '.join(BETWEEN)}")
@@ -87,6 +94,8 @@ def read_config(values: Mapping[str, Any]) -> Config:
     The original calls the number of heads `attention_head_dim` (one number, or one a level) and says with the types of
     the blocks where attention is. Keys it does not know pass if they are empty, "default" or start with "_".
     """
+    if not isinstance(values, Mapping):
+        raise ValueError(f"config: got {type(values).__name__}, want names and values")
     rest = {k: v for k, v in values.items() if k not in IGNORED and not k.startswith("_")}
     for name, want in FIXED.items():
         if (got := rest.pop(name, want)) != want:
@@ -94,9 +103,9 @@ def read_config(values: Mapping[str, Any]) -> Config:
     if "attention_head_dim" in rest:
         rest["heads"] = rest.pop("attention_head_dim")
     if isinstance(rest.get("heads"), int):
-        rest["heads"] = [rest["heads"]] * len(rest.get("block_out_channels", Config.block_out_channels))
+        rest["heads"] = [rest["heads"]] * len(rest.get("block_out_channels") or Config.block_out_channels)
     for name, types in (("down_attention", "down_block_types"), ("up_attention", "up_block_types")):
-        if types in rest:
+        if isinstance(rest.get(types), list):
             rest[name] = [_has_attention(types, block) for block in rest.pop(types)]
     known = {name: rest.pop(name) for name in Config.__dataclass_fields__ if name in rest}
     strange = [f"{name} = {value!r}" for name, value in rest.items() if value not in (None, False, "default")]
@@ -107,6 +116,6 @@ def read_config(values: Mapping[str, Any]) -> Config:
 
 
 def _has_attention(name: str, block: str) -> bool:
-    if block not in ATTENTION:
+    if not isinstance(block, str) or block not in ATTENTION:
         raise ValueError(f"{name}: got {block!r}, want one of {', '.join(ATTENTION)}")
     return ATTENTION[block]

@@ -2,6 +2,8 @@
 
 import base64
 import hashlib
+import math
+import re
 import zlib
 
 import torch
@@ -27,6 +29,8 @@ from .pie_inputs import (
     steps_input,
 )
 
+MAX_VALUES = 1 << 30
+
 
 class FixedMask(io.ComfyNode):
     """A mask by its content, part of MVG_PIELoop's expansion.
@@ -50,14 +54,45 @@ class FixedMask(io.ComfyNode):
 
     @classmethod
     def execute(cls, data) -> io.NodeOutput:
-        shape, _, values = data.partition(" ")
-        raw = bytearray(zlib.decompress(base64.b85decode(values)))
-        return io.NodeOutput(torch.frombuffer(raw, dtype=torch.float32).reshape([int(n) for n in shape.split("x")]))
+        return io.NodeOutput(mask_from_text(data))
 
-    @staticmethod
-    def write(mask: torch.Tensor) -> str:
-        values = mask.detach().to("cpu", torch.float32).contiguous().numpy().tobytes()
-        return "x".join(map(str, mask.shape)) + " " + base64.b85encode(zlib.compress(values, 1)).decode()
+
+def mask_to_text(mask: torch.Tensor) -> str:
+    """A mask as text: its shape, such as 1x128x128, and its float32 values, compressed."""
+    values = mask.detach().to("cpu", torch.float32).contiguous().numpy().tobytes()
+    return "x".join(map(str, mask.shape)) + " " + base64.b85encode(zlib.compress(values, 1)).decode()
+
+
+def mask_from_text(text: str) -> torch.Tensor:
+    """The mask that `mask_to_text` has written.
+
+    Args:
+        text: shape and values. No more is decompressed than the shape tells.
+
+    Returns:
+        float32 [B, H, W] or [H, W] in [0, 1].
+
+    Raises:
+        ValueError: the text is of another form, its values are not as many as the shape says, or not in [0, 1].
+    """
+    shape, _, values = text.partition(" ")
+    if not re.fullmatch(r"[1-9]\d{0,5}(x[1-9]\d{0,5}){1,2}", shape):
+        raise ValueError(f"data: got shape {shape[:40]!r}, want such as 1x128x128")
+    sides = [int(side) for side in shape.split("x")]
+    count = math.prod(sides)
+    if count > MAX_VALUES:
+        raise ValueError(f"data: got a mask of {shape}, want at most {MAX_VALUES} values")
+    try:
+        raw = zlib.decompressobj().decompress(base64.b85decode(values[: 6 * count + 128]), 4 * count + 1)
+    except (ValueError, zlib.error) as error:
+        raise ValueError(f"data: got values that are damaged ({error}), want those that PIE Loop writes") from error
+    if len(raw) != 4 * count:
+        got = f"{len(raw)} bytes" if len(raw) < 4 * count else "more bytes"
+        raise ValueError(f"data: got {got} of values, want {4 * count} for a mask of {shape}")
+    mask = torch.frombuffer(bytearray(raw), dtype=torch.float32).reshape(sides)
+    if not ((mask >= 0) & (mask <= 1)).all():
+        raise ValueError("data: got values that are not in [0, 1]")
+    return mask
 
 
 class PIELoop(io.ComfyNode):
@@ -162,7 +197,7 @@ class PIELoop(io.ComfyNode):
         links = cls.hidden.dynprompt.get_node(cls.hidden.unique_id)["inputs"]
         image_link = links["image"]
         graph = GraphBuilder()
-        mask_link = None if mask is None else graph.node("MVG_FixedMask", "mask", data=FixedMask.write(mask)).out(0)
+        mask_link = None if mask is None else graph.node("MVG_FixedMask", "mask", data=mask_to_text(mask)).out(0)
 
         def text(prompt: str) -> list:
             name = "pie.text." + hashlib.sha256(prompt.encode()).hexdigest()[:12]

@@ -1,16 +1,20 @@
 """What collects the stages of PIE Loop, and what keeps them between runs."""
 
 import asyncio
+import base64
 import json
+import tracemalloc
+import zlib
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 from mvgen.models.standalone_host import use_host
 
 use_host()
 
-from mvgen.nodes.progression.pie_loop import FixedMask  # noqa: E402
+from mvgen.nodes.progression.pie_loop import FixedMask, mask_to_text  # noqa: E402
 from mvgen.nodes.progression.pie_states import PIEStates  # noqa: E402
 from mvgen.nodes.support.cache import StageCache, stage_caches  # noqa: E402
 
@@ -91,8 +95,36 @@ def test_a_picture_that_is_none_is_named_with_its_stage():
 
 def test_a_mask_is_written_out_exactly():
     mask = torch.rand(2, 5, 7)
-    (back,) = FixedMask.execute(FixedMask.write(mask)).args
-    assert torch.equal(back, mask) and FixedMask.write(back) == FixedMask.write(mask)
+    (back,) = FixedMask.execute(mask_to_text(mask)).args
+    assert torch.equal(back, mask) and mask_to_text(back) == mask_to_text(mask)
+
+
+def held(values: bytes) -> str:
+    return base64.b85encode(zlib.compress(values)).decode()
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        ("", "got shape '', want such as 1x128x128"),
+        ("1x-1x4 " + held(bytes(16)), "got shape '1x-1x4'"),
+        ("999999x999999 " + held(bytes(16)), "got a mask of 999999x999999, want at most"),
+        ("2x2 " + held(bytes(12)), "got 12 bytes of values, want 16 for a mask of 2x2"),
+        ("2x2 " + held(bytes(500 << 20)), "got more bytes of values, want 16|got values that are damaged"),
+        ("2x2 " + held(np.array([0, 1, np.nan, 0], "<f4").tobytes()), r"got values that are not in \[0, 1\]"),
+        ("2x2 " + held(np.array([0, 1, np.inf, 0], "<f4").tobytes()), r"got values that are not in \[0, 1\]"),
+        ("2x2 " + held(bytes(16))[:6], r"got values that are damaged|got \d+ bytes"),
+        ("2x2 \u20ac", "got values that are damaged"),
+    ],
+)
+def test_a_written_mask_is_bounded_by_its_shape(data, words):
+    tracemalloc.start()
+    try:
+        with pytest.raises(ValueError, match=f"^data: {words}"):
+            FixedMask.execute(data)
+        assert tracemalloc.get_traced_memory()[1] < 8 << 20
+    finally:
+        tracemalloc.stop()
 
 
 def context(node_id: str, class_type: str = "VAEDecode", key: str = "k"):
