@@ -1,18 +1,19 @@
 """Files that a chain sends to a host: named by their content, so that no patient's name leaves the manifest."""
 
+import contextlib
 import hashlib
-import io
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from PIL import Image
+    from torch import Tensor
 
 FOLDER = "mvg_cohort"
 MAX_BYTES = 100_000_000  # just below what the host takes as an upload
 MAX_REPORT_BYTES = 1_000_000
+SUFFIXES = {b"\x89PNG": ".png", b"\xff\xd8\xff": ".jpg"}
 DARK = 0.1  # a mask of labels 0 and 1 is all but black, and so would the region be
 
 
@@ -73,7 +74,7 @@ def _named(data: bytes, suffix: str, path: Path | None, label: str, text: str | 
 
 
 def picture(path: Path, label: str) -> InputFile:
-    """A PNG or JPEG, for the host's own loaders, which read no DICOM.
+    """A PNG, JPEG or TIFF file, for the host's own loaders, which read no DICOM.
 
     Args:
         path: The file.
@@ -89,36 +90,50 @@ def picture(path: Path, label: str) -> InputFile:
 
 
 def image(path: Path, label: str) -> InputFile:
-    """A PNG, JPEG or DICOM file, told by what it begins with.
+    """A PNG, JPEG, TIFF or DICOM file, told by its content.
 
     Args:
         path: The file.
         label: What errors call it.
 
     Raises:
-        ValueError: It is none of these, missing, empty or too large, or a DICOM file that cannot be used.
+        ValueError: It is none of these, missing, empty or too large, or Load Medical Image would refuse its header.
     """
+    from ..mvg.picture_file import check_picture, is_dicom  # brings torch, which is slow to import
+
     data = _read(path, label, MAX_BYTES)
-    for suffix, start, signature in (
-        (".png", 0, b"\x89PNG\r\n\x1a\n"),
-        (".jpg", 0, b"\xff\xd8\xff"),
-        (".dcm", 128, b"DICM"),
-    ):
-        if data[start : start + len(signature)] == signature:
-            if suffix == ".dcm":
-                _check_dicom(path)
-            return _named(data, suffix, path, label)
-    raise ValueError(f"{label} is no PNG, JPEG or DICOM image")
+    with _called(path, label):
+        check_picture(path, name=label)
+    if is_dicom(path):
+        return _named(data, ".dcm", path, label)
+    suffix = next((suffix for start, suffix in SUFFIXES.items() if data.startswith(start)), ".tif")
+    return _named(data, suffix, path, label)
 
 
-def _check_dicom(path: Path) -> None:
-    """ValueError where its header says that Load Medical Image would refuse it."""
-    from ..mvg.dicom.read import check_dicom  # torch is slow to import, and few cohorts have DICOM
+def check_whole(file: InputFile) -> None:
+    """Read a picture to its end; ValueError where it is damaged further on than its header says."""
+    _pixels(file)
 
+
+def _pixels(file: InputFile) -> "Tensor":
+    """[H, W, 3] in [0, 1], upright."""
+    from ..mvg.picture_file import read_picture
+
+    assert file.path is not None  # pictures are files
+    with _called(file.path, file.label):
+        return read_picture(file.path, name=file.label).image
+
+
+@contextlib.contextmanager
+def _called(path: Path, label: str) -> Iterator[None]:
+    """Errors of the nodes' readers, without what names the input: the manifest's column or the option does."""
     try:
-        check_dicom(path)
+        yield
     except ValueError as error:
-        raise ValueError(str(error).removeprefix("image: ")) from error
+        told = str(error).removeprefix("image: ")
+        for name in (path.name, label):  # quoted
+            told = told.replace(repr(name), label)
+        raise ValueError(told) from error
 
 
 def report(path: Path, label: str) -> InputFile:
@@ -159,34 +174,19 @@ def reader(class_type: str) -> Callable[[Path, str], InputFile]:
 
 
 def check_mask(mask: InputFile, picture: InputFile) -> None:
-    """Checks a mask against its picture; other formats than PNG and JPEG pass.
+    """Check a mask against its picture, both read to their end.
+
+    Args:
+        mask: White where things may change; its red channel counts.
+        picture: The image that it belongs to.
 
     Raises:
-        ValueError: The mask has not the picture's size, is black, or one of them is damaged.
+        ValueError: The mask has not the picture's size or is black, or one of them is damaged.
     """
-    from PIL import Image, ImageOps
-
-    if mask.name.endswith(".dcm") or picture.name.endswith(".dcm"):
-        return
-    sizes = []
-    for file in (mask, picture):
-        try:
-            with Image.open(io.BytesIO(file.read())) as opened:
-                sizes.append(ImageOps.exif_transpose(opened).size)
-                if file is mask and (light := _brightest(opened)) < DARK:
-                    shade = "all but black" if light else "black"
-                    raise ValueError(f"{mask.label} is {shade}: nothing could change; paint the region white")
-        except (OSError, SyntaxError, Image.DecompressionBombError) as error:
-            raise ValueError(f"{file.label} is damaged ({error})") from error
-    if sizes[0] != sizes[1]:
-        (w, h), (wide, high) = sizes
-        raise ValueError(f"{mask.label} is {w} x {h} pixels and the image {wide} x {high}, want the same")
-
-
-def _brightest(mask: "Image.Image") -> float:
-    """The largest value of the red channel, which is the mask, in 0..1."""
-    import numpy as np
-
-    if mask.mode.startswith("I"):  # 16 bits, which convert would clip
-        return float(np.asarray(mask).max()) / 65535
-    return float(np.asarray(mask.convert("RGB").getchannel("R")).max()) / 255
+    region, image = _pixels(mask), _pixels(picture)
+    if region.shape != image.shape:
+        (high, wide), (height, width) = region.shape[:2], image.shape[:2]
+        raise ValueError(f"{mask.label} is {wide} x {high} pixels and the image {width} x {height}, want the same")
+    if (light := float(region[..., 0].max())) < DARK:
+        shade = "all but black" if light else "black"
+        raise ValueError(f"{mask.label} is {shade}: nothing could change; paint the region white")

@@ -15,7 +15,6 @@ FAMILIES = {"chest_xray": "gray", "fundus": "colour", "skin": "colour"}
 SHARED_WEIGHTS = ("vae", "unet", "seine", "clip_text", "clip_vision")
 MAX_STAGES = 99
 MAX_SEED = 2**64 - 1
-MAX_REPORT_BYTES = 1_000_000
 RESULT_GB = 0.5
 
 
@@ -38,7 +37,7 @@ def weight_files(domain: str) -> list[Path]:
 
 def add_demo_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--image", type=Path, metavar="FILE", help="PNG or JPEG to start from (default: the bundled one)"
+        "--image", type=Path, metavar="FILE", help="PNG, JPEG, TIFF or DICOM to start from (default: the bundled one)"
     )
     parser.add_argument(
         "--report", type=Path, metavar="FILE", help="clinical report as text (default: the bundled one)"
@@ -74,7 +73,6 @@ def check_demo(options: argparse.Namespace) -> None:
         path = getattr(options, name)
         if path is not None:
             check_file(path, f"--{name}")
-    check_report(options.report)
     missing = [file.name for file in weight_files(options.domain) if not file.is_file()]
     if missing:
         raise LaunchError(
@@ -144,16 +142,3 @@ def check_folder(path: Path, option: str) -> None:
         raise UsageError(f"{option}: {existing} is no folder. Give another.")
     if not os.access(existing, os.W_OK | os.X_OK):
         raise UsageError(f"{option}: {existing} cannot be written to. Give another folder.")
-
-
-def check_report(path: Path) -> None:
-    """Raise UsageError unless the file holds text."""
-    data = path.read_bytes()
-    if len(data) > MAX_REPORT_BYTES:
-        raise UsageError(
-            f"--report: {path} has {len(data)} bytes, at most {MAX_REPORT_BYTES} are read. Give the text alone."
-        )
-    if b"\0" in data:
-        raise UsageError(f"--report: {path} is no text file. Save the report as plain text in UTF-8.")
-    if not data.decode("utf-8-sig", errors="replace").strip():
-        raise UsageError(f"--report: {path} is empty. Give the clinical report as text.")

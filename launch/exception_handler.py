@@ -2,7 +2,6 @@
 
 import errno
 import io
-import os
 import sys
 import traceback
 from collections.abc import Callable
@@ -26,8 +25,7 @@ def guarded(command: Callable[[], int]) -> int:
     except LaunchError as error:
         return _tell(str(error), error.exit_code)
     except OSError as error:
-        # shutil.copytree gathers the errors of its files as text
-        if error.errno == errno.ENOSPC or os.strerror(errno.ENOSPC) in str(error):
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
             return _tell("the disk is full. Free some space and run this again.", 1)
         return _tell(f"{error}. Run again with --debug for the details.", 1)
     except Exception as error:

@@ -1,9 +1,10 @@
-"""From what the host saved to output/demo-TIME: complete, or not there at all."""
+"""output/demo-TIME: complete, or not there at all."""
 
 import shutil
-from collections.abc import Iterator
+import time
+import uuid
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 from ...launch.errors import LaunchError
@@ -11,14 +12,6 @@ from ...launch.paths import BASE
 from ...launch.process import held_signals
 
 NEEDED = ("video.mp4", "contact_sheet.png", "plot.png", "scores.json", "scores.csv", "provenance.json")
-
-
-@dataclass(frozen=True)
-class Saved:
-    """A folder of MVG_SaveTrajectory under the host's output folder."""
-
-    subfolder: str
-    files: list[str]
 
 
 @contextmanager
@@ -36,20 +29,28 @@ def scratch(token: str) -> Iterator[None]:
                         path.unlink()
 
 
-def publish(saved: Saved, out: Path, stamp: str) -> Path:
-    """Copy to a temporary folder in ``out`` and rename it: the result appears whole. Returns its path."""
-    source = (BASE / "output" / saved.subfolder).resolve()
-    if not source.is_relative_to((BASE / "output").resolve()):
-        raise LaunchError(f"the workflow saved outside its folder: {saved.subfolder}")
-    missing = [name for name in NEEDED if not (source / name).is_file()]
-    if missing:
-        raise LaunchError(f"the workflow left out {', '.join(missing)}. Restore workflows/api.")
+def publish(out: Path, write: Callable[[Path], None]) -> Path:
+    """Write a result into a folder that appears whole.
+
+    Args:
+        out: Where demo-TIME goes; made where it is not there.
+        write: Fills an empty folder.
+
+    Returns:
+        The folder of the result.
+
+    Raises:
+        LaunchError: A file of NEEDED is missing. Nothing is left behind then, nor where ``write`` raises.
+    """
     made = [folder for folder in (out, *out.parents) if not folder.exists()]
-    partial = out / f".demo-{stamp}-{source.name}.partial"
+    partial = out / f".demo-{uuid.uuid4().hex[:8]}.partial"
     try:
-        out.mkdir(parents=True, exist_ok=True)
-        shutil.copytree(source, partial)
-        target = free_name(out, f"demo-{stamp}")
+        partial.mkdir(parents=True)
+        write(partial)
+        missing = [name for name in NEEDED if not (partial / name).is_file()]
+        if missing:
+            raise LaunchError(f"the workflow left out {', '.join(missing)}. Restore workflows/api.")
+        target = free_name(out, time.strftime("demo-%Y%m%d-%H%M%S"))
         partial.rename(target)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
@@ -60,6 +61,7 @@ def publish(saved: Saved, out: Path, stamp: str) -> Path:
 
 
 def free_name(out: Path, name: str) -> Path:
+    """A path in ``out`` that is not there: the name itself, or with a number."""
     target, n = out / name, 2
     while target.exists():
         target, n = out / f"{name}-{n}", n + 1

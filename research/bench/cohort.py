@@ -4,75 +4,34 @@ dry: 10,000 rows, planned: seconds and peak memory (bars: 20 s, 500 MB). resume:
 until the first chain could run (bar: 20 s), and until tables and page are written.
 kill: 12 phantom chains, killed 20 times at random, against an undisturbed run: every chain once, byte for byte, no
 half-written folder, no process left. What is killed is the driver, a worker that it started (a ComfyUI, or Ray's actor
-around one) or a server that it only talks to; every driver takes the next engine.
+around one) or a server that it only talks to; every driver takes the next engine. Then disk and slow.
+disk: the disk of the results fills up in the middle (a mounted one, where root may mount): what is done is kept,
+nothing is half-written, and the same command goes on once there is room.
+slow: one of two servers answers a byte a second once it was given a chain; the other one computes them all.
 overhead: median seconds a chain of a batch over those of bare /prompt calls to the same server (bar: 5 %).
 ray: chains a minute with two one-core workers over those with one (bar: 1.7).
 """
 
 import argparse
-import contextlib
-import csv
-import importlib.util
-import itertools
 import json
 import os
-import random
-import signal
 import statistics
 import subprocess
-import sys
 import tempfile
-import threading
 import time
 import uuid
-from collections.abc import Callable
 from pathlib import Path
-
-import numpy as np
-from PIL import Image
 
 from ... import cohort
 from ...client import Client
 from ...cohort import chains
 from ...cohort.workflow import Workflow
-from ...launch.errors import LaunchError
 from ...launch.host import ensure_host
-from ...launch.paths import ROOT, WORKFLOWS
 from ...launch.server import Server, free_port
-from ..phantom.domains import phantom, picture
+from .cohort_faults import disk, kill, slow
+from .cohort_setup import RUN, environment, write_cohort
 
-REPORT = "Frontal chest radiograph. Small left pleural effusion, expected to increase."
-STREAM = 7
 SCORES = (("conf", 0), ("conf", 1), ("clip_i", 1), ("change", 1))
-RUN = (sys.executable, str(ROOT / "run.py"), "batch")
-
-
-def write_cohort(
-    folder: Path, rows: int, seeds: str = "0", drawn: int | None = None, stages: int = 2, **loop: float
-) -> list[str]:
-    """Phantom patients, a report and a short workflow; ``drawn`` pictures are shared by all rows. Returns arguments.
-
-    loop: inputs of PIE Loop.
-    """
-    domain = phantom("chest_xray")
-    for n in range(drawn or rows):
-        image = picture("chest_xray", domain.sample_patient(n, STREAM))
-        Image.fromarray((image * 255).round().astype(np.uint8)).save(folder / f"p{n}.png")
-    with (folder / "cohort.csv").open("w", newline="") as file:
-        out = csv.writer(file)
-        out.writerow(["patient_id", "image", "prompt", "seeds"])
-        for n in range(rows):
-            out.writerow([f"P{n:05d}", f"p{n % (drawn or rows)}.png", f"{REPORT} Patient {n}.", seeds])
-    graph = json.loads((WORKFLOWS / "mvg_chest_xray.json").read_text(encoding="utf-8"))
-    for node in graph.values():
-        if node["class_type"] == "MVG_Recaption":
-            node["inputs"]["stages"] = stages
-        if node["class_type"] == "MVG_PIELoop":
-            node["inputs"] |= loop
-        if node["class_type"] == "MVG_SEINETransition":
-            node["inputs"]["frames"] = 3
-    (folder / "workflow.json").write_text(json.dumps(graph))
-    return [str(folder / "cohort.csv"), "--workflow", str(folder / "workflow.json"), "--out", str(folder / "out")]
 
 
 def peak(command: list[str]) -> tuple[float, float, str]:
@@ -125,168 +84,6 @@ def fill(store: cohort.Store, chain: str) -> None:
     (folder / "scores.csv").write_text("chain,stage,metric,value,model,settings\n" + "\n".join(rows) + "\n")
     (folder / "done.json").write_text("{}")
     store.note(event="done", chain=chain, seconds=30.0, worker="none")
-
-
-def environment() -> dict[str, str]:
-    return {**os.environ, "PYTHONUNBUFFERED": "1"}
-
-
-def processes() -> dict[int, bytes]:
-    """Process id -> command line, of all that run."""
-    found = {}
-    for file in Path("/proc").glob("[0-9]*/cmdline"):
-        with contextlib.suppress(OSError):
-            found[int(file.parent.name)] = file.read_bytes()
-    return found
-
-
-def hosts(out: Path) -> list[int]:
-    """ComfyUI processes whose folders lie in an output folder."""
-    return [number for number, line in processes().items() if f"{out}/.work/".encode() in line]
-
-
-def actors(out: Path) -> list[int]:
-    """Ray's actors around them."""
-    found = []
-    for number in hosts(out):
-        with contextlib.suppress(OSError, ValueError):
-            parent = int(Path(f"/proc/{number}/stat").read_text().rpartition(")")[2].split()[1])
-            if Path(f"/proc/{parent}/cmdline").read_bytes().startswith(b"ray::"):
-                found.append(parent)
-    return found
-
-
-def of_ray() -> set[int]:
-    marks = (b"ray::", b"/raylet/raylet", b"/gcs/gcs_server", b"/ray/_private/", b"/ray/dashboard/")
-    return {number for number, line in processes().items() if any(mark in line for mark in marks)}
-
-
-class Foreign:
-    """A ComfyUI that no batch started, with folders of its own; what watches over it starts it again once killed."""
-
-    def __init__(self, folder: Path):
-        self.host, self.port = ensure_host(), free_port()
-        names = ("input", "output", "temp", "user")
-        self.further = [part for name in names for part in (f"--{name}-directory", str(folder / name))]
-        for name in names:
-            (folder / name).mkdir(parents=True)
-        self.ended = False
-        self.again = threading.Thread(target=self._again, daemon=True)
-        self.server = Server(self.host, self.port, further=self.further)
-        self.server.__enter__()
-
-    def _again(self) -> None:
-        while not self.ended:
-            with contextlib.suppress(LaunchError):  # where it is killed before it answers
-                self.server.__enter__()
-                return
-
-    def process(self) -> int | None:
-        process = self.server.process
-        return None if process is None or process.poll() is not None else process.pid
-
-    def killed(self) -> None:
-        """Starts it again, and does not wait for it."""
-        if self.again.is_alive():  # it sees that itself
-            return
-        self.server.stop()
-        self.again = threading.Thread(target=self._again, daemon=True)
-        self.again.start()
-
-    def stop(self) -> None:
-        self.ended = True
-        self.server.stop()
-
-
-def kill(folder: Path, options: argparse.Namespace) -> dict:
-    """Batches that end although they are killed begin anew in another folder, until all kills were spent."""
-    arguments = write_cohort(folder, options.patients, "0 1", stages=1, steps=options.steps, refine=0)[:-1]
-    calm, outs = folder / "calm", [folder / "out1"]
-    began = time.monotonic()
-    subprocess.run([*RUN, *arguments, str(calm)], check=True, env=environment())
-    chain_times = [note["seconds"] for note in cohort.Store(calm).notes()]
-    starting = time.monotonic() - began - sum(chain_times)
-    few = 4 * sum(chain_times) / len(chain_times)
-    chance, rays = random.Random(options.seed), of_ray()
-    foreign = Foreign(folder / "foreign")
-    kinds: dict[str, list[str]] = {
-        "local": [],
-        "server": ["--server", foreign.server.url],
-        **({"ray": ["--engine", "ray", "--workers", "1"]} if importlib.util.find_spec("ray") else {}),
-    }
-    engines = itertools.cycle(kinds)
-    killed: dict[str, int] = dict.fromkeys(("driver", "worker", "server"), 0)
-    drivers = 0
-
-    def start() -> tuple[str, subprocess.Popen]:
-        nonlocal drivers
-        drivers += 1
-        engine = next(engines)
-        return engine, subprocess.Popen([*RUN, *arguments, str(outs[-1]), *kinds[engine]], env=environment())
-
-    engine, process = start()
-    try:
-        while sum(killed.values()) < options.kills:
-            # while a host starts, or in one of the first chains after that
-            time.sleep(chance.uniform(0, few if engine == "server" else starting + few))
-            if process.poll() is not None:
-                if process.returncode == 0:
-                    outs.append(folder / f"out{len(outs) + 1}")
-                engine, process = start()
-                continue
-            victims = {"driver": [process.pid], "worker": [*hosts(outs[-1]), *actors(outs[-1])]}
-            if engine == "server" and (number := foreign.process()):
-                victims["server"] = [number]
-            kind = chance.choice([kind for kind, numbers in victims.items() if numbers])
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(chance.choice(victims[kind]), signal.SIGKILL)
-                killed[kind] += 1
-                print(f"killed {sum(killed.values())} of {options.kills}: {kind}, engine {engine}", flush=True)
-            if kind == "driver":
-                process.wait()
-                engine, process = start()
-            elif kind == "server":
-                foreign.killed()
-    finally:
-        process.kill()
-        process.wait()
-        foreign.stop()
-    orphans = settled(lambda: sum(len(hosts(out)) for out in outs) + len(of_ray() - rays))
-    for out in outs:
-        subprocess.run([*RUN, *arguments, str(out)], check=True, env=environment())
-    want = contents(calm)
-    tables = [cohort.read(out, "chains") for out in outs]
-    return {
-        "chains": 2 * options.patients,
-        "killed": killed,
-        "engines": list(kinds),
-        "drivers": drivers + len(outs),
-        "chains_present": [len(cohort.Store(out).done()) for out in outs],
-        "rows_done": [int((table["status"] == "done").sum()) for table in tables],
-        "identical": [contents(out) == want for out in outs],
-        "half_written": [str(path.relative_to(folder)) for out in outs for path in half_written(out)],
-        "orphans": orphans + settled(lambda: sum(len(hosts(out)) for out in outs)),
-    }
-
-
-def settled(count: Callable[[], int], seconds: float = 60) -> int:
-    """What is left once it had time to end: Ray's agents look for their dead raylet only now and then."""
-    deadline = time.monotonic() + seconds
-    while (number := count()) and time.monotonic() < deadline:
-        time.sleep(1)
-    return number
-
-
-def half_written(out: Path) -> list[Path]:
-    whole = {path.parent for path in out.glob("chains/*/done.json")}
-    passing = [path for path in out.iterdir() if path.name in (".partial", ".work")]
-    return [*passing, *out.rglob("*.tmp"), *(path for path in out.glob("chains/*") if path not in whole)]
-
-
-def contents(out: Path) -> dict[str, bytes]:
-    """Every file of every chain."""
-    chains = out / "chains"
-    return {str(path.relative_to(chains)): path.read_bytes() for path in chains.rglob("*") if path.is_file()}
 
 
 def overhead(folder: Path, options: argparse.Namespace) -> dict:
@@ -346,7 +143,16 @@ def ray(folder: Path, options: argparse.Namespace) -> dict:
     return {"chains_a_minute": {n: round(rate, 2) for n, rate in rates.items()}, "ratio": round(rates[2] / rates[1], 2)}
 
 
-PARTS = {"dry": dry, "resume": resume, "kill": kill, "overhead": overhead, "ray": ray}
+def faults(folder: Path, options: argparse.Namespace) -> dict:
+    """Every part of cohort_faults, each in a folder of its own."""
+    results: dict = {}
+    for part in (kill, disk, slow):
+        (folder / part.__name__).mkdir()
+        results |= {part.__name__: part(folder / part.__name__, options)}
+    return results
+
+
+PARTS = {"dry": dry, "resume": resume, "kill": faults, "disk": disk, "slow": slow, "overhead": overhead, "ray": ray}
 
 
 def main() -> None:
@@ -355,7 +161,7 @@ def main() -> None:
     )
     parser.add_argument("part", choices=PARTS)
     parser.add_argument("--rows", type=int, default=10_000)
-    parser.add_argument("--patients", type=int, default=6, help="kill: of two seeds each; overhead: of each way")
+    parser.add_argument("--patients", type=int, default=6, help="kill to slow: of two seeds each; overhead: a way")
     parser.add_argument("--steps", type=int, default=20, help="kill: DDIM steps of a stage, which make a chain longer")
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--seed", type=int, default=0, help="of the random kills")

@@ -11,8 +11,6 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from mvgen.cohort.demo import result
-from mvgen.launch.exception_handler import guarded
 from mvgen.mvg.label import label_size
 from mvgen.tests.host.cloning import Clone, check_one_line
 from mvgen.tests.host.hosting import ROOT, free_port
@@ -111,10 +109,10 @@ def test_every_option_reaches_a_complete_folder_without_network(clone, files, tm
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (["--image", "text.png"], "text.png is no readable PNG or JPEG"),
-        (["--image", "dot.png"], "dot.png is 1 x 1 pixels. Give one of at least 16 x 16"),
-        (["--image", "huge.png"], "huge.png is too large. Give one of at most 64 megapixels"),
-        (["--mask", "small.png"], "small.png is 100 x 80 pixels and the image 128 x 128"),
+        (["--image", "text.png"], "text.png is no PNG, JPEG, TIFF or DICOM image"),
+        (["--image", "dot.png"], "dot.png is 1 x 1 pixels, want at least 16 x 16"),
+        (["--image", "huge.png"], "huge.png is 8100 x 8000 pixels, want at most 64 megapixels"),
+        (["--mask", "small.png"], "small.png is 100 x 80 pixels and the image 128 x 128, want the same"),
         (["--mask", "black.png"], "black.png is black: nothing could change"),
     ],
 )
@@ -145,16 +143,17 @@ def test_a_disk_that_gets_full_during_the_run_is_named(clone, small_disk, tmp_pa
     assert not (tmp_path / "out").exists() and list(full.iterdir()) == []
 
 
-def test_a_disk_that_gets_full_while_the_result_is_copied_is_named(small_disk, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(result, "BASE", tmp_path)
-    monkeypatch.delenv("MVG_DEBUG", raising=False)
-    (tmp_path / "output" / "demo-1").mkdir(parents=True)
-    for name in ALWAYS:
-        (tmp_path / "output" / "demo-1" / name).write_bytes(bytes(50_000))
-    full = small_disk(tmp_path / "full", "100k")
-    assert guarded(lambda: bool(result.publish(result.Saved("demo-1", []), full / "a" / "b", "1"))) == 1
-    check_one_line(capsys.readouterr().err, "the disk is full. Free some space")
-    assert list(full.iterdir()) == []
+def test_a_disk_that_gets_full_while_the_result_is_fetched_is_named(clone, small_disk, tmp_path):
+    full = small_disk(tmp_path / "full", "600m")
+    process = clone.start("demo", *SHORT, "--out", full / "a" / "b")
+    wait_for(process, "start of ComfyUI")
+    with (full / "filler").open("wb") as filler:
+        os.posix_fallocate(filler.fileno(), 0, os.statvfs(full).f_bavail * os.statvfs(full).f_frsize - 8192)
+    _, errors = process.communicate(timeout=120)
+    assert process.returncode == 1
+    check_one_line(errors, "the disk is full. Free some space")
+    assert [path.name for path in full.iterdir()] == ["filler"]
+    clone.check_nothing_left()
 
 
 def test_no_network_at_the_first_set_up_is_named(tmp_path):

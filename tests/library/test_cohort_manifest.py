@@ -92,7 +92,7 @@ def test_every_problem_of_every_row_is_told(tmp_path):
         "row 3 (P1): image: there is no file none.png",
         "row 3 (P1): patient_id: row 2 has it too",
         "row 4: patient_id: it is empty, want a name",
-        "row 4: image: words.png is no PNG, JPEG or DICOM image",
+        "row 4: image: the content of words.png is no PNG, JPEG, TIFF or DICOM image that is read",
         "row 4: report: blank.txt holds no words",
         "row 4: MVG_PIELoop.steps: got 'many', want a number",
         "row 4: composite: got 'perhaps', want true or false",
@@ -169,7 +169,7 @@ def test_dicom_that_cannot_be_used_is_named_before_anything_runs(tmp_path):
         cohort.build(path, tmp_path / "other.json")
     (tmp_path / "a.png").write_bytes(film.read_bytes()[:400])
     path.write_text(f"{','.join(HEADER)}\nP,a.png,report.txt,\n")
-    with pytest.raises(cohort.CohortError, match=r"row 2 \(P\): image: 'a.png' "):
+    with pytest.raises(cohort.CohortError, match=r"row 2 \(P\): image: a\.png has no pixel data"):
         cohort.build(path, workflow(tmp_path))
 
 
