@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from ..client import DISK, PROMPT, SERVER
-from . import normalised_output, preflight
+from . import normalized_output, preflight
 from .chains import Chain, graph_of, uploads_of
 from .engines.base import Engine, Job, NoWorkers, Outcome, is_full
 from .files import FOLDER
@@ -24,17 +24,30 @@ class DiskFull(RuntimeError):
 
 @dataclass
 class Event:
-    """Something worth a line: kind is "done", "failed" or "again" (it broke and is tried once more)."""
+    """Something worth a line.
+
+    Attributes:
+        kind: "done", "failed" or "retry" (it broke and is tried once more).
+        chain: The chain.
+        outcome: How its attempt ended.
+        remaining: How many chains are not done yet.
+    """
 
     kind: str
     chain: Chain
     outcome: Outcome
-    left: int
+    remaining: int
 
 
 @dataclass
 class Result:
-    """done and failed: ids of this run."""
+    """What a run did.
+
+    Attributes:
+        before: How many chains were done already.
+        done: Ids of the chains that it computed.
+        failed: Id -> error.
+    """
 
     before: int
     done: list[str] = field(default_factory=list)
@@ -50,10 +63,23 @@ def run(
     any_version: bool = False,
     on_event: Callable[[Event], None] = lambda event: None,
 ) -> Result:
-    """Computes what is missing. The caller holds ``store.lock()``.
+    """Compute what is missing. The caller holds ``store.lock()``; the engine is closed however it ends.
 
-    CohortError where the hosts would refuse something, NoWorkers where none is left, DiskFull. What ended before is
-    kept in each case; the engine is closed in each case.
+    Args:
+        cohort: What to compute.
+        store: Where results go.
+        engine: What computes.
+        retry_failed: Try chains again that failed by themselves.
+        any_version: Allow hosts of other versions than the results that are there.
+        on_event: Takes each event as it comes.
+
+    Returns:
+        What was done.
+
+    Raises:
+        CohortError: The hosts would refuse something.
+        NoWorkers: None is left that computes.
+        DiskFull: There is no room. What ended before is kept, in each case.
     """
     todo = cohort.todo(store, retry_failed)
     result = Result(before=len(cohort.ids()) - len(todo))
@@ -108,12 +134,12 @@ class _Batch:
         self.versions = versions
         self.any_version = any_version
         self.attempts: dict[str, int] = {}
-        self.gone: set[str] = set()
+        self.lost_outputs: set[str] = set()
 
     def run(self, todo: list[Chain]) -> None:
         waiting, running = deque(todo), dict[str, Chain]()
         while waiting or running:
-            while waiting and self.engine.room() > 0:
+            while waiting and self.engine.free_slots() > 0:
                 chain = waiting.popleft()
                 running[chain.id] = chain
                 self.engine.submit(self._job(chain))
@@ -122,29 +148,29 @@ class _Batch:
                 self._check_left(running)
                 continue
             chain = running.pop(outcome.job.chain)
-            if self._settled(chain, outcome, len(waiting) + len(running)):
+            if self._record(chain, outcome, len(waiting) + len(running)):
                 continue
             waiting.appendleft(chain)
 
     def _check_left(self, running: dict[str, Chain]) -> None:
         try:
-            self.engine.room()
+            self.engine.free_slots()
         except NoWorkers:
             if running:  # theirs may come in still, all others may not
                 outcome = self.engine.collect(timeout=1.0)
                 if outcome is not None:
-                    self._settled(running.pop(outcome.job.chain), outcome, len(running))
+                    self._record(running.pop(outcome.job.chain), outcome, len(running))
             raise
 
     def _job(self, chain: Chain) -> Job:
         prefix = f"{FOLDER}/{chain.id}"
-        if chain.id in self.gone:  # a host whose output folder was cleared answers from its cache
+        if chain.id in self.lost_outputs:  # a host whose output folder was cleared answers from its cache
             prefix += f"-{uuid.uuid4().hex[:8]}"
         graph = graph_of(self.cohort.workflow, chain.patient, chain.seed, prefix)
         return Job(chain.id, graph, uploads_of(chain.patient), prefix, self.store.partial(chain.id))
 
-    def _settled(self, chain: Chain, outcome: Outcome, left: int) -> bool:
-        """Keeps, notes and tells; False where the chain has to be tried again."""
+    def _record(self, chain: Chain, outcome: Outcome, remaining: int) -> bool:
+        """Keep the result or the failure, and report it; False where the chain has to be tried again."""
         error, kind = outcome.error, outcome.kind
         if error is None:
             error, kind = self._keep(outcome)
@@ -152,7 +178,7 @@ class _Batch:
         if error is None:
             self.store.note(event="done", **about)
             self.result.done.append(chain.id)
-            self.on_event(Event("done", chain, outcome, left))
+            self.on_event(Event("done", chain, outcome, remaining))
             return True
         shutil.rmtree(outcome.job.into, ignore_errors=True)
         if kind == SERVER and not self.store.has_room():
@@ -160,25 +186,25 @@ class _Batch:
         if kind == DISK:
             raise DiskFull(f"{error}. Free some space and run this again: what is done is kept.")
         if outcome.details.get("gone") or outcome.error is None:  # fetched, and then it could not be kept
-            self.gone.add(chain.id)
+            self.lost_outputs.add(chain.id)
         self.attempts[chain.id] = self.attempts.get(chain.id, 0) + 1
         told = Outcome(outcome.job, outcome.seconds, outcome.worker, error, kind, outcome.details)
         if kind == SERVER and self.attempts[chain.id] < ATTEMPTS:
             self.store.note(event="broken", error=error, **about)
-            self.on_event(Event("again", chain, told, left))
+            self.on_event(Event("retry", chain, told, remaining))
             return False
         details = {} if outcome.details.get("gone") else dict(outcome.details)
         self.store.fail(chain.id, {"chain": chain.id, "error": error, "kind": kind, "details": details})
         self.store.note(event="failed", error=error, **about)
         self.result.failed[chain.id] = error
-        self.on_event(Event("failed", chain, told, left))
+        self.on_event(Event("failed", chain, told, remaining))
         return True
 
     def _keep(self, outcome: Outcome) -> tuple[str | None, str]:
         job = outcome.job
         try:
-            normalised_output.settle(job.into, job.prefix, job.chain)
-            if told := self._other_version(normalised_output.made_by(job.into)):
+            normalized_output.normalize(job.into, job.prefix, job.chain)
+            if told := self._other_version(normalized_output.mvg_version(job.into)):
                 return told, PROMPT
             self.store.keep(job.chain, job.into)
         except OSError as error:

@@ -93,7 +93,7 @@ class Progress:
             self.began = time.time() - event.outcome.seconds
             if self.bar is not None:
                 self.bar.start_t = self.bar.last_print_t = self.began
-        done = self.total - event.left
+        done = self.total - event.remaining
         what = event.chain.where
         took = f"{event.outcome.seconds:.1f} s"
         if event.kind == "done":
@@ -103,14 +103,17 @@ class Progress:
         else:
             line = f"{what}: again, as {event.outcome.error}"
         if self.bar is None:
-            remaining = (time.time() - self.began) / max(done, 1) * event.left
-            print(line + (f" ({duration(remaining)} left)" if event.left and event.kind != "again" else ""), flush=True)
+            remaining = (time.time() - self.began) / max(done, 1) * event.remaining
+            print(
+                line + (f" ({duration(remaining)} left)" if event.remaining and event.kind != "retry" else ""),
+                flush=True,
+            )
             return
         if event.kind == "done":
             self.bar.set_postfix_str(what)
         else:
             self.bar.write(line, file=sys.stderr)
-        if event.kind != "again":
+        if event.kind != "retry":
             self.bar.update()
 
     def close(self) -> None:

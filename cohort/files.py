@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..mvg.report_file import read_report_file
+
 if TYPE_CHECKING:
     from torch import Tensor
 
 FOLDER = "mvg_cohort"
 MAX_BYTES = 100_000_000  # just below what the host takes as an upload
-MAX_REPORT_BYTES = 1_000_000
 SUFFIXES = {b"\x89PNG": ".png", b"\xff\xd8\xff": ".jpg"}
 DARK = 0.1  # a mask of labels 0 and 1 is all but black, and so would the region be
 
@@ -130,7 +131,7 @@ def _called(path: Path, label: str) -> Iterator[None]:
     try:
         yield
     except ValueError as error:
-        told = str(error).removeprefix("image: ")
+        told = str(error).removeprefix("image: ").removeprefix("report: ")
         for name in (path.name, label):  # quoted
             told = told.replace(repr(name), label)
         raise ValueError(told) from error
@@ -146,11 +147,9 @@ def report(path: Path, label: str) -> InputFile:
     Raises:
         ValueError: It is no text, empty, missing or longer than the host's Load Report takes.
     """
-    data = _read(path, label, MAX_REPORT_BYTES)
-    if b"\0" in data:
-        raise ValueError(f"{label} is no text file")
-    if not data.decode("utf-8-sig", errors="replace").strip():
-        raise ValueError(f"{label} holds no words")
+    data = _read(path, label, MAX_BYTES)
+    with _called(path, label):
+        read_report_file(path, label)
     return _named(data, ".txt", path, label)
 
 

@@ -37,11 +37,11 @@ class Cohort:
 
         Chains that failed with those who computed them are tried again in any case.
         """
-        settled = store.done()
+        finished = store.done()
         if not retry_failed:
-            settled |= {chain for chain, record in store.failures().items() if record.get("kind") != SERVER}
+            finished |= {chain for chain, record in store.failures().items() if record.get("kind") != SERVER}
         unique = {chain.id: chain for chain in reversed(self.chains)}
-        return [chain for chain in self.chains if chain.id not in settled and unique[chain.id] is chain]
+        return [chain for chain in self.chains if chain.id not in finished and unique[chain.id] is chain]
 
     def versions(self, store: Store) -> dict[str, str] | None:
         """What the chains that are there were computed with; None where there is none."""

@@ -47,16 +47,26 @@ class Engine(Protocol):
     """Several chains at once. ``start`` comes first, ``close`` last, however it ends."""
 
     def start(self, classes: frozenset[str]) -> list[ServerInfo]:
-        """Waits until the hosts answer, and asks them for these node classes. NoWorkers where none does."""
+        """Wait until the hosts answer.
 
-    def room(self) -> int:
-        """How many more chains it takes now. NoWorkers where it never will again."""
+        Args:
+            classes: Node classes to ask them for.
+
+        Returns:
+            What each says of itself.
+
+        Raises:
+            NoWorkers: One does not answer.
+        """
+
+    def free_slots(self) -> int:
+        """How many more chains it takes now; NoWorkers where it never will again."""
 
     def submit(self, job: Job) -> None:
-        """Takes a job; its outcome comes from ``collect``."""
+        """Take a job; its outcome comes from ``collect``."""
 
     def collect(self, timeout: float) -> Outcome | None:
         """The next outcome, in any order; None where there is none within ``timeout`` seconds."""
 
     def close(self) -> None:
-        """Stops what still runs, and what it started itself."""
+        """Stop what still runs, and what it started itself."""

@@ -18,7 +18,7 @@ from ...launch.paths import BASE, PYTHON, ROOT
 from ...launch.process import clean_environment
 from ...launch.server import Server, free_port
 from ..files import FOLDER as UPLOADS
-from .pool import Gone
+from .pool import Unreachable
 
 TRIES = 3
 SHARED_THREADS = "OMP_NUM_THREADS"
@@ -27,7 +27,15 @@ COUNT_CARDS = "import torch; print(torch.cuda.device_count())"
 
 
 class LocalServer:
-    """A worker over a ComfyUI of its own. folder: for its inputs and outputs, taken away in the end."""
+    """A worker over a ComfyUI of its own.
+
+    Args:
+        host: The ComfyUI to start.
+        device: Number of a card, "cpu" or "mps".
+        folder: For its inputs and outputs, taken away in the end.
+        log: Where it logs.
+        threads: Of OpenMP, all where None.
+    """
 
     def __init__(self, host: Host, device: str, folder: Path, log: Path, threads: int | None = None):
         self.name = f"{folder.name} ({device})"
@@ -53,10 +61,10 @@ class LocalServer:
             except (LaunchError, OSError) as error:
                 problem = str(error)
         check()
-        raise Gone(problem)
+        raise Unreachable(problem)
 
     def _start(self) -> Client:
-        self.broken()
+        self.restart()
         for name in FOLDERS:
             (self.folder / name).mkdir(parents=True, exist_ok=True)
         _link_folders(BASE / "input", self.folder / "input")
@@ -92,21 +100,21 @@ class LocalServer:
         except LaunchError as error:
             raise PromptFailed(str(error), SERVER) from error
 
-    def broken(self) -> None:
+    def restart(self) -> None:
         with self.lock:
             server, self.server = self.server, None
         if server is not None:
             server.stop()
 
-    def fetched(self) -> None:
-        """What was sent and saved goes, or a long batch would take twice its room."""
+    def clear(self) -> None:
+        """Drop what was sent and saved, or a long batch would take twice its room."""
         for name in ("input", "output"):
             shutil.rmtree(self.folder / name / UPLOADS, ignore_errors=True)
 
     def stop(self) -> None:
         with self.lock:
             self.stopped = True
-        self.broken()
+        self.restart()
 
 
 @functools.cache
@@ -133,7 +141,15 @@ def _link_folders(source: Path, target: Path) -> None:
 
 
 def visible_card(device: str, visible: str | None) -> str:
-    """The card that a number means: where a scheduler gave this job some cards, the n-th of those."""
+    """The card that a number means.
+
+    Args:
+        device: A number, from 0.
+        visible: CUDA_VISIBLE_DEVICES: where a scheduler gave this job some cards, the number counts those.
+
+    Raises:
+        UsageError: There are fewer.
+    """
     cards = [card.strip() for card in visible.split(",")] if visible else []
     if not cards:
         return device
@@ -143,7 +159,15 @@ def visible_card(device: str, visible: str | None) -> str:
 
 
 def devices(given: str | None, default: str) -> list[str]:
-    """--devices as a list: every card, else ``default``, where it is not given. UsageError where it is none."""
+    """The devices to start a ComfyUI on.
+
+    Args:
+        given: --devices, as "0,1" or "cpu"; None for every card.
+        default: The device where there is no card.
+
+    Raises:
+        UsageError: ``given`` is no such list.
+    """
     if given is not None:
         wanted = [part.strip() for part in given.split(",")]
         if not wanted or not all(part in ("cpu", "mps") or part.isdigit() for part in wanted):
@@ -159,7 +183,14 @@ def devices(given: str | None, default: str) -> list[str]:
 
 
 def local_servers(host: Host, wanted: list[str], work: Path, logs: Path) -> list[LocalServer]:
-    """A worker a device; on processors they share the cores, so that they do not wait for each other's threads."""
+    """A worker for each device; on processors they share the cores, or each would wait for the others' threads.
+
+    Args:
+        host: The ComfyUI to start.
+        wanted: From ``devices``.
+        work: Folder for their inputs and outputs.
+        logs: Folder for their logs.
+    """
     processors = wanted.count("cpu")
     threads = None
     if processors > 1 and SHARED_THREADS not in os.environ:
@@ -171,7 +202,7 @@ def local_servers(host: Host, wanted: list[str], work: Path, logs: Path) -> list
 
 
 def clear_logs(logs: Path) -> None:
-    """Logs say what went wrong; where nothing did they go."""
+    """Delete the logs of a batch in which nothing went wrong."""
     shutil.rmtree(logs, ignore_errors=True)
     with contextlib.suppress(OSError):  # another shard's are beside it
         logs.parent.rmdir()

@@ -10,12 +10,10 @@ from ...client import DISK, SERVER, Client, PromptFailed, ServerInfo, StatusErro
 from ...client.following import PATIENCE
 from .base import Job, NoWorkers, Outcome, is_full
 
-RETURN = 600.0  # seconds to wait for a host that has answered before: it may be starting again
-PAUSE = 60.0  # seconds at most between chains of a host that breaks one after the other: the others take them
-TOO_MANY = 30  # chains broken in a row, after which a host counts as gone
-
-
-ODD = (OSError, ValueError, KeyError, TypeError, AttributeError)
+RESTART_SECONDS = 600.0  # to wait for a host that has answered before: it may be starting again
+MAX_PAUSE_SECONDS = 60.0  # between chains of a host that breaks one after the other: the others take them
+MAX_FAILURES = 30  # in a row, after which a host counts as gone
+MALFORMED_ANSWER = (OSError, ValueError, KeyError, TypeError, AttributeError)
 """What an answer raises that is not as a ComfyUI's."""
 
 
@@ -23,7 +21,7 @@ class Stopped(Exception):
     """The batch ends."""
 
 
-class Gone(Exception):
+class Unreachable(Exception):
     """A host is out of reach, and what can be done about it was tried."""
 
 
@@ -33,23 +31,38 @@ class Worker(Protocol):
     name: str
 
     def ready(self, check: Callable[[], None]) -> Client:
-        """The host, once it answers; starts it where that is ours to do. Gone where it does not."""
+        """Wait for the host; start it where that is ours to do.
+
+        Args:
+            check: Called now and then; what it raises ends the wait.
+
+        Returns:
+            A client of the host, which answers.
+
+        Raises:
+            Unreachable: It does not answer.
+        """
 
     def check(self) -> None:
         """PromptFailed (SERVER) where the host is known to have ended."""
 
-    def broken(self) -> None:
+    def restart(self) -> None:
         """A chain could not be ended properly: the host may be stuck."""
 
-    def fetched(self) -> None:
-        """A chain's files are ours: what the host keeps of it may go where that is ours to say."""
+    def clear(self) -> None:
+        """A chain's files are fetched: what the host keeps of it may go where that is ours to say."""
 
     def stop(self) -> None:
-        """Ends the host where it is ours, and every ``ready`` that waits."""
+        """End the host where it is ours, and every ``ready`` that waits."""
 
 
 class RunningServer:
-    """A ComfyUI that somebody else runs. patience: seconds to wait for its first answer."""
+    """A ComfyUI that somebody else runs.
+
+    Args:
+        address: As "127.0.0.1:8188".
+        patience: Seconds to wait for its first answer.
+    """
 
     def __init__(self, address: str, patience: float = PATIENCE):
         self.client = Client(address)
@@ -62,20 +75,20 @@ class RunningServer:
             check()
             try:
                 self.client.get("/system_stats")
-                self.patience = max(self.patience, RETURN)
+                self.patience = max(self.patience, RESTART_SECONDS)
                 return self.client
             except (OSError, ValueError) as error:
                 if time.monotonic() > deadline:
-                    raise Gone(f"no ComfyUI answers at {self.name} ({reason(error)})") from error
+                    raise Unreachable(f"no ComfyUI answers at {self.name} ({reason(error)})") from error
                 time.sleep(min(1.0, self.patience))
 
     def check(self) -> None:
         pass
 
-    def broken(self) -> None:
+    def restart(self) -> None:
         pass
 
-    def fetched(self) -> None:
+    def clear(self) -> None:
         pass
 
     def stop(self) -> None:
@@ -83,7 +96,12 @@ class RunningServer:
 
 
 class Pool:
-    """An engine over workers. limit: seconds that a chain may take."""
+    """An engine over workers.
+
+    Args:
+        workers: The hosts.
+        limit: Seconds that a chain may take.
+    """
 
     def __init__(self, workers: Sequence[Worker], limit: float = float("inf")):
         self.workers = list(workers)
@@ -91,7 +109,7 @@ class Pool:
         self.stopping = threading.Event()
         self.jobs: queue.Queue[Job | None] = queue.Queue()
         self.outcomes: queue.Queue[Outcome] = queue.Queue()
-        self.held = 0  # jobs taken and not yet collected
+        self.uncollected = 0  # jobs taken whose outcomes are not yet
         self.gone: dict[str, str] = {}
         self.threads: list[threading.Thread] = []
 
@@ -104,9 +122,9 @@ class Pool:
                 facts.append(worker.ready(self._check).info(classes))
             except Stopped:
                 pass
-            except Gone as error:
+            except Unreachable as error:
                 failures.append(str(error))
-            except ODD as error:
+            except MALFORMED_ANSWER as error:
                 failures.append(f"{worker.name} answers as no ComfyUI does ({reason(error)})")
 
         self._each(ask)
@@ -125,13 +143,13 @@ class Pool:
             while thread.is_alive():
                 thread.join(0.2)  # short, so that a signal is answered
 
-    def room(self) -> int:
+    def free_slots(self) -> int:
         if len(self.gone) == len(self.workers):
             raise NoWorkers("; ".join(sorted(self.gone.values())))
-        return len(self.workers) - len(self.gone) - self.held
+        return len(self.workers) - len(self.gone) - self.uncollected
 
     def submit(self, job: Job) -> None:
-        self.held += 1
+        self.uncollected += 1
         self.jobs.put(job)
 
     def collect(self, timeout: float) -> Outcome | None:
@@ -139,7 +157,7 @@ class Pool:
             outcome = self.outcomes.get(timeout=timeout)
         except queue.Empty:
             return None
-        self.held -= 1
+        self.uncollected -= 1
         return outcome
 
     def close(self) -> None:
@@ -156,12 +174,12 @@ class Pool:
             raise Stopped
 
     def _work(self, worker: Worker) -> None:
-        broken = 0  # in a row
+        failures = 0  # in a row
         while not self.stopping.is_set():
             try:
                 client = worker.ready(self._check)
                 self.gone.pop(worker.name, None)
-            except Gone as error:
+            except Unreachable as error:
                 self.gone[worker.name] = str(error)
                 self.stopping.wait(5)
                 continue
@@ -177,12 +195,12 @@ class Pool:
             if outcome is None:
                 continue
             self.outcomes.put(outcome)
-            broken = broken + 1 if outcome.kind == SERVER else 0
-            if broken == TOO_MANY:
-                self.gone[worker.name] = f"{worker.name} broke {broken} chains in a row, the last as {outcome.error}"
+            failures = failures + 1 if outcome.kind == SERVER else 0
+            if failures == MAX_FAILURES:
+                self.gone[worker.name] = f"{worker.name} broke {failures} chains in a row, the last as {outcome.error}"
                 return
-            if broken > 1:
-                self.stopping.wait(min(PAUSE, 2.0**broken))
+            if failures > 1:
+                self.stopping.wait(min(MAX_PAUSE_SECONDS, 2.0**failures))
 
     def _run(self, worker: Worker, client: Client, job: Job) -> Outcome | None:
         def check() -> None:
@@ -194,14 +212,25 @@ class Pool:
         except Stopped:
             return None
         if outcome.kind == SERVER or "limit" in outcome.details:
-            worker.broken()
+            worker.restart()
         if outcome.error is None:
-            worker.fetched()
+            worker.clear()
         return outcome
 
 
 def attempt(client: Client, job: Job, check: Callable[[], None], limit: float, worker: str) -> Outcome:
-    """Has a host compute a job; whatever goes wrong is in the outcome."""
+    """Have a host compute a job.
+
+    Args:
+        client: Of the host.
+        job: What to compute.
+        check: Called now and then; what it raises passes through where it is no PromptFailed.
+        limit: Seconds that the job may take.
+        worker: What errors call the host.
+
+    Returns:
+        How it ended; whatever went wrong is in it.
+    """
     began = time.monotonic()
 
     def ended(error: str | None, kind: str = SERVER, details: dict | None = None) -> Outcome:
@@ -220,7 +249,7 @@ def attempt(client: Client, job: Job, check: Callable[[], None], limit: float, w
         if is_full(error):
             return ended(f"the disk of {job.into.parent} is full", DISK)
         return ended(f"{worker} could not be reached ({reason(error)})")
-    except ODD as error:
+    except MALFORMED_ANSWER as error:
         return ended(f"{worker} answered as no ComfyUI does ({error})")
     return ended(None)
 

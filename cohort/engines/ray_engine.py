@@ -17,32 +17,32 @@ from ...launch.process import exit_on_signals
 from ..store import Store
 from .base import Job, NoWorkers, Outcome
 from .local import SHARED_THREADS, LocalServer
-from .pool import Gone, attempt
+from .pool import Unreachable, attempt
 
 INSTALL = "--engine ray needs the package ray. Install it: .venv/bin/python -m pip install ray"
 
 READY_SECONDS = 1800.0  # for a node to be found and its ComfyUI to answer
 
 
-class Holder:
+class HostActor:
     """What an actor does: one ComfyUI, one chain at a time."""
 
     def __init__(self, host: Host, device: str, folder: Path, log: Path, threads: int | None):
         self.worker = LocalServer(host, device, folder, log, threads)
 
     def info(self, classes: frozenset[str]) -> ServerInfo:
-        return self.worker.ready(_go_on).info(classes)
+        return self.worker.ready(_never_stop).info(classes)
 
     def run(self, job: Job, limit: float) -> Outcome:
         try:
-            client = self.worker.ready(_go_on)
-        except (Gone, LaunchError, OSError) as error:
+            client = self.worker.ready(_never_stop)
+        except (Unreachable, LaunchError, OSError) as error:
             return Outcome(job, 0.0, self.worker.name, str(error), SERVER)
         outcome = attempt(client, job, self._check, limit, self.worker.name)
         if outcome.kind == SERVER or "limit" in outcome.details:
-            self.worker.broken()
+            self.worker.restart()
         if outcome.error is None:
-            self.worker.fetched()
+            self.worker.clear()
         return outcome
 
     def ping(self) -> None:
@@ -57,14 +57,23 @@ class Holder:
             raise PromptFailed(str(error), SERVER) from error
 
 
-def _go_on() -> None:
+def _never_stop() -> None:
     """An actor is ended from outside, and its ComfyUI with it."""
 
 
 class RayEngine:
-    """An engine over actors. address: of a cluster, or None for one on this machine that ends with the batch.
+    """An engine over actors.
 
-    count: how many actors there are; one a GPU of the cluster, else one, where ``workers`` is None.
+    Args:
+        host: The ComfyUI that they start.
+        store: Where results and logs go.
+        address: Of a cluster; None for one on this machine that ends with the batch.
+        workers: How many actors; None for one a GPU of the cluster, else one.
+        limit: Seconds that a chain may take.
+
+    Raises:
+        UsageError: Ray is not installed, or the cluster is smaller than ``workers``.
+        LaunchError: There is no cluster at ``address``.
     """
 
     def __init__(self, host: Host, store: Store, address: str | None, workers: int | None, limit: float):
@@ -89,7 +98,7 @@ class RayEngine:
             ray.shutdown()
             raise UsageError(f"--workers is {need}, and the cluster has {have} {'GPUs' if cards else 'cores'}.")
         threads = None if cards else int(os.environ.get(SHARED_THREADS, max(1, have // self.count)))
-        actor: Any = ray.remote(max_restarts=-1, num_cpus=1, num_gpus=1 if cards else 0)(Holder)
+        actor: Any = ray.remote(max_restarts=-1, num_cpus=1, num_gpus=1 if cards else 0)(HostActor)
         logs = store.out / "logs" / store.shard
         self.actors = [
             actor.remote(host, "0" if cards else "cpu", store.work / f"ray-{n}", logs / f"ray-{n}.log", threads)
@@ -105,7 +114,7 @@ class RayEngine:
         except self.ray.exceptions.RayError as error:
             raise NoWorkers(str(error).strip().splitlines()[-1]) from error
 
-    def room(self) -> int:
+    def free_slots(self) -> int:
         awake, _ = (
             self.ray.wait(list(self.waking), num_returns=len(self.waking), timeout=0) if self.waking else ([], [])
         )

@@ -19,7 +19,7 @@ from ... import cohort
 from ...launch.errors import LaunchError
 from ...launch.host import ensure_host
 from ...launch.server import Server, free_port
-from .cohort_setup import RUN, contents, environment, half_written, write_cohort
+from .cohort_setup import RUN, environment, half_written, saved_files, write_cohort
 
 DISK_BYTES = 700_000_000  # a batch starts where 0.5 GB are free
 LEFT_BYTES = 50_000  # less than a chain
@@ -145,10 +145,10 @@ def kill(folder: Path, options: argparse.Namespace) -> dict:
         process.kill()
         process.wait()
         foreign.stop()
-    orphans = settled(lambda: sum(len(hosts(out)) for out in outs) + len(of_ray() - rays))
+    orphans = remaining_after_wait(lambda: sum(len(hosts(out)) for out in outs) + len(of_ray() - rays))
     for out in outs:
         subprocess.run([*RUN, *arguments, str(out)], check=True, env=environment())
-    want = contents(calm)
+    want = saved_files(calm)
     tables = [cohort.read(out, "chains") for out in outs]
     return {
         "chains": 2 * options.patients,
@@ -157,13 +157,13 @@ def kill(folder: Path, options: argparse.Namespace) -> dict:
         "drivers": drivers + len(outs),
         "chains_present": [len(cohort.Store(out).done()) for out in outs],
         "rows_done": [int((table["status"] == "done").sum()) for table in tables],
-        "identical": [contents(out) == want for out in outs],
+        "identical": [saved_files(out) == want for out in outs],
         "half_written": [str(path.relative_to(folder)) for out in outs for path in half_written(out)],
-        "orphans": orphans + settled(lambda: sum(len(hosts(out)) for out in outs)),
+        "orphans": orphans + remaining_after_wait(lambda: sum(len(hosts(out)) for out in outs)),
     }
 
 
-def settled(count: Callable[[], int], seconds: float = 60) -> int:
+def remaining_after_wait(count: Callable[[], int], seconds: float = 60) -> int:
     """What is left once it had time to end: Ray's agents look for their dead raylet only now and then."""
     deadline = time.monotonic() + seconds
     while (number := count()) and time.monotonic() < deadline:
@@ -197,11 +197,11 @@ def disk(folder: Path, options: argparse.Namespace) -> dict:
             "done_when_full": len(done),
             "damaged": [name for chain in done for name in store.check(chain)],
             "half_written": [str(path.relative_to(out)) for path in half_written(out)],
-            "processes_left": settled(lambda: len(hosts(out))),
+            "processes_left": remaining_after_wait(lambda: len(hosts(out))),
         }
         (small / "filler").unlink()
         subprocess.run([*RUN, *arguments, str(out)], check=True, env=environment())
-        return {**result, "chains": 2 * options.patients, "identical": contents(out) == contents(calm)}
+        return {**result, "chains": 2 * options.patients, "identical": saved_files(out) == saved_files(calm)}
 
 
 @contextlib.contextmanager
@@ -255,7 +255,7 @@ def slow(folder: Path, options: argparse.Namespace) -> dict:
         "seconds": round(seconds),
         "chains": 2 * options.patients,
         "chains_present": len(cohort.Store(out).done()),
-        "identical": contents(out) == contents(calm),
+        "identical": saved_files(out) == saved_files(calm),
         "half_written": [str(path.relative_to(out)) for path in half_written(out)],
     }
 

@@ -55,7 +55,7 @@ def half_written(out: Path) -> list[Path]:
     return [*passing, *out.rglob("*.tmp"), *(path for path in out.glob("chains/*") if path not in whole)]
 
 
-def contents(out: Path) -> dict[str, bytes]:
+def saved_files(out: Path) -> dict[str, bytes]:
     """Every file of every chain."""
     chains = out / "chains"
     return {str(path.relative_to(chains)): path.read_bytes() for path in chains.rglob("*") if path.is_file()}

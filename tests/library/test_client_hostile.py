@@ -4,8 +4,8 @@ import json
 from pathlib import Path
 
 import pytest
-from mvgen import cohort
 from mvgen.client import SERVER, Client
+from mvgen.cohort import normalized_output
 from mvgen.cohort.engines.base import Job
 from mvgen.cohort.engines.pool import attempt
 from mvgen.tests.library.services import scripted, serving
@@ -124,11 +124,11 @@ def test_a_provenance_names_only_files_beside_it(tmp_path, name):
     folder.mkdir(parents=True)
     (folder / "provenance.json").write_text(json.dumps({"files": {name: ""}}))
     with pytest.raises(OSError, match="which was not saved with it"):
-        cohort.normalised_output.settle(folder, "p", "c")
+        normalized_output.normalize(folder, "p", "c")
 
 
 @pytest.mark.parametrize("text", ["[]", '{"files": []}', '{"versions": "x"}', "[" * 100_000])
 def test_a_provenance_of_another_form_is_named(tmp_path, text):
     (tmp_path / "provenance.json").write_text(text)
     with pytest.raises(ValueError, match="provenance"):
-        cohort.normalised_output.settle(tmp_path, "p", "c")
+        normalized_output.normalize(tmp_path, "p", "c")

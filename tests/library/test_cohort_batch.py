@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 from mvgen import cohort
 from mvgen.client import DISK, PROMPT, SERVER, ServerInfo
-from mvgen.cohort import batch, preflight
-from mvgen.cohort import console as telling
+from mvgen.cohort import batch, console, preflight
 from mvgen.cohort import store as storing
 from mvgen.cohort.engines.base import Job, NoWorkers, Outcome
 from mvgen.tests.library.cohort_files import HEADER, VERSIONS, five_chains, manifest, run, workflow
@@ -31,7 +30,7 @@ class Scripted:
     def start(self, classes):
         return [ServerInfo("here", self.versions, "cpu", {name: {} for name in classes} | self.nodes)]
 
-    def room(self):
+    def free_slots(self):
         if any("nobody" in attempts[:1] for attempts in self.script.values()):
             raise NoWorkers("nobody is left")
         return 2 - len(self.jobs)
@@ -86,7 +85,7 @@ def test_what_breaks_is_tried_again_and_a_bad_chain_never_ends_the_cohort(plan, 
     result = run(plan, store, engine, on_event=on_event)
     assert not any(left), "what an attempt left goes at once"
     assert len(result.done) == 3 and len(result.failed) == 2 and engine.closed
-    assert [event.kind for event in events].count("again") == 4
+    assert [event.kind for event in events].count("retry") == 4
     assert {record["kind"] for record in store.failures().values()} == {PROMPT, SERVER}
     # those that broke are tried again by themselves, those that are wrong on request
     assert len(run(plan, store, Scripted()).done) == 1
@@ -133,13 +132,13 @@ def test_a_full_disk_ends_the_batch_whatever_notices_it_first(plan, store, monke
 
 def test_the_plan_says_whether_its_time_is_a_guess(plan, store):
     def told() -> str:
-        return telling.plan(plan, store, plan.todo(store), workers=2).splitlines()[-1 if not store.done() else -2]
+        return console.plan(plan, store, plan.todo(store), workers=2).splitlines()[-1 if not store.done() else -2]
 
     assert told() == "time: about 3 min, guessing 60 s a chain: none is done yet"  # five chains, two at a time
     run(plan, store, Scripted({3: [PROMPT], 4: [SERVER] * 3}))
     assert told() == "time: about 1 s, from the 3 that were run so far"
-    assert telling.too_little_room(store, 1) is None
-    assert "MB are free" in str(telling.too_little_room(store, 2**60))
+    assert console.too_little_room(store, 1) is None
+    assert "MB are free" in str(console.too_little_room(store, 2**60))
 
 
 def test_hosts_are_asked_before_anything_runs(plan, store):

@@ -44,26 +44,26 @@ class Host:
             raise self.failure
         (into / "result.txt").write_text("a result")
 
-    def fetched(self):
+    def clear(self):
         self.kept += 1
 
     def check(self):
         pass
 
-    broken = stop = check
+    restart = stop = check
 
 
 def test_a_host_that_breaks_every_chain_is_left_out(plan, store, monkeypatch):
-    monkeypatch.setattr(pool, "PAUSE", 0.01)
-    monkeypatch.setattr(pool, "TOO_MANY", 2)
+    monkeypatch.setattr(pool, "MAX_PAUSE_SECONDS", 0.01)
+    monkeypatch.setattr(pool, "MAX_FAILURES", 2)
     sick, well = Host("sick", PromptFailed("it answered 500", SERVER)), Host("well")
     run(plan, store, cohort.Pool([sick, well]))
     assert store.done() == plan.ids() and sick.ran <= 2 and well.kept == 5
 
 
 def test_where_no_host_keeps_a_chain_the_batch_ends(plan, store, monkeypatch):
-    monkeypatch.setattr(pool, "PAUSE", 0.01)
-    monkeypatch.setattr(pool, "TOO_MANY", 4)
+    monkeypatch.setattr(pool, "MAX_PAUSE_SECONDS", 0.01)
+    monkeypatch.setattr(pool, "MAX_FAILURES", 4)
     sick = Host("sick", PromptFailed("it answered 500", SERVER))
     with pytest.raises(NoWorkers, match="sick broke 4 chains in a row, the last as it answered 500"):
         run(plan, store, cohort.Pool([sick]))
@@ -77,7 +77,7 @@ def test_a_host_of_ours_keeps_nothing_of_a_chain_that_was_fetched(tmp_path):
         (server.folder / name / FOLDER).mkdir(parents=True)
         (server.folder / name / FOLDER / "a.png").touch()
         (server.folder / name / "pictures").mkdir()
-    server.fetched()
+    server.clear()
     assert [path.name for path in server.folder.glob("*/*")] == ["pictures"] * 2
 
 
@@ -123,7 +123,7 @@ def test_what_answers_otherwise_than_a_comfyui_is_named(plan, store):
         one = cohort.RunningServer(address, patience=0.1)
         with pytest.raises(NoWorkers, match=f"{address} answers as no ComfyUI does"):
             run(plan, store, cohort.Pool([one]))
-    assert one.patience == pool.RETURN  # it has answered once, and is waited for from now on
+    assert one.patience == pool.RESTART_SECONDS  # it has answered once, and is waited for from now on
 
 
 class Hanging(Service):

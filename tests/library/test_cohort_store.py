@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 from mvgen.cohort import store as storing
-from mvgen.cohort.normalised_output import settle
+from mvgen.cohort.normalized_output import normalize
 from mvgen.cohort.pictures import BrokenPicture
 from mvgen.cohort.problems import CohortError
 from mvgen.cohort.store import DONE, Busy, Store
@@ -257,7 +257,7 @@ def test_what_is_kept_depends_on_the_chain_alone(tmp_path):
         record = {"created": f"today {n}", "device": f"cuda:{n}", "files": {"scores.csv": f"{n}"}}
         record["parameters"] = {"12": {"folder_prefix": prefix, "fps": 8.0}}
         (folder / "provenance.json").write_text(json.dumps(record))
-        settle(folder, prefix, "c1")
+        normalize(folder, prefix, "c1")
         kept.append({path.name: path.read_bytes() for path in folder.iterdir()})
     assert kept[0] == kept[1]
     assert b"\nc1,1,conf,0.5" in kept[0]["scores.csv"] and b"\nc1/PIE,1,conf,0.25" in kept[0]["scores.csv"]

@@ -11,17 +11,27 @@ from typing import Any
 
 from ..mvg.metrics.table import Row, read_csv, write_csv
 
-PASSING = ("created", "device")
+VARYING = ("created", "device")
 
 
-def settle(folder: Path, prefix: str, chain: str) -> None:
-    """Rewrites what a run left in ``folder``, saved by the host under ``prefix``, as that of the chain."""
+def normalize(folder: Path, prefix: str, chain: str) -> None:
+    """Rewrite what a run left in a folder as that of its chain.
+
+    Args:
+        folder: With the files that were fetched.
+        prefix: Folder that the host saved them under.
+        chain: Id of the chain.
+
+    Raises:
+        ValueError: scores.csv or provenance.json is not as this extension writes them.
+        OSError: provenance.json names a file that was not saved with it.
+    """
     for path in sorted(folder.rglob("scores.csv")):
         rows = [_renamed(row, prefix, chain) for row in read_csv(path)]
         write_csv(rows, path)
     for path in sorted(folder.rglob("provenance.json")):
         record = _replaced(_record(path), prefix, chain)
-        for name in PASSING:
+        for name in VARYING:
             record.pop(name, None)
         beside = {entry.name for entry in path.parent.iterdir() if entry.is_file()}
         for name in record.get("files", {}):
@@ -32,8 +42,8 @@ def settle(folder: Path, prefix: str, chain: str) -> None:
         path.write_text(text, encoding="utf-8", newline="")
 
 
-def made_by(folder: Path) -> str | None:
-    """The version of MVG that saved what is in a folder; None where other nodes did."""
+def mvg_version(folder: Path) -> str | None:
+    """The version of MVG that saved what is in a folder; None where other nodes did. ValueError as ``normalize``."""
     for path in sorted(folder.rglob("provenance.json")):
         return _record(path).get("versions", {}).get("mvg")
     return None
