@@ -93,7 +93,7 @@ def test_every_problem_of_every_row_is_told(tmp_path):
         "row 3 (P1): patient_id: row 2 has it too",
         "row 4: patient_id: it is empty, want a name",
         "row 4: image: the content of words.png is no PNG, JPEG, TIFF or DICOM image that is read",
-        "row 4: report: blank.txt holds no words",
+        "row 4: report: blank.txt is empty, want the clinical report as text",
         "row 4: MVG_PIELoop.steps: got 'many', want a number",
         "row 4: composite: got 'perhaps', want true or false",
         "row 4: seeds: got 'one', want whole numbers as 1 2 3 or ranges as 1-5",

@@ -97,7 +97,7 @@ def test_a_name_that_lies_about_its_content_is_corrected(files):
         ("mask", "black.png", "black.png is black: nothing could change"),
         ("mask", "labels.png", "labels.png is all but black: nothing could change"),
         ("mask", "cut.png", "cut.png is damaged"),
-        ("report", "blank.txt", "blank.txt holds no words"),
+        ("report", "blank.txt", "blank.txt is empty, want the clinical report as text"),
         ("report", "binary.txt", "binary.txt is no text file"),
     ],
 )
