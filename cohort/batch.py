@@ -103,7 +103,7 @@ def _full(store: Store) -> str:
 
 def _check_hosts(cohort: Cohort, store: Store, engine: Engine, todo: list[Chain], any_version: bool) -> dict[str, str]:
     """-> the versions that all chains shall be of."""
-    facts = engine.start(preflight.classes(cohort.workflow))
+    facts = engine.start(preflight.node_classes(cohort.workflow))
     problems = preflight.check(cohort.workflow, todo, facts)
     recorded = None if any_version else cohort.versions(store)
     if not any_version:

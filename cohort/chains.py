@@ -37,22 +37,30 @@ def uploads_of(patient: Patient) -> tuple[InputFile, ...]:
     return (*patient.files, patient.mask) if patient.mask else patient.files
 
 
-def content(graph: Graph, models: dict[str, str]) -> dict:
+def hashed_content(graph: Graph, models: dict[str, str]) -> dict:
     """What a chain's id is the hash of. Files are in the graph under the hash of their content."""
     nodes = {key: {"class_type": node["class_type"], "inputs": node["inputs"]} for key, node in graph.items()}
     return {"format": FORMAT, "graph": nodes, "models": models}
 
 
 def chain_id(graph: Graph, models: dict[str, str]) -> str:
-    """The id of a graph that was filled with an empty prefix; titles and positions do not count."""
-    text = json.dumps(content(graph, models), sort_keys=True, ensure_ascii=False, allow_nan=False)
+    """The id of a chain; titles and positions in the graph do not count.
+
+    Args:
+        graph: Filled with an empty prefix.
+        models: File -> hash, from ``Models.hashes``.
+    """
+    text = json.dumps(hashed_content(graph, models), sort_keys=True, ensure_ascii=False, allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()[:ID_LETTERS]
 
 
 def expand(workflow: Workflow, patients: Iterable[Patient], models: Models) -> list[Chain]:
     """Every patient with each of its seeds, those with the same models one after the other.
 
-    Rows that are equal in all but patient_id give chains with the same id: they are computed once.
+    Args:
+        workflow: What each chain runs.
+        patients: The rows. Those that are equal in all but patient_id give chains with the same id, computed once.
+        models: Hashes weight files.
     """
     chains = []
     for patient in patients:
@@ -68,7 +76,16 @@ def expand(workflow: Workflow, patients: Iterable[Patient], models: Models) -> l
 
 
 def shard(chains: list[Chain], index: int, count: int) -> list[Chain]:
-    """Part ``index`` of ``count``, counted from 1: neighbours stay together, so that models stay loaded."""
+    """A part of the chains: neighbours stay together, so that models stay loaded.
+
+    Args:
+        chains: All of them.
+        index: Which part, from 1.
+        count: Of how many.
+
+    Raises:
+        ValueError: There is no such part.
+    """
     if not 1 <= index <= count:
         raise ValueError(f"shard: got {index}/{count}, want 1/{count} to {count}/{count}")
     ids = list(dict.fromkeys(chain.id for chain in chains))

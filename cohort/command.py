@@ -57,7 +57,7 @@ def dry_run(options: argparse.Namespace, part: Cohort) -> int:
     if options.server:  # they run already: what they would refuse can be said now
         engine = Pool([RunningServer(address, 5) for address in options.server])
         try:
-            facts = engine.start(preflight.classes(part.workflow))
+            facts = engine.start(preflight.node_classes(part.workflow))
         finally:
             engine.close()
         problems = preflight.check(part.workflow, part.chains, facts)

@@ -27,9 +27,11 @@ def named_models(graph: Graph) -> tuple[str, ...]:
 
 
 class Models:
-    """Hashes of the files below some model folders; a file that is in none of them goes by its name alone.
+    """Hashes of weight files; one that is in none of the folders goes by its name alone.
 
-    folders: as a host's models folder, NAME is looked for as FOLDER/*/NAME.
+    Args:
+        folders: As a host's models folder: NAME is looked for as FOLDER/*/NAME.
+        embedded: Folder of the bundled networks.
     """
 
     def __init__(self, folders: Sequence[Path] = (), embedded: Path = EMBEDDED):

@@ -29,13 +29,15 @@ class Cohort:
         return {chain.id for chain in self.chains}
 
     def part(self, index: int, count: int) -> "Cohort":
-        """Shard ``index`` of ``count``, from 1; ValueError where there is no such one."""
+        """Shard ``index`` of ``count``. Raises as ``chains.shard``."""
         return Cohort(self.workflow, self.patients, expansion.shard(self.chains, index, count))
 
     def todo(self, store: Store, retry_failed: bool = False) -> list[Chain]:
-        """One chain an id that is neither done nor, without ``retry_failed``, known to fail.
+        """What is left to compute, one chain an id.
 
-        Chains that failed with those who computed them are tried again in any case.
+        Args:
+            store: Knows what is done.
+            retry_failed: Include chains that failed by themselves; those that failed with a host are included anyway.
         """
         finished = store.done()
         if not retry_failed:
@@ -49,9 +51,15 @@ class Cohort:
 
 
 def build(path: str | Path, workflow: str | Path, model_folders: Sequence[Path] = ()) -> Cohort:
-    """Reads a manifest and a workflow in API format; CohortError with everything that is wrong.
+    """Read a manifest and a workflow.
 
-    model_folders: folders such as ComfyUI/models, whose weights go into the ids by content rather than by name.
+    Args:
+        path: The manifest, CSV.
+        workflow: In API format.
+        model_folders: As ComfyUI/models; weights in them go into the ids by content rather than by name.
+
+    Raises:
+        CohortError: With everything that is wrong.
     """
     form = Workflow.load(Path(workflow))
     patients = manifest.read(Path(path), form)

@@ -14,17 +14,26 @@ MASK_NODES = ("ImageToMask",)
 SHOWN = 12
 
 
-def classes(workflow: Workflow) -> frozenset[str]:
-    """The node classes that a host needs for it."""
+def node_classes(workflow: Workflow) -> frozenset[str]:
+    """The node classes that a host needs for a workflow."""
     return frozenset(node["class_type"] for node in workflow.graph.values()) | frozenset(MASK_NODES)
 
 
 def check(workflow: Workflow, chains: Iterable[Chain], facts: Sequence[ServerInfo]) -> list[Problem]:
-    """Missing nodes and inputs, values that a host does not offer or allow."""
+    """Missing nodes and inputs, values that a host does not offer or allow.
+
+    Args:
+        workflow: What shall run.
+        chains: All that shall.
+        facts: What each host says of itself.
+
+    Returns:
+        A problem for each; values of a row with its row.
+    """
     patients = {chain.patient.row: chain.patient for chain in chains}.values()
     problems: list[Problem] = []
     for fact in facts:
-        for name in sorted(classes(workflow)):
+        for name in sorted(node_classes(workflow)):
             if fact.nodes.get(name) is None:
                 problems.append(Problem(fact.worker, f"it has no node {name}: install or update what brings it"))
     if problems:
@@ -52,7 +61,7 @@ def check(workflow: Workflow, chains: Iterable[Chain], facts: Sequence[ServerInf
         rows += [
             (
                 patient.where,
-                template_of(patient.values | dict.fromkeys(seeds, max(patient.seeds)), template, set_by_rows),
+                row_values(patient.values | dict.fromkeys(seeds, max(patient.seeds)), template, set_by_rows),
             )
             for patient in patients
         ]
@@ -65,7 +74,7 @@ def check(workflow: Workflow, chains: Iterable[Chain], facts: Sequence[ServerInf
     return problems
 
 
-def template_of(own: dict[Slot, Value], template: dict[Slot, Value], columns: set[Slot]) -> dict[Slot, Value]:
+def row_values(own: dict[Slot, Value], template: dict[Slot, Value], columns: set[Slot]) -> dict[Slot, Value]:
     """A row's values, with the workflow's own where its cell is empty."""
     return {slot: own.get(slot, template[slot]) for slot in sorted(columns)}
 
@@ -113,7 +122,12 @@ def _is_number(text: str) -> bool:
 
 
 def versions(facts: Sequence[ServerInfo], recorded: dict[str, str] | None) -> list[Problem]:
-    """Hosts whose versions differ from each other's, or from those that the output folder was begun with."""
+    """Hosts whose versions differ.
+
+    Args:
+        facts: What each host says of itself.
+        recorded: Versions that the output folder was begun with; None for those of the first host.
+    """
     wanted = recorded or facts[0].versions
     told = ", ".join(f"{name} {version}" for name, version in sorted(wanted.items()))
     return [

@@ -53,14 +53,21 @@ class Workflow:
 
     @classmethod
     def load(cls, path: Path) -> "Workflow":
-        """Reads API JSON. CohortError where the file is none, or holds the page's format."""
+        """Read API JSON.
+
+        Args:
+            path: The file.
+
+        Raises:
+            CohortError: It is none, holds the page's format, or saves nothing.
+        """
         try:
             graph = json.loads(path.read_text(encoding="utf-8"))
         except FileNotFoundError as error:
             raise refuse("workflow", f"there is no file {path}") from error
         except (OSError, ValueError) as error:
             raise refuse("workflow", f"{path} cannot be read as JSON ({error})") from error
-        return cls(path.stem, checked(graph, str(path)))
+        return cls(path.stem, validate_graph(graph, str(path)))
 
     def slots(self, name: str) -> list[Slot]:
         """Every widget of that name; inputs that another node feeds are none."""
@@ -87,7 +94,11 @@ class Workflow:
         ]
 
     def image(self) -> Slot:
-        """Where the patient's image goes. CohortError where the workflow has no place for it, or several."""
+        """Where the patient's image goes.
+
+        Raises:
+            CohortError: The workflow has no place for it, or several.
+        """
         for class_type in ("MVG_LoadMedicalImage", "LoadImage"):
             found = [slot for slot in self.slots("image") if self.class_of(slot) == class_type]
             titled = [slot for slot in found if self.title(slot) == PATIENT]
@@ -98,17 +109,25 @@ class Workflow:
         raise refuse("workflow", "it loads no image: no Load Medical Image and no Load Image")
 
     def report(self) -> Slot | None:
-        """Where report and prompt go; None where the workflow reads none. CohortError where there are several."""
+        """Where report and prompt go; None where the workflow reads none.
+
+        Raises:
+            CohortError: There are several places.
+        """
         found = [slot for slot in self.slots("report") if self.class_of(slot) == "MVG_LoadReport"]
         if len(found) > 1:
             raise refuse("workflow", f"it reads {len(found)} reports ({self._listed(found)}), want one")
         return found[0] if found else None
 
     def column(self, column: str) -> list[Slot]:
-        """The widgets that a column sets, all of one class: ``guidance``, ``MVG_PIELoop.guidance`` or ``6.guidance``.
+        """The widgets that a column sets, all of one class.
 
-        A bare name that several classes have means the one in PREFERRED; ``domain`` means all. CohortError where
-        there is no such widget, or where it is not clear which.
+        Args:
+            column: As ``guidance``, ``MVG_PIELoop.guidance`` or ``6.guidance``. A bare name that several classes have
+                means the one in PREFERRED; ``domain`` means all.
+
+        Raises:
+            CohortError: There is no such widget, or it is not clear which.
         """
         for dot in (n for n, letter in enumerate(column) if letter == "."):
             head, name = column[:dot], column[dot + 1 :]
@@ -158,7 +177,14 @@ class Workflow:
         return [slot for name in PREFIXES for slot in self.slots(name)]
 
     def filled(self, values: Mapping[Slot, Value], seed: int, mask: str | None, prefix: str) -> Graph:
-        """A copy with a chain's values. mask: its file name in the host's input folder. prefix: where it saves."""
+        """A copy with a chain's values.
+
+        Args:
+            values: Of the patient.
+            seed: For every seed of the workflow.
+            mask: Its file name in the host's input folder; None where there is none.
+            prefix: Folder that it saves under.
+        """
         graph = copy.deepcopy(self.graph)
         for slot, value in {**values, **dict.fromkeys(self.seeds(), seed)}.items():
             graph[slot.node]["inputs"][slot.name] = value
@@ -171,7 +197,7 @@ class Workflow:
         if len(savers) == len(tables) == 1:  # then both speak of the one series that there is
             graph[tables[0].node]["inputs"]["chain"] = prefix
         if mask is not None:
-            use_mask(graph, self.image().node, mask)
+            connect_mask(graph, self.image().node, mask)
         return graph
 
 
@@ -184,8 +210,19 @@ def is_link(value: Any) -> bool:
     return isinstance(value, list) and len(value) == 2 and isinstance(value[0], str) and isinstance(value[1], int)
 
 
-def checked(graph: Any, name: str) -> Graph:
-    """The graph itself; CohortError unless it is one in API format that saves something."""
+def validate_graph(graph: Any, name: str) -> Graph:
+    """Check that something is a graph in API format that saves something.
+
+    Args:
+        graph: What JSON gave.
+        name: What errors call it.
+
+    Returns:
+        The graph itself.
+
+    Raises:
+        CohortError: It is none, it saves nothing, or a link leads nowhere.
+    """
     if isinstance(graph, dict) and "nodes" in graph:
         raise refuse("workflow", f"{name} is in the page's format: save it with Workflow -> Export (API)")
     nodes = graph.values() if isinstance(graph, dict) else []
@@ -206,10 +243,13 @@ def checked(graph: Any, name: str) -> Graph:
     return graph
 
 
-def use_mask(graph: Graph, image: str, name: str) -> None:
+def connect_mask(graph: Graph, image: str, name: str) -> None:
     """Connect a mask file wherever the graph uses a mask, brought to the image's square in the image's own way.
 
-    image: id of the node that loads the image.
+    Args:
+        graph: Is changed.
+        image: Id of the node that loads the image.
+        name: Of the mask in the host's input folder.
     """
     loader, channel = "mask_file", "mask_channel"
     inputs = {**graph[image]["inputs"], "image": name}
@@ -223,7 +263,15 @@ def use_mask(graph: Graph, image: str, name: str) -> None:
 
 
 def parse(text: str, like: Value) -> Value:
-    """A cell as a value of the type that the widget has; ValueError says what was wanted."""
+    """A cell as a value of the type that the widget has.
+
+    Args:
+        text: The cell.
+        like: The widget's value in the workflow.
+
+    Raises:
+        ValueError: Says what was wanted.
+    """
     if isinstance(like, str):
         return text
     if isinstance(like, bool):

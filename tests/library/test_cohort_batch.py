@@ -161,7 +161,7 @@ def test_hosts_are_asked_before_anything_runs(plan, store):
 def test_values_of_rows_are_checked_by_row(tmp_path, store):
     rows = [["A", "a.png", "report.txt", "0", "7"], ["B", "a.png", "report.txt", "0", "99"]]
     plan = cohort.build(manifest(tmp_path, rows, [*HEADER, "guidance"]), workflow(tmp_path))
-    nodes: dict = {name: {} for name in preflight.classes(plan.workflow)}
+    nodes: dict = {name: {} for name in preflight.node_classes(plan.workflow)}
     nodes["MVG_PIELoop"] = {"input": {"required": {"guidance": ["FLOAT", {"min": 0.0, "max": 30.0}]}}}
     (problem,) = preflight.check(plan.workflow, plan.chains, [ServerInfo("here", VERSIONS, "cpu", nodes)])
     assert str(problem) == "row 3 (B): guidance: got 99.0, want 0.0 to 30.0"
@@ -200,7 +200,7 @@ def test_no_host_answers(plan, store):
 def test_seeds_and_fractions_that_a_host_would_not_take_are_named(tmp_path, store):
     rows = [["A", "a.png", "report.txt", "7 5000000000", "50"], ["B", "a.png", "report.txt", "8", "50.5"]]
     plan = cohort.build(manifest(tmp_path, rows, [*HEADER, "steps"]), workflow(tmp_path))
-    nodes: dict = {name: {} for name in preflight.classes(plan.workflow)}
+    nodes: dict = {name: {} for name in preflight.node_classes(plan.workflow)}
     kinds = {"seed": ["INT", {"max": 2**32 - 1}], "steps": ["INT", {}]}
     nodes["MVG_PIELoop"] = {"input": {"required": kinds}}
     problems = preflight.check(plan.workflow, plan.chains, [ServerInfo("here", VERSIONS, "cpu", nodes)])
