@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..mvg.picture_header import check_picture, is_dicom
 from ..mvg.report_file import read_report_file
 
 if TYPE_CHECKING:
@@ -100,8 +101,6 @@ def image(path: Path, label: str) -> InputFile:
     Raises:
         ValueError: It is none of these, missing, empty or too large, or Load Medical Image would refuse its header.
     """
-    from ..mvg.picture_file import check_picture, is_dicom  # brings torch, which is slow to import
-
     data = _read(path, label, MAX_BYTES)
     with _called(path, label):
         check_picture(path, name=label)
@@ -118,7 +117,7 @@ def check_whole(file: InputFile) -> None:
 
 def _pixels(file: InputFile) -> "Tensor":
     """[H, W, 3] in [0, 1], upright."""
-    from ..mvg.picture_file import read_picture
+    from ..mvg.picture_file import read_picture  # brings torch, which is large and slow to import
 
     assert file.path is not None  # pictures are files
     with _called(file.path, file.label):

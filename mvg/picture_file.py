@@ -2,25 +2,19 @@
 
 from io import BytesIO
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import NamedTuple
 
 import cv2
 import numpy as np
 import torch
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps
 from torch import Tensor
 
-from .dicom.read import check_dicom, read_dicom
+from .dicom.read import read_dicom
 from .exposure import exposure_note
+from .picture_header import check_size, is_dicom, open_picture, unreadable
 
-MIN_SIDE = 16
-MAX_PIXELS = 64_000_000
 MAX_FILE_BYTES = 256 << 20
-PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff")
-DICOM_SUFFIXES = (".dcm", ".dicom")
-FORMATS = ("PNG", "JPEG", "TIFF")
-MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr", "I;16", "I;16L", "I;16B")
-"""Pillow's names of the pixels that are read: whole numbers of at most 16 bits, without a sign."""
 ORIENTATION, BITS_PER_SAMPLE, PHOTOMETRIC = 274, 258, 262
 """Tags of TIFF 6.0; Exif shares the first."""
 
@@ -65,10 +59,10 @@ def read_picture(path: Path, *, gray: bool = False, name: str = "") -> Picture:
     name = name or path.name
     if is_dicom(path):
         found = read_dicom(path, gray=gray)
-        _check_size(found.image.shape[1], found.image.shape[0], name)
+        check_size(found.image.shape[1], found.image.shape[0], name)
         return Picture(found.image, found.notes, found.spacing, found.bits, True, found.burned_in)
     data = _read(path, name)
-    opened = _open(BytesIO(data), name)
+    opened = open_picture(BytesIO(data), name)
     notes = [f"{opened.width} x {opened.height} {opened.format}"]
     bits = _bits(opened, data)
     try:
@@ -94,83 +88,15 @@ def read_picture(path: Path, *, gray: bool = False, name: str = "") -> Picture:
     return Picture(image, notes, None, bits, False, None)
 
 
-def check_picture(path: Path, *, gray: bool = False, name: str = "") -> tuple[int, int]:
-    """Looks at a file's header alone: what it refuses, `read_picture` refuses for the same reason.
-
-    Args:
-        path, gray, name: as in `read_picture`; ``gray`` counts for DICOM, where the header tells the colour.
-
-    Returns:
-        Width and height in pixels, as stored.
-
-    Raises:
-        ValueError: see `read_picture`.
-    """
-    name = name or path.name
-    if is_dicom(path):
-        size = check_dicom(path, gray=gray)
-        _check_size(*size, name)
-        return size
-    try:
-        with open(path, "rb") as file:
-            return _open(file, name).size
-    except OSError as error:
-        raise _unreadable(name, error) from error
-
-
-def is_dicom(path: Path) -> bool:
-    """Whether a file is to be read as DICOM: by its suffix, or by the mark of PS3.10, 7.1."""
-    return path.suffix.lower() in DICOM_SUFFIXES or has_dicom_mark(path)
-
-
-def has_dicom_mark(path: Path) -> bool:
-    """Whether the file carries the mark of PS3.10, 7.1; False for one that cannot be read."""
-    try:
-        with open(path, "rb") as file:
-            return file.read(132)[128:] == b"DICM"
-    except OSError:
-        return False
-
-
 def _read(path: Path, name: str) -> bytes:
     try:
         with open(path, "rb") as file:
             data = file.read(MAX_FILE_BYTES + 1)
     except OSError as error:
-        raise _unreadable(name, error) from error
+        raise unreadable(name, error) from error
     if len(data) > MAX_FILE_BYTES:
         raise ValueError(f"image: {name!r} is larger than {MAX_FILE_BYTES >> 20} MiB, want at most that")
     return data
-
-
-def _unreadable(name: str, error: OSError) -> ValueError:
-    return ValueError(f"image: {name!r} cannot be opened ({error.strerror or 'input error'})")
-
-
-def _open(file: BinaryIO, name: str) -> Image.Image:
-    """The header by Pillow, not from a path: Pillow 13 maps such files, and then scrambles a TIFF that it turns.
-
-    ValueError where the kind, size or depth is not one that is read.
-    """
-    try:
-        image = Image.open(file, formats=FORMATS)
-    except Image.DecompressionBombError as error:
-        most = f"{MAX_PIXELS // 10**6} megapixels"
-        raise ValueError(f"image: {name!r} is too large ({error}), want at most {most}") from error
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
-        raise ValueError(f"image: the content of {name!r} is no PNG, JPEG, TIFF or DICOM image that is read") from error
-    _check_size(*image.size, name)
-    deep = image.mode == "I" and image.format == "PNG"  # Pillow's older name of 16-bit gray
-    if image.mode not in MODES and not deep:
-        raise ValueError(f"image: {name!r} has pixels of type {image.mode}, want whole numbers of 1 to 16 bits")
-    return image
-
-
-def _check_size(width: int, height: int, name: str) -> None:
-    if min(width, height) < MIN_SIDE:
-        raise ValueError(f"image: {name!r} is {width} x {height} pixels, want at least {MIN_SIDE} x {MIN_SIDE}")
-    if width * height > MAX_PIXELS:
-        raise ValueError(f"image: {name!r} is {width} x {height} pixels, want at most {MAX_PIXELS // 10**6} megapixels")
 
 
 def _bits(image: Image.Image, data: bytes) -> int:

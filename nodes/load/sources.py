@@ -4,7 +4,7 @@ from comfy_api.latest import io, ui
 
 from ...models.embedded import loader
 from ...models.embedded.architecture import DOMAINS
-from ...mvg.picture_file import MIN_SIDE, check_picture
+from ...mvg.picture_header import MIN_SIDE, check_picture
 from ...mvg.report_file import read_report_file
 from ..support import input_files as files
 from ..support.spacing import to_text

@@ -9,7 +9,8 @@ import folder_paths
 import torch
 
 from ...mvg.file_names import shortened
-from ...mvg.picture_file import DICOM_SUFFIXES, PICTURE_SUFFIXES, has_dicom_mark, read_picture
+from ...mvg.picture_file import read_picture
+from ...mvg.picture_header import DICOM_SUFFIXES, PICTURE_SUFFIXES, has_dicom_mark
 
 
 class Loaded(NamedTuple):

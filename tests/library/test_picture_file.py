@@ -11,7 +11,8 @@ import tifffile
 import torch
 from dicom_files import build, check_gray, encode, noise
 from mvgen.mvg.exposure import exposure_note
-from mvgen.mvg.picture_file import check_picture, read_picture
+from mvgen.mvg.picture_file import read_picture
+from mvgen.mvg.picture_header import check_picture
 from PIL import Image
 
 SIDE = 24

@@ -1,0 +1,88 @@
+"""What the header of a picture file says, without its pixels: whether it is one that is read, and its size."""
+
+from pathlib import Path
+from typing import BinaryIO
+
+from PIL import Image, UnidentifiedImageError
+
+MIN_SIDE = 16
+MAX_PIXELS = 64_000_000
+PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff")
+DICOM_SUFFIXES = (".dcm", ".dicom")
+FORMATS = ("PNG", "JPEG", "TIFF")
+MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr", "I;16", "I;16L", "I;16B")
+"""Pillow's names of the pixels that are read: whole numbers of at most 16 bits, without a sign."""
+
+
+def check_picture(path: Path, *, gray: bool = False, name: str = "") -> tuple[int, int]:
+    """Looks at a file's header alone: what it refuses, `picture_file.read_picture` refuses for the same reason.
+
+    Args:
+        path, gray, name: as in `picture_file.read_picture`; ``gray`` counts for DICOM, whose header tells the colour.
+
+    Returns:
+        Width and height in pixels, as stored.
+
+    Raises:
+        ValueError: see `picture_file.read_picture`.
+    """
+    name = name or path.name
+    if is_dicom(path):
+        from .dicom.read import check_dicom  # brings torch, which is large and slow to import
+
+        size = check_dicom(path, gray=gray)
+        check_size(*size, name)
+        return size
+    try:
+        with open(path, "rb") as file:
+            return open_picture(file, name).size
+    except OSError as error:
+        raise unreadable(name, error) from error
+
+
+def is_dicom(path: Path) -> bool:
+    """Whether a file is to be read as DICOM: by its suffix, or by the mark of PS3.10, 7.1."""
+    return path.suffix.lower() in DICOM_SUFFIXES or has_dicom_mark(path)
+
+
+def has_dicom_mark(path: Path) -> bool:
+    """Whether the file carries the mark of PS3.10, 7.1; False for one that cannot be read."""
+    try:
+        with open(path, "rb") as file:
+            return file.read(132)[128:] == b"DICM"
+    except OSError:
+        return False
+
+
+def unreadable(name: str, error: OSError) -> ValueError:
+    """The error of a file that cannot be opened."""
+    return ValueError(f"image: {name!r} cannot be opened ({error.strerror or 'input error'})")
+
+
+def open_picture(file: BinaryIO, name: str) -> Image.Image:
+    """A picture whose header Pillow has read.
+
+    Not from a path: Pillow 13 maps such files, and then scrambles a TIFF that it turns.
+
+    ValueError where the kind, size or depth is not one that is read.
+    """
+    try:
+        image = Image.open(file, formats=FORMATS)
+    except Image.DecompressionBombError as error:
+        most = f"{MAX_PIXELS // 10**6} megapixels"
+        raise ValueError(f"image: {name!r} is too large ({error}), want at most {most}") from error
+    except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
+        raise ValueError(f"image: the content of {name!r} is no PNG, JPEG, TIFF or DICOM image that is read") from error
+    check_size(*image.size, name)
+    deep = image.mode == "I" and image.format == "PNG"  # Pillow's older name of 16-bit gray
+    if image.mode not in MODES and not deep:
+        raise ValueError(f"image: {name!r} has pixels of type {image.mode}, want whole numbers of 1 to 16 bits")
+    return image
+
+
+def check_size(width: int, height: int, name: str) -> None:
+    """ValueError unless both sides have 16 pixels and both together at most 64 megapixels."""
+    if min(width, height) < MIN_SIDE:
+        raise ValueError(f"image: {name!r} is {width} x {height} pixels, want at least {MIN_SIDE} x {MIN_SIDE}")
+    if width * height > MAX_PIXELS:
+        raise ValueError(f"image: {name!r} is {width} x {height} pixels, want at most {MAX_PIXELS // 10**6} megapixels")
