@@ -117,7 +117,8 @@ async def recaption(
         limits = Limits(timeout, attempts, backoff)
         plan = await _ask(report, clean, question, endpoint, limits)
         _keep(path, plan)
-    notes = [f"the prompts are by the language model {endpoint.model} at the endpoint {endpoint.name}"]
+    where = "on this machine" if endpoint.is_loopback else "on another machine"
+    notes = [f"the prompts are by the language model {endpoint.model} at the endpoint {endpoint.name}, {where}"]
     if removed:
         notes.append(f"taken out of the report before it was sent: {describe(removed)}")
     else:
@@ -270,7 +271,7 @@ async def _complete(call: Call, question: Question, report: str, repair: list[di
 
 
 _HEADERS = {"host", "accept", "accept-encoding", "connection", "content-type", "content-length", "user-agent"}
-_REASONS = {
+_REASONS = dict.fromkeys((301, 302, 303, 307, 308), ": it sends the request elsewhere, where it does not go") | {
     400: ": it does not take the request",
     401: ": the key is wrong",
     403: ": the key may not use this model",

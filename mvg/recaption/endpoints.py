@@ -5,12 +5,15 @@ import json
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 from urllib.parse import urlsplit
 
-TEXTS = ("url", "model", "key_env")
-FIELDS = (*TEXTS, "any_language")
+from pydantic import AfterValidator, ConfigDict, Strict, model_validator
+from pydantic.dataclasses import dataclass
+
+from ..validation import raises, validate
+
 # In capitals only: a key pasted here by mistake is refused, and not quoted.
 _VARIABLE = re.compile(r"[A-Z][A-Z0-9_]{0,63}")
 _NAME = re.compile(r"[\w.-](?:[\w .-]{0,62}[\w.-])?")
@@ -20,56 +23,83 @@ class EndpointError(ValueError):
     """An endpoint that cannot be used; the message names the endpoint and the field, and quotes no address or key."""
 
 
-@dataclass(frozen=True)
+def _named(name: str) -> str:
+    if not _NAME.fullmatch(name):
+        raise ValueError("want 1 to 64 letters, digits, spaces, dots or dashes")
+    return name
+
+
+def _address(url: str) -> str:
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        parts, host = urlsplit(""), None
+    if parts.scheme not in ("http", "https") or not host or not re.fullmatch(r"[!-\[\]-~]+", url):
+        raise ValueError("want an address like https://HOST/v1")
+    if parts.username is not None or parts.password is not None or parts.query or parts.fragment:
+        raise ValueError("want an address without user, password, query or fragment")
+    return url
+
+
+def _model(model: str) -> str:
+    if not model.strip():
+        raise ValueError("got an empty text, want the name of a model")
+    return model
+
+
+def _variable(name: str) -> str:
+    if name and not _VARIABLE.fullmatch(name):
+        raise ValueError("want the name of an environment variable in capitals, not a key")
+    return name
+
+
+@raises(EndpointError, quote=False)
+@dataclass(frozen=True, config=ConfigDict(extra="forbid"))
 class Endpoint:
     """An OpenAI-compatible address.
 
-    url: its base, ending before /chat/completions; https, or http on this machine. model: the name sent along.
-    key_env: the environment variable that holds the key; "" sends none, which only this machine may do.
-    any_language: whether another machine may get reports that are not in English, whose names and dates the rules may
-    not know; this machine may.
-    Raises EndpointError naming the field.
+    Attributes:
+        name: what workflows call it.
+        url: its base, ending before /chat/completions; https, or http on this machine.
+        model: the name sent along.
+        key_env: the environment variable that holds the key; "" sends none, which only this machine may do.
+        any_language: whether another machine may get reports that are not in English, whose names and dates the rules
+            may not know; this machine may.
+        leaves_this_machine: whether the operator allows an address on another machine at all.
+
+    Raises:
+        EndpointError: naming the field.
     """
 
-    name: str
-    url: str
-    model: str
-    key_env: str = ""
-    any_language: bool = False
+    name: Annotated[str, Strict(), AfterValidator(_named)]
+    url: Annotated[str, Strict(), AfterValidator(_address)]
+    model: Annotated[str, Strict(), AfterValidator(_model)]
+    key_env: Annotated[str, Strict(), AfterValidator(_variable)] = ""
+    any_language: Annotated[bool, Strict()] = False
+    leaves_this_machine: Annotated[bool, Strict()] = False
 
-    def __post_init__(self) -> None:
-        if not isinstance(self.name, str) or not _NAME.fullmatch(self.name):
-            raise EndpointError("endpoint, name: want 1 to 64 letters, digits, spaces, dots or dashes")
-        for field in TEXTS:
-            if not isinstance(getattr(self, field), str):
-                raise self._error(field, f"got {type(getattr(self, field)).__name__}, want text")
-        if not isinstance(self.any_language, bool):
-            raise self._error("any_language", f"got {type(self.any_language).__name__}, want true or false")
-        if not self.model.strip():
-            raise self._error("model", "got an empty text, want the name of a model")
-        try:
-            parts = urlsplit(self.url)
-            host, _ = parts.hostname, parts.port
-        except ValueError:
-            parts, host = urlsplit(""), None
-        if parts.scheme not in ("http", "https") or not host:
-            raise self._error("url", "want an address like https://HOST/v1")
-        if parts.username is not None or parts.password is not None or parts.query or parts.fragment:
-            raise self._error("url", "want an address without user, password, query or fragment")
-        if self.key_env and not _VARIABLE.fullmatch(self.key_env):
-            raise self._error("key_env", "want the name of an environment variable in capitals, not a key")
-        if not self.is_loopback:
-            if parts.scheme != "https":
-                raise self._error("url", "want https for an address that is not this machine")
-            if not self.key_env:
-                raise self._error("key_env", "is missing; only an address on this machine may go without a key")
+    @model_validator(mode="after")
+    def _check_other_machine(self) -> "Endpoint":
+        if self.is_loopback:
+            return self
+        if not self.leaves_this_machine:
+            raise ValueError(
+                'url: is not on this machine; where reports may be sent there, want "leaves_this_machine": true in the '
+                "endpoints file"
+            )
+        if urlsplit(self.url).scheme != "https":
+            raise ValueError("url: want https for an address that is not this machine")
+        if not self.key_env:
+            raise ValueError("key_env: is missing; only an address on this machine may go without a key")
+        return self
 
     def _error(self, field: str, message: str) -> EndpointError:
         return EndpointError(f"endpoint {self.name!r}, {field}: {message}")
 
     @property
     def is_loopback(self) -> bool:
-        """Whether the address is this machine."""
+        """Whether the address is this machine: 127.0.0.0/8, ::1 or localhost, and no other name that leads here."""
         host = urlsplit(self.url).hostname or ""
         try:
             return ipaddress.ip_address(host).is_loopback
@@ -77,7 +107,14 @@ class Endpoint:
             return host == "localhost"
 
     def key(self) -> str:
-        """The key, read from the environment now and kept nowhere; "" without key_env. EndpointError if unset."""
+        """The key, read from the environment now and kept nowhere.
+
+        Returns:
+            The key; "" without key_env.
+
+        Raises:
+            EndpointError: where the variable is not set or holds no usable key.
+        """
         if not self.key_env:
             return ""
         key = os.environ.get(self.key_env, "").strip()
@@ -89,10 +126,17 @@ class Endpoint:
 
 
 def load_endpoints(path: str | Path) -> dict[str, Endpoint]:
-    """name -> endpoint, of a JSON file ``{name: {"url": ..., "model": ..., "key_env": ...}}``, in its order.
+    """The endpoints of the operator's file.
 
-    A file that is not there names no endpoints. Raises EndpointError for one that cannot be read or that holds anything
-    else, a key above all.
+    Args:
+        path: a JSON file ``{name: {"url": ..., "model": ..., "key_env": ...}}`` with the fields of `Endpoint`. One that
+            is not there names no endpoints.
+
+    Returns:
+        name -> endpoint, in the file's order.
+
+    Raises:
+        EndpointError: for a file that cannot be read or that holds anything else, a key above all.
     """
     path = Path(path)
     problem = ""
@@ -109,19 +153,16 @@ def load_endpoints(path: str | Path) -> dict[str, Endpoint]:
         raise EndpointError(f"endpoints file {path.name}: {problem}")
     if not isinstance(data, dict):
         raise EndpointError(f"endpoints file {path.name}: got {type(data).__name__}, want an object of endpoints")
-    out = {}
-    for name, item in data.items():
-        if not isinstance(item, dict):
-            raise EndpointError(f"endpoint {name!r}: got {type(item).__name__}, want an object")
-        if set(item) - set(FIELDS):
-            raise EndpointError(
-                f"endpoint {name!r}: has an unknown field, want {', '.join(FIELDS)}; a key is not written in the file, "
-                "key_env names the environment variable that holds it"
-            )
-        if missing := [field for field in ("url", "model") if field not in item]:
-            raise EndpointError(f"endpoint {name!r}: the field {missing[0]!r} is missing")
-        out[name] = Endpoint(name, **item)
-    return out
+    return {name: _endpoint(name, item) for name, item in data.items()}
+
+
+def _endpoint(name: str, item: object) -> Endpoint:
+    where = f"endpoint {name!r}"
+    if not isinstance(item, dict):
+        raise EndpointError(f"{where}: got {type(item).__name__}, want an object")
+    if set(item) & {"key", "api_key", "apikey", "token"}:
+        raise EndpointError(f"{where}: a key is not written in the file; key_env names the variable that holds it")
+    return validate(Endpoint, {**item, "name": name}, EndpointError, where, quote=False)
 
 
 def pick_endpoint(endpoints: Mapping[str, Endpoint], name: str) -> Endpoint:

@@ -4,19 +4,19 @@ import asyncio
 
 from comfy_api.latest import io, ui
 
-from ...mvg.plan import PlanError
+from ...mvg.plan import Plan, PlanError
 from ...mvg.plan_text import note_changes, parse_plan, plan_text
 from ...mvg.recaption.answer import AnswerError
 from ...mvg.recaption.other_models import plan_in
+from ..support import types
 from ..support.cancellation import cancellable
-from ..support.types import Plan
 
 
 class EditPlan(io.ComfyNode):
     """Section 4.1 of the MVG paper, with a person or any language model in the workflow as its author."""
 
     @classmethod
-    def define_schema(cls):
+    def define_schema(cls) -> io.Schema:
         return io.Schema(
             node_id="MVG_EditPlan",
             display_name="Edit Plan",
@@ -34,7 +34,7 @@ class EditPlan(io.ComfyNode):
                     "this plan', change what you like and run again. It is saved in the workflow and in every picture: "
                     "put no word of a report here.",
                 ),
-                Plan.Input(
+                types.Plan.Input(
                     "plan",
                     optional=True,
                     tooltip="From Recaption Report. A text or an answer has to be of its domain, an answer also of its "
@@ -49,7 +49,7 @@ class EditPlan(io.ComfyNode):
                 ),
             ],
             outputs=[
-                Plan.Output("plan", tooltip="The plan, checked."),
+                types.Plan.Output("plan", tooltip="The plan, checked."),
                 io.String.Output("text", tooltip="The plan in words, with its notes."),
             ],
         )
@@ -64,11 +64,11 @@ class EditPlan(io.ComfyNode):
         return True
 
     @classmethod
-    async def execute(cls, text: str, plan=None, llm_text: str | None = None) -> io.NodeOutput:
+    async def execute(cls, text: str, plan: Plan | None = None, llm_text: str | None = None) -> io.NodeOutput:
         return await cancellable(asyncio.to_thread(cls.edit, text, plan, llm_text))
 
     @classmethod
-    def edit(cls, text: str, plan, llm_text: str | None) -> io.NodeOutput:
+    def edit(cls, text: str, plan: Plan | None, llm_text: str | None) -> io.NodeOutput:
         edited, by = plan, ""
         if text.strip():
             edited, by = parse_plan(text), "edited by hand"

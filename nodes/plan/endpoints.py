@@ -33,6 +33,17 @@ def names() -> list[str]:
         return [NONE]
 
 
+def who_leaves() -> str:
+    """Which of the names are on another machine, in words."""
+    try:
+        there = [name for name, endpoint in load_endpoints(file()).items() if not endpoint.is_loopback]
+    except EndpointError as error:
+        return f"The file cannot be used: {error}."
+    if not there:
+        return "All of them are on this machine."
+    return f"A report leaves this machine for: {', '.join(there)}."
+
+
 def pick(name: str) -> Endpoint:
     """The endpoint of a name. EndpointError says what is wrong with the file or the name."""
     endpoints = load_endpoints(file())

@@ -1,4 +1,4 @@
-"""From a report to a progression plan, and from a plan to where in the image it happens."""
+"""From a clinical report to a progression plan."""
 
 import asyncio
 
@@ -22,7 +22,7 @@ class Recaption(io.ComfyNode):
     """Section 4.1 of the MVG paper: a language model, or rules in its place, which need no network and no key."""
 
     @classmethod
-    def define_schema(cls):
+    def define_schema(cls) -> io.Schema:
         return io.Schema(
             node_id="MVG_Recaption",
             display_name="Recaption Report",
@@ -62,7 +62,7 @@ class Recaption(io.ComfyNode):
                 ),
                 io.Boolean.Input(
                     "strict",
-                    default=False,
+                    default=True,
                     tooltip="On: a report without a finding of this domain, or one that the rules cannot read, is an "
                     "error. Off: it gives a plan of 'no finding', which leaves the image as it is.",
                 ),
@@ -74,8 +74,9 @@ class Recaption(io.ComfyNode):
                         io.DynamicCombo.Option("openai", cls.language_model()),
                     ],
                     tooltip="offline: rules, on this machine, for reports in English. openai: a language model behind "
-                    "any address that speaks OpenAI's protocol, on this machine or not; names, dates and numbers of "
-                    "persons are taken out of the report before it is sent.",
+                    "any address that speaks OpenAI's protocol, on this machine unless its operator allowed another. "
+                    "Names, dates and numbers of persons are taken out of the report before it is sent, by rules; no "
+                    "rule finds all of them, so what must not leave stays with an endpoint on this machine.",
                 ),
             ],
             outputs=[
@@ -96,7 +97,7 @@ class Recaption(io.ComfyNode):
                 "endpoint",
                 options=endpoints.names(),
                 tooltip="A name of the server's file user/__mvg/endpoints.json. Only the name is stored in the "
-                "workflow; address, model and key stay on the server.",
+                f"workflow; address, model and key stay on the server. {endpoints.who_leaves()}",
             ),
             io.Float.Input(
                 "timeout",
@@ -120,7 +121,9 @@ class Recaption(io.ComfyNode):
         ]
 
     @classmethod
-    def validate_inputs(cls, domain: str | None = None, finding: str | None = None, engine=None) -> bool | str:
+    def validate_inputs(
+        cls, domain: str | None = None, finding: str | None = None, engine: object = None
+    ) -> bool | str:
         if isinstance(engine, str):
             return f"engine: got {engine!r}, want offline or openai"
         if domain is not None and domain not in BUILT_IN:
@@ -135,7 +138,7 @@ class Recaption(io.ComfyNode):
         return True
 
     @classmethod
-    def fingerprint_inputs(cls, engine=None, **_) -> str:
+    def fingerprint_inputs(cls, engine: dict | None = None, **_: object) -> str:
         return endpoints.fingerprint() if cls.asks(engine) else ""
 
     @staticmethod
@@ -144,7 +147,15 @@ class Recaption(io.ComfyNode):
 
     @classmethod
     async def execute(
-        cls, report: str, domain: str, stages: int, mode: str, finding: str, strict: bool, engine=None, **_
+        cls,
+        report: str,
+        domain: str,
+        stages: int,
+        mode: str,
+        finding: str,
+        strict: bool,
+        engine: dict | None = None,
+        **_: object,  # inputs that the host does not know
     ) -> io.NodeOutput:
         asked = report, domain, stages, mode, None if finding == AUTO else finding
         return await cancellable(cls.recaption(asked, strict, engine))

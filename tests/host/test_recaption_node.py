@@ -193,7 +193,7 @@ def test_cancel_ends_the_waiting(server):
         ("{}", "endpoint: the server names none; its operator does in user/__mvg/endpoints.json"),
         (
             '{"local": {"url": "https://x.org/v1", "model": "m", "key": "sk-abc"}}',
-            "endpoint 'local': has an unknown field",
+            "endpoint 'local': a key is not written in the file",
         ),
         ("sk-abc", "endpoints file endpoints.json: not readable as JSON"),
     ],
@@ -211,6 +211,16 @@ def test_the_file_of_endpoints_is_given_to_nobody(server):
         for path in ("userdata/..%2F__mvg%2Fendpoints.json", "view?filename=endpoints.json&subfolder=../user/__mvg"):
             with pytest.raises(urllib.error.HTTPError):
                 server.get(f"/{path}")
+
+
+def test_a_new_node_reads_strictly_and_says_which_endpoints_are_elsewhere(server, definitions):
+    assert definitions["MVG_Recaption"]["input"]["required"]["strict"][1]["default"] is True
+    clinic = {"url": "https://x.example.org/v1", "model": "m", "key_env": "K"}
+    for leaves, said in ((True, "leaves this machine for: clinic."), (False, "url: is not on this machine")):
+        with endpoints(server, json.dumps({"clinic": {**clinic, "leaves_this_machine": leaves}})):
+            node = server.get("/object_info/MVG_Recaption")["MVG_Recaption"]
+            option = node["input"]["optional"]["engine"][1]["options"][1]["inputs"]["required"]["endpoint"][1]
+            assert said in option["tooltip"] and option["options"] == (["clinic"] if leaves else [NONE])
 
 
 def test_every_engine_option_is_explained(definitions):

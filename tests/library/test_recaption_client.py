@@ -105,7 +105,7 @@ def test_an_answer_that_was_cut_off_is_named_and_not_asked_for_again(text):
 
 def test_a_report_that_is_not_in_english():
     report = "Patient: Jane Quimby. Derrame pleural izquierdo moderado, sin edema."
-    there = {"url": "https://llm.example.org/v1", "model": "tiny", "key_env": KEY_ENV}
+    there = {"url": "https://llm.example.org/v1", "model": "tiny", "key_env": KEY_ENV, "leaves_this_machine": True}
     with serving(answer()) as server:
         message = failure(ValueError, server, report=report, endpoint=Endpoint("there", **there))
         assert message.startswith("report: is not in English") and "any_language for 'there'" in message
