@@ -26,6 +26,14 @@ _NOT_OPACITY = "".join(
         "retrosternal",
     )
 )
+_OPACITY = (
+    rf"{_NOT_OPACITY}(?<!nodular )(?:ground[- ]?glass )?opacity",
+    rf"{_NOT_OPACITY}(?:ground[- ]?glass )?(?:opacities|opacifications?)",
+    r"infiltrat(?:es?|ions?|ive)",
+    r"ground[- ]?glass",
+    r"ggos?",
+)
+_PNEUMONIA = (r"(?:broncho[- ]?)?pneumoni(?:as?|c)", r"pna", r"pneumonitis")
 _RATIO = r"(?:(?:cardio-?thoracic|cardiac[- ](?:to[- ])?thoracic|heart[- ]to[- ]chest) (?:ratio|index)|ctr|ct ratio)"
 _MEASURES = (
     r"(?: (?:is|of|at|measures?|measuring|was|calculated (?:at|as)|estimated (?:at|as)))?(?: ?[:=])?"
@@ -44,12 +52,14 @@ CHEST_XRAY = Domain(
     prefixes=("frontal chest x-ray", "chest x-ray", "chest radiograph", "PA chest x-ray"),
     normal=("no finding", "normal", "clear lungs and normal heart"),
     gray=True,
+    rule="lungs",
     findings=by_name(
         [
             Finding(
                 "cardiomegaly",
                 synonyms=("enlarged heart", "enlarged cardiac silhouette"),
                 region="heart",
+                rule="heart",
                 present=any_of(
                     r"cardiomegal\w+",
                     r"megalocardia",
@@ -82,6 +92,7 @@ CHEST_XRAY = Domain(
                 "edema",
                 synonyms=("pulmonary edema",),
                 region="lungs",
+                rule="lungs",
                 present=any_of(
                     r"(?:pulmonary |interstitial |alveolar |lung )?o?edema(?:tous)?",
                     r"(?:pulmonary|vascular|pulmonary (?:venous|vascular)|venous|perihilar|hilar|central) "
@@ -108,6 +119,7 @@ CHEST_XRAY = Domain(
                 "pleural effusion",
                 synonyms=("effusion",),
                 region="{side} lung base",
+                rule="lung base",
                 sided=True,
                 present=any_of(
                     r"(?:pleural )?effusions?",
@@ -136,18 +148,13 @@ CHEST_XRAY = Domain(
                 "consolidation",
                 synonyms=("airspace consolidation", "lung opacity"),
                 region="{side} lung",
+                rule="lung",
                 sided=True,
                 zoned=True,
                 present=any_of(
                     rf"(?:{_AIR} )?consolidat(?:ions?|ed|ive)(?: (?:opacit(?:y|ies)|changes?))?",
-                    r"(?:broncho[- ]?)?pneumoni(?:as?|c)",
-                    r"pna",
-                    r"pneumonitis",
-                    rf"{_NOT_OPACITY}(?<!nodular )(?:ground[- ]?glass )?opacity",
-                    rf"{_NOT_OPACITY}(?:ground[- ]?glass )?(?:opacities|opacifications?)",
-                    r"infiltrat(?:es?|ions?|ive)",
-                    r"ground[- ]?glass",
-                    r"ggos?",
+                    *_PNEUMONIA,
+                    *_OPACITY,
                     rf"{_AIR} (?:shadow(?:s|ing)?|filling|condensations?)",
                     r"(?:air[- ]?space|alveolar|parenchymal) (?:disease|process)",
                     r"condensations?",
@@ -164,6 +171,11 @@ CHEST_XRAY = Domain(
             ),
             Finding(
                 "atelectasis",
+                synonyms=("lung collapse",),
+                region="{side} lung",
+                rule="lung",
+                sided=True,
+                zoned=True,
                 present=any_of(
                     r"atelecta(?:sis|ses|tic)(?: (?:changes?|bands?))?",
                     r"(?:lung|lobar|lobe) collapse",
@@ -172,7 +184,90 @@ CHEST_XRAY = Domain(
             ),
             Finding(
                 "pneumothorax",
+                region="{side} lung",
+                rule="lung",
+                sided=True,
+                zoned=True,
                 present=any_of(r"(?<!hydro)pneumothora(?:x|ces|xes)", r"ptx"),
+            ),
+            Finding(
+                "pneumonia",
+                parent="consolidation",
+                region="{side} lung",
+                rule="lung",
+                sided=True,
+                zoned=True,
+                present=any_of(*_PNEUMONIA),
+            ),
+            Finding(
+                "lung opacity",
+                synonyms=("opacity", "infiltrate"),
+                parent="consolidation",
+                region="{side} lung",
+                rule="lung",
+                sided=True,
+                zoned=True,
+                present=any_of(*_OPACITY),
+            ),
+            Finding(
+                "lung lesion",
+                synonyms=("lung nodule", "lung mass"),
+                region="{side} lung",
+                rule="lung",
+                sided=True,
+                zoned=True,
+                present=any_of(
+                    r"(?:(?:lung|pulmonary|spiculated|solitary) )?nodul(?:es?|arity)",
+                    r"nodular (?:opacit(?:y|ies)|opacifications?|densit(?:y|ies))",
+                    r"(?<!mediastinal )(?<!soft tissue )(?:(?:lung|pulmonary|spiculated|cavitary) )?mass(?:es)?",
+                    r"(?:lung|pulmonary|cavitary|coin) lesions?",
+                    r"(?:lung|pulmonary) (?:tumou?rs?|neoplasms?|metastas[ei]s)",
+                ),
+            ),
+            Finding(
+                "enlarged cardiomediastinum",
+                synonyms=("widened mediastinum",),
+                region="mediastinum",
+                rule="mediastinum",
+                present=any_of(
+                    r"enlarged cardiomediastinum",
+                    r"(?:widen(?:ed|ing of the)|wide|prominent) (?:superior |upper )?(?:cardio)?mediastinum",
+                    r"(?:cardio)?mediastinal (?:widening|enlargement)",
+                    rf"(?:cardio)?mediastinum(?: {_IS})?(?: {_DEGREE})? (?:widened|wide)",
+                ),
+                normal=any_of(rf"(?<!cardio)mediastinum(?: {_IS})? (?:normal|unremarkable|not widened)"),
+            ),
+            Finding(
+                "fracture",
+                synonyms=("rib fracture",),
+                region="chest",
+                rule="chest",
+                present=any_of(r"(?:(?:rib|clavic(?:le|ular)|vertebral|compression) )?fractur(?:es?|ed)"),
+            ),
+            Finding(
+                "pleural thickening",
+                synonyms=("pleural scarring",),
+                region="{side} lung",
+                rule="lung",
+                sided=True,
+                zoned=True,
+                present=any_of(
+                    r"(?:(?:bi)?apical |pleuro[- ])?pleural (?:thickening|scar(?:s|ring)?|plaques?|fibrosis)",
+                    r"thickening of the pleura",
+                    r"fibrothorax",
+                    r"pleuro[- ]?parenchymal scar(?:s|ring)?",
+                ),
+            ),
+            Finding(
+                "support devices",
+                present=any_of(
+                    r"(?:endotracheal|et|nasogastric|ng|enteric|feeding|tracheostomy|chest|pleural) tubes?",
+                    r"(?:central venous|venous|swan[- ]ganz|dialysis|picc|port) (?:catheters?|lines?)",
+                    r"picc",
+                    r"pacemakers?(?: leads?)?",
+                    r"defibrillators?",
+                    r"sternotomy wires?",
+                ),
             ),
         ]
     ),

@@ -8,6 +8,24 @@ from types import MappingProxyType
 
 from .severity import SEVERITY_WORDS
 
+REGION_RULES = (
+    "heart",
+    "mediastinum",
+    "lungs",
+    "lung",
+    "upper lung zone",
+    "middle lung zone",
+    "lower lung zone",
+    "lung base",
+    "chest",
+    "retina",
+    "macula",
+    "optic disc",
+    "lesion",
+    "whole image",
+)
+"""What `mvg.regions` can outline in an image."""
+
 
 @dataclass(frozen=True)
 class Finding:
@@ -18,23 +36,30 @@ class Finding:
         present: the words of a report that name it.
         synonyms: other words for it that a prompt may hold.
         region: where it lies, in words, "{side}" where the side belongs; "" where it is read but not progressed.
+        rule: what of the image that is: one of REGION_RULES.
         sided: whether it lies on a side of the patient.
         zoned: whether its region may be narrowed to the upper, middle or lower zone.
         normal: words that deny it without a negation ("heart size is normal").
         implied: those of ``present`` that only imply it ("heart failure"); they count where the report says nothing
             else of it.
         explains: findings that are not told by what only implies them where this one is present.
+        parent: the wider finding of the domain that a mention of this one also names, and that stands for it in a plan
+            for a model which draws only that one; "" for none.
+        benign: it is no disease: a plan is about it only where it is asked for.
     """
 
     name: str
     present: re.Pattern[str]
     synonyms: tuple[str, ...] = ()
     region: str = ""
+    rule: str = "whole image"
     sided: bool = False
     zoned: bool = False
     normal: re.Pattern[str] | None = None
     implied: re.Pattern[str] | None = None
     explains: tuple[str, ...] = ()
+    parent: str = ""
+    benign: bool = False
 
 
 @dataclass(frozen=True)
@@ -52,6 +77,7 @@ class Domain:
         paired: whether each finding lies in the left, the right or both of a pair, as of eyes.
         words: beyond names and synonyms, what a language model's prompts may describe the findings with.
         gray: whether the images have no color.
+        rule: the region, of REGION_RULES, of a plan of no finding.
         severities: severity word of prompts -> the severity in [0, 1] that it stands for, in rising order.
     """
 
@@ -65,6 +91,7 @@ class Domain:
     paired: bool = False
     words: str = ""
     gray: bool = False
+    rule: str = "whole image"
     severities: Mapping[str, float] = field(default_factory=lambda: SEVERITY_WORDS)
 
     @property
@@ -86,6 +113,20 @@ class Domain:
     def sided(self) -> tuple[str, ...]:
         """The findings with a side."""
         return tuple(name for name, finding in self.findings.items() if finding.sided)
+
+    def children(self, finding: str) -> tuple[Finding, ...]:
+        """The findings whose parent a finding is."""
+        return self._children.get(finding, ())
+
+    @cached_property
+    def _children(self) -> dict[str, tuple[Finding, ...]]:
+        parents = {finding.parent for finding in self.findings.values()} - {""}
+        return {p: tuple(f for f in self.findings.values() if f.parent == p) for p in parents}
+
+    def related(self, finding: str) -> frozenset[str]:
+        """A finding with its parent and its children: what a mention of it may name too."""
+        names = (finding, self.findings[finding].parent, *(child.name for child in self.children(finding)))
+        return frozenset(names) - {""}
 
     def severity_word(self, severity: float) -> str:
         """The word of prompts nearest to a severity; halfway the milder one.

@@ -51,13 +51,14 @@ FUNDUS = Domain(
     name="fundus",
     prefixes=("fundus photograph", "color fundus photograph", "retinal photograph"),
     normal=("no finding", "normal", "no diabetic retinopathy"),
-    gray=False,
+    rule="retina",
     findings=by_name(
         [
             Finding(
                 "diabetic retinopathy",
                 synonyms=("retinopathy",),
                 region="retina",
+                rule="retina",
                 present=any_of(
                     rf"(?:{_STAGE} ){{0,2}}diabetic (?:retinopath(?:y|ies)|retinal disease|eye disease"
                     r"|(?:retinal )?changes)",
@@ -72,6 +73,9 @@ FUNDUS = Domain(
             ),
             Finding(
                 "macular edema",
+                synonyms=("diabetic macular edema",),
+                region="macula",
+                rule="macula",
                 present=any_of(
                     r"(?:(?:cystoid|clinically significant|center[- ]involv(?:ed|ing)) )?(?:diabetic )?macular o?edema",
                     r"(?:diabetic )?maculopathy",
@@ -82,10 +86,16 @@ FUNDUS = Domain(
             ),
             Finding(
                 "glaucoma",
+                synonyms=("optic disc cupping",),
+                region="optic disc",
+                rule="optic disc",
                 present=any_of(r"glaucoma(?:tous)?", r"(?:optic )?(?:disc|nerve) cupping"),
             ),
             Finding(
                 "macular degeneration",
+                synonyms=("age-related macular degeneration", "drusen"),
+                region="macula",
+                rule="macula",
                 present=any_of(r"(?:age[- ]related )?macular degeneration", r"amd", r"drusen"),
             ),
             *(
@@ -152,5 +162,5 @@ FUNDUS = Domain(
     paired=True,
     words="beading blot cotton-wool dot dots exudates flame-shaped hard hemorrhages intraretinal macula "
     "microaneurysms neovascularization non-proliferative nonproliferative proliferative retina retinal "
-    "spots vascular venous vessels",
+    "spots vascular venous vessels cup cupping disc drusen optic thickening",
 )

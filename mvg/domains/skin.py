@@ -7,13 +7,14 @@ SKIN = Domain(
     name="skin",
     prefixes=("dermoscopic image", "dermoscopy", "skin lesion image"),
     normal=("no finding", "benign nevus", "normal"),
-    gray=False,
+    rule="lesion",
     findings=by_name(
         [
             Finding(
                 "melanoma",
                 synonyms=("malignant melanoma",),
                 region="lesion",
+                rule="lesion",
                 present=any_of(
                     r"(?:(?:malignant|superficial spreading|nodular|invasive|amelanotic|acral(?: lentiginous)?"
                     r"|desmoplastic"
@@ -29,15 +30,60 @@ SKIN = Domain(
             ),
             Finding(
                 "basal cell carcinoma",
+                synonyms=("basal cell cancer",),
+                region="lesion",
+                rule="lesion",
                 present=any_of(r"basal cell (?:carcinoma|cancer)s?", r"(?<!cc: )bccs?(?!: [^.]*@)"),
             ),
             Finding(
                 "squamous cell carcinoma",
+                synonyms=("squamous cell cancer",),
+                region="lesion",
+                rule="lesion",
                 present=any_of(r"squamous cell (?:carcinoma|cancer)s?", r"sccs?"),
             ),
             Finding(
                 "seborrheic keratosis",
+                region="lesion",
+                rule="lesion",
                 present=any_of(r"seborrh(?:o?e|o)ic keratos[ei]s"),
+            ),
+            Finding(
+                "actinic keratosis",
+                synonyms=("solar keratosis",),
+                region="lesion",
+                rule="lesion",
+                present=any_of(r"(?:actinic|solar) keratos[ei]s", r"bowen'?s? disease"),
+            ),
+            Finding(
+                "dermatofibroma",
+                region="lesion",
+                rule="lesion",
+                present=any_of(r"dermatofibromas?", r"(?:benign )?fibrous histiocytomas?"),
+            ),
+            Finding(
+                "vascular lesion",
+                synonyms=("hemangioma", "angioma"),
+                region="lesion",
+                rule="lesion",
+                present=any_of(
+                    r"(?:vascular|ha?emorrhagic) lesions?",
+                    r"(?:cherry )?(?:ha?em)?angiomas?",
+                    r"angiokeratomas?",
+                    r"pyogenic granulomas?",
+                ),
+            ),
+            Finding(
+                "nevus",
+                synonyms=("melanocytic nevus", "mole"),
+                benign=True,
+                region="lesion",
+                rule="lesion",
+                present=any_of(
+                    r"(?:benign |melanocytic |dysplastic |"
+                    r"compound |junctional |intra[- ]?dermal |congenital |blue ){0,3}"
+                    r"(?:na?ev(?:us|i)|moles?)",
+                ),
             ),
         ]
     ),

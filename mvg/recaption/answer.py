@@ -136,7 +136,7 @@ def _read_prompt(prompt: str, finding: str, side: str, question: Question, domai
     if not allowed_words(domain).issuperset(words_of(prompt)):
         return "uses a word that is not in the list of allowed words", ""
     mentions = read_sentence(prompt[len(domain.prefix) + 2 :].lower(), domain)
-    if any(m.finding != finding and m.finding in domain.known for m in mentions):
+    if any(m.finding not in domain.related(finding) and m.finding in domain.known for m in mentions):
         return f"names another finding than {finding}", ""
     own: list[Mention] = [m for m in mentions if m.finding == finding]
     if not own or own[0].status != PRESENT:

@@ -72,7 +72,8 @@ def read_sentence(
         last: the last mention before it, which "a moderate one on the left" speaks of.
 
     Returns:
-        Mentions in order; one more for each side or grade of its own ("small on the right, large on the left").
+        Mentions in order, first those of narrower findings ("pneumonia" is one of pneumonia and of its parent,
+        consolidation); one more for each side or grade of its own ("small on the right, large on the left").
     """
     text = spelt_out(without_boxes(sentence, domain.naming), domain.short_forms)
     spans = _spans(text, domain)
@@ -90,10 +91,16 @@ def read_sentence(
         mention = _mention(text, spans, i, clause, stop, domain, out)
         out.append(replace(mention, section=section, sentence=index, words=sentence))
         said.append((span.end, out[-1]))
+    narrower = [
+        replace(mention, finding=child.name)
+        for span, mention in zip(spans, out, strict=True)
+        for child in domain.children(span.finding)
+        if child.present.search(text[span.start : span.end])
+    ]
     rest = [
         replace(m, section=section, sentence=index, words=sentence) for m in _elliptic(text, spans, said, last, domain)
     ]
-    return out + rest
+    return narrower + out + rest
 
 
 def _mention(
@@ -145,7 +152,7 @@ def _spans(text: str, domain: Domain) -> list[_Span]:
     Two denied ones may overlap: "heart size and pulmonary vascularity are normal" denies both.
     """
     findings = domain.findings.values()
-    found = [_Span(m.start(), m.end(), f.name) for f in findings for m in f.present.finditer(text)]
+    found = [_Span(m.start(), m.end(), f.parent or f.name) for f in findings for m in f.present.finditer(text)]
     found += [_Span(m.start(), m.end(), f.name, True) for f in findings if f.normal for m in f.normal.finditer(text)]
     if domain.lookalikes:
         found += [_Span(m.start(), m.end(), "") for m in domain.lookalikes.finditer(text)]

@@ -98,8 +98,9 @@ def recaption(
     mode "terminal" (the paper): every stage has the prompt of the terminal state. "ladder": the words worsen stage by
     stage from what the report says, each stage going from the word before (its source; "no finding" for the first) to
     its own; where N is more than the words on the way, a step is taken more than once.
-    finding: what progresses; None takes the most definite and most severe finding of the report among ``known``, by
-    default those of the domain. terminal: mild, moderate or severe. The severity of stage n of N rises evenly from the
+    known: the findings that the model draws, by default those of the domain; one that it does not draw is drawn as its
+    parent, where there is one. finding: what progresses; None takes the most definite and most severe of the report
+    among ``known``. terminal: mild, moderate or severe. The severity of stage n of N rises evenly from the
     middle of the band of the report's word, or from 0 where it has none, to that of the terminal word, or to its upper
     end where both are one.
     A report that says that all is normal gives a plan of "no finding". One that says nothing of the image, is not in
@@ -117,33 +118,38 @@ def recaption(
         raise ValueError(f"mode: got {mode!r}, want one of {', '.join(MODES)}")
     if terminal not in SEVERITY_BANDS:
         raise ValueError(f"terminal: got {terminal!r}, want one of {', '.join(SEVERITY_BANDS)}")
-    if finding is not None and finding not in known:
-        raise ValueError(f"finding: got {finding!r}, want one of {', '.join(known)}")
+    asked = None if finding is None else drawn_as(domain, finding, known)
     text = _checked(report)
     observed = read_report(report, domain)
     english = is_english(text)
-    present = [o for o in observed.values() if o.status in (PRESENT, POSSIBLE)]
+    present = [
+        o for o in observed.values() if o.status in (PRESENT, POSSIBLE) and not domain.findings[o.finding].benign
+    ]
+    candidates = [o for o in present if o.finding in known]
     notes = [
         f"the report names {o.words()}, which the {domain.name} model does not draw; it is left out of the plan"
         for o in present
-        if o.finding not in known
+        if not {o.finding, domain.findings[o.finding].parent} & set(known)
     ]
     notes += [
         f"it is unclear whether the report denies {o.finding}; it is taken as denied"
         for o in observed.values()
         if o.unclear and o.finding in known
     ]
-    candidates = [o for o in present if o.finding in known]
-    if finding is not None:
-        chosen = observed.get(finding, Observation(finding, ""))
+    if asked is not None:
+        chosen = observed.get(asked, Observation(asked, ""))
         if chosen.status not in (PRESENT, POSSIBLE):
             said = "denies it" if chosen.status == ABSENT else "does not mention it"
-            notes.append(f"{finding} was asked for; {f'the report {said}' if english else NOT_ENGLISH}")
-            chosen = Observation(finding, chosen.status)
+            notes.append(f"{asked} was asked for; {f'the report {said}' if english else NOT_ENGLISH}")
+            chosen = Observation(asked, chosen.status)
     elif candidates:
-        chosen = max(candidates, key=_weight)
+        names = {o.finding for o in candidates}
+        chosen = max((o for o in candidates if domain.findings[o.finding].parent not in names), key=_weight)
     else:
         return _no_finding(text, domain, observed, present, known, stages, notes, strict)
+    narrower = {o.finding for o in present if o.finding not in known} | {finding}
+    for name in (child.name for child in domain.children(chosen.finding) if child.name in narrower):
+        notes.append(f"{name} is drawn as {chosen.finding}, as the model knows no narrower word for it")
 
     side = ""
     if chosen.finding in domain.sided:
@@ -162,7 +168,10 @@ def recaption(
         notes.append(f"the report calls the {chosen.finding} {chosen.trend}; the plan simulates it getting worse")
     if chosen.severity and SEVERITIES.index(chosen.severity) > SEVERITIES.index(terminal):
         notes.append(f"the report already calls the {chosen.finding} {chosen.severity}, beyond the terminal {terminal}")
-    others = [o.words() for o in candidates if o.finding != chosen.finding]
+    told = {chosen.finding, *(o.finding for o in candidates)}
+    others = [
+        o.words() for o in candidates if o.finding != chosen.finding and domain.findings[o.finding].parent not in told
+    ]
     if others:
         notes.append(f"also in the report and not progressed: {', '.join(others)}")
 
@@ -187,6 +196,19 @@ def recaption(
         for severity, (shown, drawn) in zip(severities, steps, strict=True)
     )
     return Plan(domain.name, chosen.finding, side, plan, notes=tuple(notes))
+
+
+def drawn_as(domain: Domain, finding: str, known: Sequence[str]) -> str:
+    """The finding that a model which draws ``known`` draws for one of the domain: itself or its parent.
+
+    Raises:
+        ValueError: where it draws neither; the message names what it draws.
+    """
+    parent = domain.findings[finding].parent if finding in domain.findings else ""
+    drawn = next((name for name in (finding, parent) if name in known), None)
+    if drawn is None:
+        raise ValueError(f"finding: got {finding!r}, want one of {', '.join(known)}")
+    return drawn
 
 
 def _checked(report: str) -> str:

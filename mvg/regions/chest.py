@@ -13,10 +13,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..plan import NO_FINDING, Plan
-
-DOMAINS = ("chest_xray",)
-FINDINGS = ("cardiomegaly", "edema", "pleural effusion", "consolidation")
+ZONES = {"upper lung zone": (0.0, 0.40), "middle lung zone": (0.30, 0.70), "lower lung zone": (0.60, 1.0)}
+"""Rule -> where the zone begins and ends, as a share of the lungs' height."""
+RULES = ("heart", "mediastinum", "lungs", "lung", *ZONES, "lung base", "chest")
 SIDES = ("left", "right", "bilateral")
 MIN_SIZE = 32
 _WORK = 128
@@ -267,38 +266,64 @@ def _medial(points: np.ndarray, level: float, side: int) -> float:
     return float(near[:, 0].max() if side < 0 else near[:, 0].min())
 
 
-def roi(anatomy: Anatomy, finding: str, side: str = "") -> np.ndarray:
-    """Where a finding shows, [H, W] float32 in [0, 1] with soft edges.
+def roi(anatomy: Anatomy, rule: str, side: str = "") -> np.ndarray:
+    """A region of a chest.
 
-    Effusion: the lower part of the side's lung with its costophrenic angle. Consolidation: the side's lung. Edema and
-    "no finding": both lungs with the hila between them. Cardiomegaly: the heart and where it grows to.
-    side: "left", "right" (the patient's), "bilateral" or "" for both. ValueError for other words.
+    Args:
+        anatomy: of `locate`.
+        rule: one of RULES. heart: it and where it grows to. lungs: both with the hila between them. lung: the side's.
+            lung base: its lower part with the costophrenic angle. mediastinum: what lies between the lungs. chest: the
+            lungs, what lies between them and the chest wall.
+        side: "left", "right" (the patient's), "bilateral" or "" for both; of one lung and its parts only.
+
+    Returns:
+        [H, W] float32 in [0, 1] with soft edges.
+
+    Raises:
+        ValueError: for another rule or side.
     """
-    if finding not in (*FINDINGS, NO_FINDING):
-        raise ValueError(f"finding: got {finding!r}, want one of {', '.join((*FINDINGS, NO_FINDING))}")
+    if rule not in RULES:
+        raise ValueError(f"rule: got {rule!r}, want one of {', '.join(RULES)}")
     if side not in (*SIDES, ""):
         raise ValueError(f"side: got {side!r}, want one of {', '.join(SIDES)} or none")
     height, width = anatomy.right.shape
     lungs = {"right": anatomy.right, "left": anatomy.left}
     sides = [side] if side in lungs else ["right", "left"]
+    top = min(anatomy.right_box[1], anatomy.left_box[1])
+    base = max(anatomy.right_box[3], anatomy.left_box[3])
     region = np.zeros((height, width), np.float32)
-    if finding == "cardiomegaly":
+    if rule == "heart":
         # the heart grows to the patient's left and down most of all
         near, far = _grow(anatomy.heart, 0.08), _shifted(_grow(anatomy.heart, 0.10), 0.12)
         region = np.maximum(near, far)
-        top = min(anatomy.right_box[1], anatomy.left_box[1])
-        base = max(anatomy.right_box[3], anatomy.left_box[3])
         region[: int(top + 0.40 * (base - top))] = 0
-    elif finding == "pleural effusion":
+    elif rule == "lung base":
         for name in sides:
             region = np.maximum(region, _grow(_lower_part(anatomy, name, 0.32), 0.035))
-    elif finding == "consolidation":
+    elif rule == "lung" or rule in ZONES:
         for name in sides:
             region = np.maximum(region, _grow(lungs[name], 0.01))
+        begin, end = ZONES.get(rule, (0.0, 1.0))
+        if begin > 0:
+            region[: int(top + begin * (base - top))] = 0
+        if end < 1:
+            region[int(top + end * (base - top)) :] = 0
+    elif rule == "mediastinum":
+        apart = np.maximum(anatomy.right, anatomy.left) > 0.5
+        region = _grow((_hull(apart) & ~apart).astype(np.float32), 0.03)
+    elif rule == "chest":
+        region = _grow(_hull(np.maximum(anatomy.right, anatomy.left) > 0.5).astype(np.float32), 0.08)
     else:
         region = _grow(anatomy.lungs, 0.025)
     soft = np.clip(cv2.GaussianBlur(region, (0, 0), 0.014 * min(height, width)), 0, 1)
     return np.where(soft < 1 / 255, 0, soft).astype(np.float32)  # what an 8-bit mask shows as 0 is 0
+
+
+def _hull(mask: np.ndarray) -> np.ndarray:
+    """The convex hull of a bool mask."""
+    points = np.argwhere(mask)[:, ::-1].astype(np.int32)
+    hull = np.zeros(mask.shape, np.uint8)
+    return (cv2.fillPoly(hull, [cv2.convexHull(points)], 1) if len(points) else hull) > 0
 
 
 def _lower_part(anatomy: Anatomy, name: str, start: float) -> np.ndarray:
@@ -332,18 +357,26 @@ def _shifted(mask: np.ndarray, by: float) -> np.ndarray:
     return np.pad(mask, ((0, 0), (step, 0)))[:, : mask.shape[1]]
 
 
-def roi_mask(image: Tensor, plan: Plan) -> tuple[Tensor, str]:
-    """-> (mask [1, H, W] in [0, 1] of where the plan's finding shows in the image [B, H, W, C], a sentence about it).
+def chest_roi(image: Tensor, rule: str, side: str = "", strict: bool = False) -> tuple[Tensor, str]:
+    """A region of a frontal chest X-ray.
 
-    ValueError for a plan of another domain and as `locate`.
+    Args:
+        image: [B, H, W, C] in [0, 1], of which the first is looked at.
+        rule: one of RULES.
+        side: as for `roi`.
+        strict: where no chest is found, an error in place of the region of a usual chest.
+
+    Returns:
+        (mask [H, W] float32 in [0, 1], a sentence about it).
+
+    Raises:
+        ValueError: as `locate` and `roi`, and with ``strict`` where no chest is found.
     """
-    if plan.domain not in DOMAINS:
-        raise ValueError(f"plan: got one for {plan.domain}, want {' or '.join(DOMAINS)}")
     anatomy = locate(image)
-    mask = torch.from_numpy(roi(anatomy, plan.finding, plan.side))[None]
+    mask = torch.from_numpy(roi(anatomy, rule, side))
     if anatomy.fitted:
         return mask, f"lung fields found (contrast {anatomy.quality:.2f})"
-    return mask, (
-        f"this does not look like a frontal chest X-ray (contrast {anatomy.quality:.2f}, want {MIN_QUALITY:.2f}): "
-        "the region is that of a usual chest; draw a mask of your own instead"
-    )
+    unlike = f"this does not look like a frontal chest X-ray (contrast {anatomy.quality:.2f}, want {MIN_QUALITY:.2f})"
+    if strict:
+        raise ValueError(f"image: {unlike}; draw a mask of your own")
+    return mask, f"{unlike}: the region is that of a usual chest; draw a mask of your own instead"

@@ -1,7 +1,7 @@
-"""Where diabetic retinopathy shows in a colour fundus photograph: a soft region by classical means.
+"""Where findings show in a color fundus photograph: soft regions by classical means.
 
 The lit field is what is not dark, the optic disc is the bright compact spot that vessels run to (brightness and vessel
-convergence, after Hoover and Goldbaum, IEEE TMI 22(8), 2003), the fovea the dark spot beside it, and the disease shows
+convergence, after Hoover and Goldbaum, IEEE TMI 22(8), 2003), the fovea the dark spot beside it, and retinopathy shows
 in the posterior pole between and around the arcades.
 """
 
@@ -21,7 +21,11 @@ FOVEA_DISTANCE, FOVEA_DROP = (0.55, 0.95), 0.08
 # disc, and the least in radii of the field, as that distance is foreshortened where the disc is at the field's edge.
 POLE_NASAL, POLE_TEMPORAL, POLE_TALL = 1.42, 0.82, 1.36
 LEAST_TEMPORAL, LEAST_TALL = 0.70, 0.95
+MACULA = 0.55  # radius, in distances from fovea to disc: 5.5 mm across, where those are 5 mm apart
+ROUND_DISC = 1.5  # radius, in those of the disc
 SURE_DISC = 2.3  # phantoms and photographs have 3 or more, pictures of skin 1.6 or less
+
+RULES = ("retina", "macula", "optic disc")
 
 
 @dataclass(frozen=True)
@@ -147,30 +151,50 @@ def find_fundus(image: Tensor) -> Fundus:
     return Fundus(field, radius, (x, y), disc_radius, fovea, side, score)
 
 
-def fundus_roi(image: Tensor) -> tuple[Tensor, str]:
-    """-> (mask [H, W] float32 in [0, 1] of where diabetic retinopathy shows, a sentence about it).
+def fundus_roi(image: Tensor, rule: str = "retina") -> tuple[Tensor, str]:
+    """A region of a color fundus photograph.
 
-    image: [B, H, W, 3] in [0, 1], of which the first is looked at: the posterior pole around arcades and macula within
-    the lit field, without the optic disc, with soft edges.
-    ValueError for another shape, sides below 32 pixels, values that are not finite or not in [0, 1], a constant or a
-    gray picture, and where there is no lit red field.
+    Args:
+        image: [B, H, W, 3] in [0, 1], of which the first is looked at.
+        rule: one of RULES. retina: the posterior pole around arcades and macula within the lit field, without the optic
+            disc. macula: a circle round the fovea. optic disc: it and a rim round it.
+
+    Returns:
+        (mask [H, W] float32 in [0, 1] with soft edges, a sentence about it).
+
+    Raises:
+        ValueError: for another rule or shape, sides below 32 pixels, values that are not finite or not in [0, 1], a
+            constant or a gray picture, and where there is no lit red field.
     """
+    if rule not in RULES:
+        raise ValueError(f"rule: got {rule!r}, want one of {', '.join(RULES)}")
     found = find_fundus(image)
     disc, fovea = np.array(found.disc), np.array(found.fovea)
     apart = float(np.hypot(*(disc - fovea)))
-    along = (disc - fovea) / apart
     height, width = found.field.shape
     y, x = np.mgrid[:height, :width].astype(np.float32)
-    nasal, temporal = POLE_NASAL * apart, max(POLE_TEMPORAL * apart, LEAST_TEMPORAL * found.radius)
-    tall = max(POLE_TALL * apart, LEAST_TALL * found.radius)
-    middle = fovea + 0.5 * (nasal - temporal) * along
-    u = ((x - middle[0]) * along[0] + (y - middle[1]) * along[1]) / (0.5 * (nasal + temporal))
-    v = ((y - middle[1]) * along[0] - (x - middle[0]) * along[1]) / tall
-    pole = (np.abs(u) ** 2.5 + np.abs(v) ** 2.5) < 1
-    spot = np.hypot(x - disc[0], y - disc[1]) < found.disc_radius
-    mask = blur(pole & found.field & ~spot, 0.02 * found.radius)
+    if rule == "retina":
+        inside = _pole(found, x, y) & (np.hypot(x - disc[0], y - disc[1]) >= found.disc_radius)
+    elif rule == "macula":
+        inside = np.hypot(x - fovea[0], y - fovea[1]) < MACULA * apart
+    else:
+        inside = np.hypot(x - disc[0], y - disc[1]) < ROUND_DISC * found.disc_radius
+    mask = blur(inside & found.field, 0.02 * found.radius)
     where = "right" if found.side > 0 else "left"
     words = f"lit field, optic disc ({where} of the fovea) and fovea found"
     if found.disc_score < SURE_DISC:
         words += f"; the disc is a guess (score {found.disc_score:.1f}, want {SURE_DISC}), so check the mask"
     return full_size(mask, *image.shape[1:3]), words
+
+
+def _pole(found: Fundus, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """The posterior pole [h, w] bool, of the coordinates x and y of every pixel."""
+    disc, fovea = np.array(found.disc), np.array(found.fovea)
+    apart = float(np.hypot(*(disc - fovea)))
+    along = (disc - fovea) / apart
+    nasal, temporal = POLE_NASAL * apart, max(POLE_TEMPORAL * apart, LEAST_TEMPORAL * found.radius)
+    tall = max(POLE_TALL * apart, LEAST_TALL * found.radius)
+    middle = fovea + 0.5 * (nasal - temporal) * along
+    u = ((x - middle[0]) * along[0] + (y - middle[1]) * along[1]) / (0.5 * (nasal + temporal))
+    v = ((y - middle[1]) * along[0] - (x - middle[0]) * along[1]) / tall
+    return (np.abs(u) ** 2.5 + np.abs(v) ** 2.5) < 1

@@ -1,8 +1,7 @@
-"""Where a melanoma shows in a dermoscopic image: a soft region by classical means.
+"""Where a lesion shows in a dermoscopic image, and where it can grow to: a soft region by classical means.
 
 Hairs go by a morphological black-hat (Lee et al., DullRazor, 1997), skin is a plane in CIELAB fitted to the
-surroundings, the lesion is what lies far from it by Otsu's threshold, and a melanoma reaches out along the long axis
-to the darker end.
+surroundings, the lesion is what lies far from it by Otsu's threshold, and it can grow by as much on every side.
 """
 
 from dataclasses import dataclass
@@ -19,21 +18,18 @@ SPOT = 0.05  # of the image
 MIN_LESION = 0.0015  # of the image
 GAP = 0.05  # between pieces of one lesion, of the image's longer side
 GROWTH = 1.6  # of a small lesion, in its own radii
-REACH = 0.185  # of any other, of the image's shorter side
-TOWARDS = 0.7  # how much further the region goes at the darker end, of that growth
+REACH = 0.235  # of any other, of the image's shorter side
 
 
 @dataclass(frozen=True)
 class Lesion:
     """The pigmented lesion of a dermoscopic image at the working size.
 
-    inside: [h, w] bool. centre: (x, y). axis: unit vector (x, y) along the long axis to the darker end. radius: of the
-    circle of equal area, in pixels. contrast: CIELAB distance (CIE76) of lesion and skin.
+    inside: [h, w] bool. radius: of the circle of equal area, in pixels. contrast: CIELAB distance (CIE76) of lesion and
+    skin.
     """
 
     inside: np.ndarray
-    centre: tuple[float, float]
-    axis: tuple[float, float]
     radius: float
     contrast: float
 
@@ -160,33 +156,25 @@ def find_lesion(image: Tensor) -> Lesion:
             f"image: got no lesion that stands out from the skin (CIELAB distance {contrast:.1f}, "
             f"want {wanted:.0f} or more), want a dermoscopic image of a pigmented lesion"
         )
-    ys, xs = np.nonzero(inside)
-    points = np.stack([xs, ys], axis=1).astype(np.float64)
-    centre = points.mean(axis=0)
-    axis = np.linalg.eigh(np.cov((points - centre).T))[1][:, -1]
-    darkness = difference[inside].astype(np.float64) ** 2
-    towards = (points * darkness[:, None]).sum(axis=0) / darkness.sum() - centre
-    axis = axis if axis @ towards >= 0 else -axis
-    radius = float(np.sqrt(len(points) / np.pi))
-    return Lesion(inside, (centre[0], centre[1]), (axis[0], axis[1]), radius, contrast)
+    return Lesion(inside, float(np.sqrt(inside.sum() / np.pi)), contrast)
 
 
 def skin_roi(image: Tensor) -> tuple[Tensor, str]:
-    """-> (mask [H, W] float32 in [0, 1] of where a melanoma would show, a sentence about it).
+    """The pigmented lesion of a dermoscopic image and a margin round it, where it can grow to.
 
-    image: [B, H, W, 3] in [0, 1], of which the first is looked at: the pigmented lesion and a margin round it, wider
-    along the long axis towards the darker end, with soft edges.
-    ValueError for another shape, sides below 32 pixels, values that are not finite or not in [0, 1], a constant or a
-    gray picture, and where nothing stands out from the skin.
+    Args:
+        image: [B, H, W, 3] in [0, 1], of which the first is looked at.
+
+    Returns:
+        (mask [H, W] float32 in [0, 1] with soft edges, a sentence about it).
+
+    Raises:
+        ValueError: for another shape, sides below 32 pixels, values that are not finite or not in [0, 1], a constant or
+            a gray picture, and where nothing stands out from the skin.
     """
     found = find_lesion(image)
-    height, width = found.inside.shape
-    margin = min(GROWTH * found.radius, REACH * min(height, width))
-    grown = cv2.dilate(found.inside.astype(np.uint8), disc_kernel(margin))
-    step = TOWARDS * margin * np.array(found.axis)
-    moved = cv2.warpAffine(grown, np.array([[1, 0, step[0]], [0, 1, step[1]]], np.float32), (width, height))
-    reach = np.maximum(grown, moved)
-    mask = blur(reach, 0.012 * WORK)
+    margin = min(GROWTH * found.radius, REACH * min(found.inside.shape))
+    mask = blur(cv2.dilate(found.inside.astype(np.uint8), disc_kernel(margin)), 0.012 * WORK)
     share = float(found.inside.mean())
     words = f"lesion found ({share:.0%} of the picture, CIELAB distance {found.contrast:.0f} from the skin)"
     if found.contrast < SURE_CONTRAST:

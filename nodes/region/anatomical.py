@@ -60,6 +60,13 @@ class AnatomicalROI(io.ComfyNode):
                 io.Image.Input("image", tooltip="The input image."),
                 Plan.Input("plan", tooltip="Its domain, finding and side say which region."),
                 *shape_inputs(),
+                io.Boolean.Input(
+                    "strict",
+                    optional=True,
+                    default=False,
+                    tooltip="On: a chest that cannot be found is an error, as a fundus or a lesion always is. Off: the "
+                    "region of a usual chest is taken, and notes says so.",
+                ),
             ],
             outputs=[
                 io.Mask.Output("mask", tooltip="1 where the image may change, with soft edges."),
@@ -68,6 +75,8 @@ class AnatomicalROI(io.ComfyNode):
         )
 
     @classmethod
-    def execute(cls, image, plan, grow: float = 0.0, feather: float = 0.0, fill: bool = False) -> io.NodeOutput:
-        mask, notes = regions.roi_mask(image, plan)
+    def execute(
+        cls, image, plan, grow: float = 0.0, feather: float = 0.0, fill: bool = False, strict: bool = False
+    ) -> io.NodeOutput:
+        mask, notes = regions.roi_mask(image, plan, strict=strict)
         return io.NodeOutput(roi.refine(mask, grow, feather, fill), notes)

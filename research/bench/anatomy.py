@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from PIL import Image
 
+from ...mvg.domains.chest_xray import CHEST_XRAY
 from ...mvg.regions import chest
 from ..phantom import captions, chest_xray
 from ..phantom.chest_xray import FINDINGS
@@ -71,7 +72,8 @@ def coverage(patient: chest_xray.Patient, finding: str, size: int = SIZE) -> tup
     healthy = chest_xray.render(patient, {}, size)
     changed = np.abs(chest_xray.render(patient, {finding: 1.0}, size) - healthy) > CHANGED
     side = patient.sides[finding] if finding in captions.sided("chest_xray") else ""
-    region = chest.roi(chest.locate(as_image(healthy)), finding, side) > 0.5
+    rule = CHEST_XRAY.findings[finding].rule
+    region = chest.roi(chest.locate(as_image(healthy)), rule, side) > 0.5
     return float((region & changed).sum() / changed.sum()), float(region.sum() / changed.sum())
 
 

@@ -57,7 +57,7 @@ class Patients(NamedTuple):
     def plans(self, stages: int, mode: str, control: bool = False) -> list[Plan]:
         """What their reports become; for a control that of a report of no finding."""
         reports = [NO_FINDING if control else self._report(person) for person in self.people]
-        return [recaption(report, self.domain, stages, mode=mode) for report in reports]
+        return [recaption(report, self.domain, stages, mode=mode, known=FINDINGS[self.domain]) for report in reports]
 
     def _report(self, person: Any) -> str:
         side = f"{person.sides[self.finding]} " if self.finding in captions.sided(self.domain) else ""

@@ -10,7 +10,8 @@ from ...mvg.metrics.plot import contact_sheet
 from ...mvg.metrics.registration import red_cyan, register
 from ...mvg.plan import NO_FINDING, Plan
 from ...mvg.recaption.offline import recaption
-from ...mvg.regions import chest
+from ...mvg.regions import roi_mask
+from ..phantom.captions import FINDINGS
 from .follow_up import Visit
 from .user_images import read_image
 
@@ -52,7 +53,7 @@ def plan_for(texts: Sequence[str], domain: str, stages: int, mode: str, fallback
     """The plan of the first text that names a finding, else of ``fallback``; where there is none, of no finding."""
     for text in texts:
         if text.strip():
-            plan = recaption(text, domain, stages, mode=mode, strict=False)
+            plan = recaption(text, domain, stages, mode=mode, known=FINDINGS[domain], strict=False)
             if plan.finding != NO_FINDING:
                 return plan, "finding from the report"
     if fallback:
@@ -82,7 +83,7 @@ def real_visits(options, size: int, mode: str) -> tuple[list[Visit], list[torch.
         for file, day in zip(files[1:], days[1:], strict=True):
             texts = (reports.get(file, ""), row["course"])
             plan, note = plan_for(texts, options.domain, options.stages, mode, options.finding)
-            region, _ = chest.roi_mask(first[None], plan)
+            region, _ = roi_mask(first[None], plan)
             found = register(read_image(options.root / file, size), first, "rigid")
             valid = found.valid.float()
             later = matched(found.image, first, (1 - region[0]) * valid)

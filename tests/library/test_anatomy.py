@@ -4,13 +4,17 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from mvgen.mvg.domains.chest_xray import CHEST_XRAY
+from mvgen.mvg.domains.skin import SKIN
 from mvgen.mvg.plan import NO_FINDING, Plan
 from mvgen.mvg.regions import chest as anatomy
+from mvgen.mvg.regions import roi_mask
 from mvgen.research.bench.anatomy import DATA, as_image, coverage, dice, iou, phantoms, real_masks
 from mvgen.research.phantom import captions, chest_xray
 from mvgen.research.phantom.chest_xray import FINDINGS
 
 PATIENTS = range(200, 206)
+RULE = {finding: CHEST_XRAY.findings[finding].rule for finding in FINDINGS} | {NO_FINDING: CHEST_XRAY.rule}
 
 
 @pytest.fixture(scope="module")
@@ -59,11 +63,11 @@ def test_sides_are_the_patients():
 
 @pytest.mark.parametrize("finding", captions.sided("chest_xray"))
 def test_a_sided_region_stays_on_its_side(place, finding):
-    left, right = (anatomy.roi(place, finding, side) for side in ("left", "right"))
+    left, right = (anatomy.roi(place, RULE[finding], side) for side in ("left", "right"))
     middle = round(128 * centre_x(place.lungs))
     assert left[:, middle:].sum() > 0.98 * left.sum() and right[:, :middle].sum() > 0.98 * right.sum()
-    both = anatomy.roi(place, finding, "bilateral")
-    assert np.array_equal(both, anatomy.roi(place, finding))
+    both = anatomy.roi(place, RULE[finding], "bilateral")
+    assert np.array_equal(both, anatomy.roi(place, RULE[finding]))
     assert (both >= np.maximum(left, right) - 1e-6).all()
 
 
@@ -76,7 +80,7 @@ def test_a_region_covers_most_of_what_the_finding_changes(finding):
 
 @pytest.mark.parametrize("finding", [*FINDINGS, NO_FINDING])
 def test_a_region_is_soft_and_in_range(place, finding):
-    region = anatomy.roi(place, finding)
+    region = anatomy.roi(place, RULE[finding])
     assert region.shape == (128, 128) and region.dtype == np.float32
     assert region.min() == 0 and 0.9 < region.max() <= 1
     assert ((region > 0.05) & (region < 0.95)).sum() > 30
@@ -85,13 +89,13 @@ def test_a_region_is_soft_and_in_range(place, finding):
 
 def test_equal_images_give_equal_masks(picture):
     kept = picture.clone()
-    first, _ = anatomy.roi_mask(picture, plan_of("edema"))
+    first, _ = roi_mask(picture, plan_of("edema"))
     torch.manual_seed(1)
     anatomy.locate(1 - picture)
-    again, _ = anatomy.roi_mask(picture, plan_of("edema"))
+    again, _ = roi_mask(picture, plan_of("edema"))
     assert torch.equal(first, again) and torch.equal(picture, kept)
     assert first.shape == (1, 128, 128) and first.dtype == torch.float32
-    assert torch.equal(anatomy.roi_mask(torch.cat([picture, 1 - picture]), plan_of("edema"))[0], first)
+    assert torch.equal(roi_mask(torch.cat([picture, 1 - picture]), plan_of("edema"))[0], first)
 
 
 @pytest.mark.parametrize("size", [(128, 200), (201, 131), (333, 77), (64, 64), (512, 512)])
@@ -106,18 +110,18 @@ def test_other_sizes(size):
             assert 0 <= x0 < x1 <= size[1] and 0 <= y0 < y1 <= size[0]
         scores.append(dice(found.lungs > 0.5, wanted))
     assert np.mean(scores) > 0.8
-    assert anatomy.roi_mask(as_image(squeezed), plan_of("cardiomegaly"))[0].shape == (1, *size)
+    assert roi_mask(as_image(squeezed), plan_of("cardiomegaly"))[0].shape == (1, *size)
 
 
 @pytest.mark.parametrize("image", [torch.zeros(1, 128, 128, 3), torch.ones(1, 64, 96, 3)])
 def test_an_empty_image_gets_the_usual_chest_and_a_warning(image):
-    mask, note = anatomy.roi_mask(image, plan_of("pleural effusion", "left"))
+    mask, note = roi_mask(image, plan_of("pleural effusion", "left"))
     assert "does not look like a frontal chest X-ray" in note and "draw a mask" in note
     assert centre_x(mask[0].numpy()) > 0.6
 
 
 def test_the_note_of_a_found_chest(picture):
-    assert anatomy.roi_mask(picture, plan_of("edema"))[1].startswith("lung fields found (contrast 0.")
+    assert roi_mask(picture, plan_of("edema"))[1].startswith("lung fields found (contrast 0.")
 
 
 def test_bad_input_is_named(picture, place):
@@ -128,9 +132,10 @@ def test_bad_input_is_named(picture, place):
         (lambda: anatomy.locate(picture[:, :1, :1]), "image: got 1 x 1 pixels"),
         (lambda: anatomy.locate(picture * float("nan")), "image: got values that are not finite"),
         (lambda: anatomy.locate(picture / 0), "image: got values that are not finite"),
-        (lambda: anatomy.roi(place, "gout"), "finding: got 'gout', want one of cardiomegaly"),
-        (lambda: anatomy.roi(place, "edema", "up"), "side: got 'up', want one of left, right, bilateral"),
-        (lambda: anatomy.roi_mask(picture, plan_of("edema", domain="skin")), "plan: got one for skin, want chest_xray"),
+        (lambda: anatomy.roi(place, "gout"), "rule: got 'gout', want one of heart"),
+        (lambda: anatomy.roi(place, "lungs", "up"), "side: got 'up', want one of left, right, bilateral"),
+        (lambda: roi_mask(picture, plan_of("edema"), SKIN), "plan: got one for chest_xray, want skin"),
+        (lambda: roi_mask(picture, plan_of("edema", domain="hand")), "domain: got 'hand', want one of chest_xray"),
     ):
         with pytest.raises(ValueError, match=message):
             call()

@@ -37,7 +37,8 @@ def share(flags):
 
 
 def test_labelled_sentences():
-    pairs = [(read(text), wanted) for text, wanted in SENTENCES]
+    labelled = {name for _, wanted in SENTENCES for name in wanted}
+    pairs = [({n: o for n, o in read(text).items() if n in labelled}, wanted) for text, wanted in SENTENCES]
     named = [(present(found), present(wanted)) for found, wanted in pairs]
     both = sum(len(f & w) for f, w in named)
     assert both / sum(len(f) for f, _ in named) >= 0.97  # precision
@@ -62,7 +63,7 @@ def test_real_reports_against_labels_by_hand(source, status):
 @pytest.mark.parametrize("finding", DRAWN)
 def test_every_synonym_of_the_captions_is_known(finding):
     for name in captions.names(DOMAIN, finding):
-        assert present(read(f"There is a moderate {name}.")) == {finding}
+        assert finding in present(read(f"There is a moderate {name}.")) <= BUILT_IN[DOMAIN].related(finding)
         assert present(read(f"No {name} is seen.")) == set()
     for normal in BUILT_IN[DOMAIN].normal:
         assert recaption(normal, DOMAIN, 1).finding == NO_FINDING
@@ -205,7 +206,7 @@ def test_what_else_the_notes_say():
         ("Severe edema.", "already calls the edema severe, beyond the terminal mild"),
         ("Edema. Pneumothorax.", "names pneumothorax, which the chest_xray model does not draw"),
     ):
-        assert words in " ".join(recaption(report, DOMAIN, 2, terminal="mild").notes)
+        assert words in " ".join(recaption(report, DOMAIN, 2, terminal="mild", known=DRAWN).notes)
     for report, said in (("No edema.", "denies it"), ("Cardiomegaly.", "does not mention it")):
         assert f"edema was asked for; the report {said}" in recaption(report, DOMAIN, 2, finding="edema").notes
 
@@ -309,7 +310,7 @@ def test_prompts_are_captions_the_model_was_trained_on():
     for text, _ in SENTENCES:
         for finding in (None, *DRAWN):
             for mode in MODES:
-                plan = recaption(text, DOMAIN, 4, mode, finding, strict=False)
+                plan = recaption(text, DOMAIN, 4, mode, finding, DRAWN, strict=False)
                 assert {s.prompt for s in plan.stages} <= known
                 assert {s.source for s in plan.stages} <= known | {""}
                 assert Plan.from_json(plan.to_json()) == plan
@@ -322,8 +323,8 @@ def test_strict():
         ("Left pneumothorax.", "report: names only pneumothorax, which the chest_xray model does not draw"),
     ):
         with pytest.raises(ValueError, match=f"^{message}.*pass finding=.*cardiomegaly"):
-            recaption(report, DOMAIN, 2)
-        plan = recaption(report, DOMAIN, 2, strict=False)
+            recaption(report, DOMAIN, 2, known=DRAWN)
+        plan = recaption(report, DOMAIN, 2, known=DRAWN, strict=False)
         assert plan.finding == NO_FINDING and plan.notes
         assert recaption(report, DOMAIN, 2, finding="edema").finding == "edema"
     for report in ("Normal.", "Normal chest radiograph.", "No acute cardiopulmonary abnormality.", "Lungs clear."):
@@ -396,5 +397,5 @@ def test_reports_of_the_fundus_and_the_skin(domain, report, finding, first):
 
 
 def test_what_a_colour_model_does_not_draw_is_said():
-    plan = recaption("Moderate NPDR. Glaucoma.", "fundus", 2)
+    plan = recaption("Moderate NPDR. Glaucoma.", "fundus", 2, known=captions.FINDINGS["fundus"])
     assert plan.finding == FUNDUS and any("glaucoma" in note for note in plan.notes)
