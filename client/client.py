@@ -90,6 +90,8 @@ class Client:
             versions["mvg"] = self.mvg
         device = ", ".join(str(device.get("name")) for device in stats.get("devices", []))
         nodes = {name: self.get(f"/object_info/{urllib.parse.quote(name)}").get(name) for name in sorted(classes)}
+        if not all(entry is None or isinstance(entry, dict) for entry in nodes.values()):
+            raise ValueError("it tells nothing of its nodes")
         return ServerInfo(self.address, versions, device, nodes)
 
     def run(

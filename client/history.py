@@ -31,7 +31,7 @@ def _failure(data: dict[str, Any]) -> PromptFailed:
     message = str(data.get("exception_message") or data.get("exception_type"))
     is_full = any(words in message for words in NO_ROOM) or ("disk" in message and "full" in message)
     is_short = str(details["exception_type"]).endswith(NO_MEMORY) or "CUDA error" in message
-    told = f"{one_line(data.get('node_type'))}: {one_line(message) or 'error'}"
+    told = f"{one_line(data.get('node_type'))}: {'its disk is full' if is_full else one_line(message) or 'error'}"
     return PromptFailed(told, DISK if is_full else SERVER if is_short else PROMPT, details)
 
 

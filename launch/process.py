@@ -30,12 +30,12 @@ def exit_on_signals() -> None:
     Signals that ``continue_in`` held back take effect here.
     """
 
-    def leave(number: int, frame: object) -> None:
+    def exit_on(number: int, frame: object) -> None:
         raise SystemExit(128 + number)
 
     for number in SIGNALS:
         if number != signal.SIGINT:
-            signal.signal(number, leave)
+            signal.signal(number, exit_on)
     if os.name != "nt":
         signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
 

@@ -101,6 +101,7 @@ def test_what_a_card_in_error_breaks_is_tried_again(kind, message, ends):
     with pytest.raises(PromptFailed) as error:
         history.outputs_of({"status": {"messages": [["execution_error", told]]}})
     assert error.value.kind == ends and "text" not in str(error.value.details)
+    assert ends != DISK or str(error.value) == "MVG_PIELoop: its disk is full"
 
 
 def attempted(plan, address: str, into: Path) -> tuple[str, str | None]:
