@@ -74,7 +74,7 @@ def error_text(error: object, depth: int = 0) -> str:
         try:
             data = json.loads(text)
         except (ValueError, RecursionError):
-            return re.sub(r"<[^>]*>", " ", text[:2000])
+            return re.sub(r"<(script|style)\b.*?</\1>|<[^>]*>", " ", text[:2000], flags=re.DOTALL | re.IGNORECASE)
         return error_text(data)
     if isinstance(error, str):
         return error

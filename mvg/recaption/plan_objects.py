@@ -73,8 +73,9 @@ def _unwrap(value: object, depth: int) -> Iterator[dict[str, Any]]:
         if isinstance(members.get("stages"), list):
             yield {**members, "stages": [_lower_names(s) if isinstance(s, dict) else s for s in members["stages"]]}
         else:
+            side = {"side": members["side"]} if "side" in members else {}
             for item in value.values():
-                yield from _unwrap(item, depth + 1)
+                yield from ({**side, **found} for found in _unwrap(item, depth + 1))
 
 
 def _lower_names(value: dict[str, Any]) -> dict[str, Any]:

@@ -6,7 +6,9 @@ import traceback
 
 import pytest
 from llm_server import KEY, KEY_ENV, serving
-from mvgen.mvg.recaption.client import AnswerError, CallError, recaption
+from mvgen.mvg.recaption.answer import AnswerError
+from mvgen.mvg.recaption.chat import CallError
+from mvgen.mvg.recaption.client import recaption
 from mvgen.mvg.recaption.endpoints import Endpoint
 
 REPORT = "Small left pleural effusion. Heart size is normal."
@@ -64,6 +66,7 @@ TEXTS = {
     "a last period": stages().replace('effusion", "finding', 'effusion.", "finding'),
     "in plan": json.dumps({"plan": PLAN}),
     "in result and data": json.dumps({"status": "ok", "result": {"data": PLAN}}),
+    "in plan, with the side outside": json.dumps({"side": "left", "plan": {"stages": STAGES}}),
     "in an array": json.dumps([PLAN]),
     "in properties, with the schema": json.dumps({"type": "object", "properties": PLAN}),
     "as text in a wrapper": json.dumps({"answer": GOOD}),

@@ -11,7 +11,9 @@ from llm_answer import WORDS, answer
 from llm_server import KEY, KEY_ENV, completion, serving
 from mvgen.mvg.plan import NO_FINDING, Plan
 from mvgen.mvg.recaption import offline
-from mvgen.mvg.recaption.client import MAX_STAGES, AnswerError, CallError, recaption
+from mvgen.mvg.recaption.answer import AnswerError
+from mvgen.mvg.recaption.chat import CallError
+from mvgen.mvg.recaption.client import MAX_STAGES, recaption
 from mvgen.mvg.recaption.endpoints import Endpoint, EndpointError
 
 REPORT = (
