@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..launch.browser import find_browser
+from ..tests.browser.chromium import Page, open_browser
 from ..tests.browser.comfy import open_comfy
-from ..tests.browser.devtools import Page
 from ..tests.host.hosting import running
 
 FOLDER = Path(__file__).parent
@@ -117,11 +117,16 @@ def tidy(definition: dict, name: str) -> None:
 
 
 def main(names: list[str]) -> None:
-    browser = find_browser()
-    if browser is None:
+    executable = find_browser()
+    if executable is None:
         sys.exit("no Chromium found: install one (Debian: apt-get install chromium)")
     TARGET.mkdir(exist_ok=True)
-    with tempfile.TemporaryDirectory() as folder, running(Path(folder)) as server, open_comfy(server, browser) as page:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        running(Path(folder)) as server,
+        open_browser(executable) as browser,
+        open_comfy(server, browser) as page,
+    ):
         for name in names or BLUEPRINTS:
             text = json.dumps(build(page, name), indent=1) + "\n"
             (TARGET / f"{name}.json").write_text(text, encoding="utf-8")

@@ -12,8 +12,8 @@ import uuid
 from pathlib import Path
 
 from ..launch.browser import find_browser
+from ..tests.browser.chromium import Page, open_browser
 from ..tests.browser.comfy import open_comfy
-from ..tests.browser.devtools import Page
 from ..tests.host.hosting import running
 from .layout import LAYOUT, PREVIEWS
 
@@ -100,12 +100,13 @@ def tidy(graph: dict, name: str) -> dict:
 
 
 def main(names: list[str]) -> None:
-    browser = find_browser()
-    if browser is None:
+    executable = find_browser()
+    if executable is None:
         sys.exit("no Chromium found: install one (Debian: apt-get install chromium)")
     with (
         tempfile.TemporaryDirectory() as folder,
         running(Path(folder), api_nodes=True) as server,
+        open_browser(executable) as browser,
         open_comfy(server, browser) as page,
     ):
         for name in names or LAYOUT:

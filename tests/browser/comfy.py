@@ -6,9 +6,11 @@ import urllib.request
 from collections.abc import Iterator
 from typing import Any
 
+from playwright import sync_api
+
 from ..host.hosting import Server
 from ..host.templates import LOADERS, load
-from .devtools import Page, open_page
+from .chromium import Page, open_page
 
 # with its first workflow, which would else replace one that a test has loaded
 READY = """window.app?.extensionManager?.workflow?.activeWorkflow && app.canvas
@@ -29,14 +31,14 @@ return await new Promise((done) => {
 
 
 @contextlib.contextmanager
-def open_comfy(server: Server, browser: str) -> Iterator[Page]:
+def open_comfy(server: Server, browser: sync_api.Browser) -> Iterator[Page]:
     """A tab with the server's page, its nodes registered and no welcome dialog over it."""
     data = json.dumps({"Comfy.TutorialCompleted": True}).encode()
     request = urllib.request.Request(f"http://{server.address}/settings", data=data, method="POST")
     request.add_header("Content-Type", "application/json")
     urllib.request.urlopen(request, timeout=30).close()
     with open_page(browser) as page:
-        page.goto(f"http://{server.address}/")
+        page.tab.goto(f"http://{server.address}/")
         page.wait(READY, 120)
         yield page
 

@@ -1,7 +1,7 @@
 """Edit Plan on the page: what ran is shown, taken over by a button, and kept out of the file."""
 
 import pytest
-from mvgen.tests.browser.test_templates import RUN, widget
+from mvgen.tests.browser.comfy import RUN, widget
 
 MADE = """
 await app.loadGraphData({ nodes: [], links: [], version: 0.4 })
@@ -28,20 +28,20 @@ def plan(page):
 
 
 def test_the_plan_is_shown_taken_over_and_edited(plan, tmp_path):
-    assert plan.run(RUN, timeout=60)[0] == "execution_success"
+    assert plan.run(RUN)[0] == "execution_success"
     plan.wait(f"{SHOWN}.startsWith('domain: chest_xray')")
     shown = plan.run(f"return {SHOWN}")
     assert "finding: cardiomegaly" in shown and widget(plan, "MVG_EditPlan", "text") == ""
     plan.run(PRESS)
     assert widget(plan, "MVG_EditPlan", "text") == shown
     widget(plan, "MVG_EditPlan", "text", shown.replace("severe cardiomegaly", "my own words"))
-    assert plan.run(RUN, timeout=60)[0] == "execution_success"
+    assert plan.run(RUN)[0] == "execution_success"
     plan.wait(f"{SHOWN}.includes('my own words')")
     plan.screenshot(tmp_path / "edit_plan.png")
 
 
 def test_what_is_shown_is_in_no_file(plan):
-    plan.run(RUN, timeout=60)
+    plan.run(RUN)
     plan.wait(f"{SHOWN}.startsWith('domain: chest_xray')")
     saved = plan.run("return JSON.stringify([app.rootGraph.serialize(), await app.graphToPrompt()])")
     assert "cardiomegaly" not in saved

@@ -88,7 +88,7 @@ def test_run_ends_well_and_shows_the_film(server, page, tmp_path):
     widget(page, "MVG_Recaption", "stages", 2)
     widget(page, "MVG_PIELoop", "steps", 4)
     widget(page, "MVG_SEINETransition", "frames", 3)
-    kind, detail = page.run(RUN, timeout=240)
+    kind, detail = page.run(RUN)
     assert kind == "execution_success", detail
     assert (server.base / "output" / "mvg" / "chest_xray" / "video.mp4").is_file()
     page.wait("document.querySelector('video')?.videoWidth > 0")
@@ -106,7 +106,7 @@ def test_run_ends_well_and_shows_the_film(server, page, tmp_path):
 def test_a_workflow_that_needs_no_other_files_runs_on_the_page(page, name):
     open_template(page, name)
     page.run(SHRINK, sizes=SMALL)
-    kind, detail = page.run(RUN, timeout=240)
+    kind, detail = page.run(RUN)
     assert kind == "execution_success", detail
     assert page.run(MISSING) == []
 

@@ -1,0 +1,59 @@
+"""A page in a real Chromium, driven by playwright."""
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from playwright import sync_api
+
+OPTIONS = (
+    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-dev-shm-usage", "--no-first-run"),
+    *("--disable-background-networking", "--disable-component-update", "--disable-sync", "--mute-audio"),
+)
+SIZE = {"width": 1920, "height": 1080}
+
+
+class Page:
+    """One tab. JavaScript goes in, JSON comes out."""
+
+    def __init__(self, tab: sync_api.Page):
+        self.tab = tab
+
+    def run(self, script: str, **values: Any) -> Any:
+        """The value of the body of an async function, which sees ``values`` by their names."""
+        names = ", ".join(values)
+        return self.tab.evaluate(f"async ([{names}]) => {{ {script} }}", list(values.values()))
+
+    def wait(self, condition: str, timeout: float = 60) -> None:
+        """Until an expression is true; one that throws is not, as the page's objects come one by one."""
+        asked = f"() => {{ try {{ return !!({condition}) }} catch {{ return false }} }}"
+        self.tab.wait_for_function(asked, timeout=timeout * 1000, polling=100)
+
+    def press(self, key: str) -> None:
+        """A key, pressed and let go where the focus is."""
+        self.tab.keyboard.press(key)
+
+    def screenshot(self, path: Path) -> None:
+        self.tab.screenshot(path=path)
+
+
+@contextlib.contextmanager
+def open_browser(executable: str) -> Iterator[sync_api.Browser]:
+    """A Chromium with a profile of its own; it is gone after the block."""
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=executable, args=list(OPTIONS), timeout=120_000)
+        try:
+            yield browser
+        finally:
+            browser.close()
+
+
+@contextlib.contextmanager
+def open_page(browser: sync_api.Browser) -> Iterator[Page]:
+    """A tab that shares nothing with the browser's others."""
+    context = browser.new_context(viewport=SIZE)
+    try:
+        yield Page(context.new_page())
+    finally:
+        context.close()
