@@ -153,22 +153,22 @@ def report(path: Path, label: str) -> InputFile:
 
 
 def text(words: str) -> InputFile:
-    """A prompt of the manifest as the report that the host reads, so that its words stay out of what is saved."""
+    """A prompt of the manifest as a report file that the host reads, so that its words stay out of what is saved."""
     return _named(words.encode(), ".txt", None, "prompt", words)
 
 
-def anything(path: Path, label: str) -> InputFile:
+def any_file(path: Path, label: str) -> InputFile:
     """A file of any kind; ValueError where it is missing, empty or too large."""
     return _named(_read(path, label, MAX_BYTES), path.suffix.lower(), path, label)
 
 
 def reader(class_type: str) -> Callable[[Path, str], InputFile]:
-    """What reads a file for a node of that class."""
+    """The function that reads a file for a node of a class, given its path and what errors call it."""
     if class_type == "MVG_LoadReport":
         return report
     if class_type == "MVG_LoadMedicalImage":
         return image
-    return picture if "Image" in class_type else anything
+    return picture if "Image" in class_type else any_file
 
 
 def check_mask(mask: InputFile, picture: InputFile) -> None:

@@ -20,7 +20,16 @@ MAX_ID = 200
 
 @dataclass(frozen=True, slots=True)
 class Patient:
-    """A row. row: its line in the file. values: widgets that it sets. files: what goes to the host's input folder."""
+    """A row of a manifest.
+
+    Attributes:
+        row: Its line in the file.
+        patient_id: As it stands there.
+        seeds: At least one; each gives a chain.
+        values: Widgets that the row sets.
+        files: What goes to the host's input folder, but for the mask.
+        mask: Region of interest, of the image's size.
+    """
 
     row: int
     patient_id: str
@@ -31,12 +40,19 @@ class Patient:
 
     @property
     def where(self) -> str:
+        """What errors call the row."""
         return _where(self.row, self.patient_id)
 
 
 @dataclass(frozen=True)
 class Columns:
-    """What the columns of a manifest set in a workflow."""
+    """What the columns of a manifest set in a workflow.
+
+    Attributes:
+        image: Where the image goes.
+        report: Where report or prompt goes; None where the workflow reads none.
+        others: Name of a further column -> what it sets.
+    """
 
     image: Slot
     report: Slot | None
@@ -195,7 +211,7 @@ class _Reader:
             yield f"got {name!r}, want a name that files may have on Windows: not CON, NUL or COM1, no dot at its end"
 
     def check_ids(self) -> None:
-        """Gathers ids that are there twice, also where only capitals or the Unicode form of a letter differ."""
+        """Collects ids that are there twice, also where only capitals or the Unicode form of a letter differ."""
         first: dict[str, tuple[int, str]] = {}
         for number, name in self.ids:
             if not name:

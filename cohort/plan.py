@@ -47,7 +47,7 @@ class Cohort:
 
     def versions(self, store: Store) -> dict[str, str] | None:
         """What the chains that are there were computed with; None where there is none."""
-        return store.record().get("versions") if store.done() else None
+        return store.record().get("versions") if store.closed() else None
 
 
 def build(path: str | Path, workflow: str | Path, model_folders: Sequence[Path] = ()) -> Cohort:
@@ -78,6 +78,6 @@ class Estimate:
 def estimate(store: Store) -> Estimate:
     """From the journal and some of the chains that are there."""
     times = [entry["seconds"] for entry in store.notes() if entry.get("event") == "done"]
-    folders = [store.folder(chain) for chain in sorted(store.done())[:SAMPLED]]
+    folders = [store.folder(chain) for chain in store.closed()[:SAMPLED]]
     sizes = [sum(f.stat().st_size for f in folder.rglob("*") if f.is_file()) for folder in folders]
     return Estimate(len(times), statistics.median(times) if times else None, statistics.mean(sizes) if sizes else None)

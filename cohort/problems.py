@@ -6,7 +6,12 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing to correct. where: "row 7 (P-12)", "columns", "workflow" or the address of a server."""
+    """One thing to correct.
+
+    Attributes:
+        where: "row 7 (P-12)", "columns", "workflow" or the address of a server.
+        message: What was given there, and what is wanted.
+    """
 
     where: str
     message: str
@@ -16,7 +21,11 @@ class Problem:
 
 
 class CohortError(ValueError):
-    """A cohort that cannot be run as it is; ``problems`` holds every reason that could be seen beforehand."""
+    """A cohort that cannot be run as it is.
+
+    Args:
+        problems: Every reason that could be seen beforehand.
+    """
 
     def __init__(self, problems: Iterable[Problem]):
         self.problems = tuple(problems)
@@ -24,5 +33,5 @@ class CohortError(ValueError):
 
 
 def refuse(where: str, message: str) -> CohortError:
-    """The error of one problem."""
+    """Makes the error of one problem; see ``Problem`` for the arguments."""
     return CohortError([Problem(where, message)])

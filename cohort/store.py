@@ -38,7 +38,12 @@ class Busy(RuntimeError):
 
 
 class Store:
-    """shard: "3-of-8" where several batches share the folder, each with a part of its own."""
+    """The output folder of a cohort.
+
+    Args:
+        out: The folder; made by ``lock``.
+        shard: "3-of-8" where several batches share the folder, each with a part of its own.
+    """
 
     def __init__(self, out: Path, shard: str = ALL):
         self.out = out.absolute()
@@ -53,8 +58,15 @@ class Store:
     def lock(self, wait: bool = False, on_wait: Callable[[str], None] = lambda holder: None) -> Iterator[None]:
         """The right to write; the system drops it with its holder. Clears what a killed batch left half done.
 
-        Busy where another batch has it, and ``wait`` is False; on_wait is told who, once each. Shards of one count go
-        together, others do not.
+        Shards of one count go together, others do not.
+
+        Args:
+            wait: Whether to wait while another batch has it.
+            on_wait: Told who has it, once each.
+
+        Raises:
+            Busy: Another batch has it, and ``wait`` is False.
+            OSError: The folder cannot be written to, or its file system gives no locks.
         """
         for folder in (self.chains, self.failed, self.journal.parent):
             folder.mkdir(parents=True, exist_ok=True)
@@ -147,37 +159,37 @@ class Store:
 
     def done(self) -> set[str]:
         """Returns the ids of the chains that are whole, with every file as it was written."""
-        return {chain for chain, reason in self._closed() if reason is None}
+        return {chain for chain, damage in self.damages().items() if damage is None}
 
-    def damaged(self) -> dict[str, str]:
-        """Returns id -> reason of the chains that were whole and are not any more; the next run makes them again."""
-        return {chain: reason for chain, reason in self._closed() if reason is not None}
+    def damages(self) -> dict[str, str | None]:
+        """Looks at the files of every chain that was closed.
 
-    def _closed(self) -> Iterator[tuple[str, str | None]]:
+        Returns:
+            Id -> None where it is whole, else what is wrong with it; the next run makes such a chain again.
+        """
+        return {chain: self._damage(chain) for chain in self.closed()}
+
+    def closed(self) -> list[str]:
+        """Returns the ids of the chains that were whole once, sorted; quicker than ``done``."""
         try:
             with os.scandir(self.chains) as entries:
-                names = [entry.name for entry in entries]
+                return sorted(entry.name for entry in entries if os.path.exists(os.path.join(entry.path, DONE)))
         except FileNotFoundError:
-            return
-        for name in names:
-            if (self.folder(name) / DONE).is_file():
-                yield name, self._damage(name)
+            return []
 
     def _damage(self, chain: str) -> str | None:
-        """What is wrong with a chain that was closed; None where it is whole.
-
-        Only files that are not older than done.json, which is written last, are read through.
-        """
-        folder = self.folder(chain)
+        """Only files that are not older than done.json, which is written last, are read through."""
+        folder = os.path.join(self.chains, chain)  # strings: there may be 100,000s of files
         try:
-            closed = (folder / DONE).stat().st_mtime_ns
-            files = json.loads((folder / DONE).read_text(encoding="utf-8"))["files"]
+            with open(os.path.join(folder, DONE), encoding="utf-8") as file:
+                closed = os.fstat(file.fileno()).st_mtime_ns
+                files = json.load(file)["files"]
             for name, digest in files.items():
-                path = folder / name
-                if path.stat().st_mtime_ns >= closed and _sha256(path) != digest:
+                path = os.path.join(folder, name)
+                if os.stat(path).st_mtime_ns >= closed and _sha256(Path(path)) != digest:
                     return f"{name} is not as it was written"
         except FileNotFoundError as error:
-            return f"{Path(error.filename or DONE).relative_to(folder).as_posix()} is missing"
+            return f"{os.path.relpath(error.filename, folder)} is missing"
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             return f"{DONE} is damaged ({type(error).__name__})"
         return None
@@ -191,10 +203,11 @@ class Store:
         (self.folder(chain) / DONE).unlink(missing_ok=True)
 
     def folder(self, chain: str) -> Path:
+        """Returns where a chain is, or will be."""
         return self.chains / chain
 
     def partial(self, chain: str) -> Path:
-        """A new empty folder for what a chain gives, on the file system of the results."""
+        """Makes a new empty folder for what a chain gives, on the file system of the results."""
         folder = self.partials / f"{chain}-{uuid.uuid4().hex[:8]}"
         folder.mkdir(parents=True)
         return folder
@@ -238,6 +251,7 @@ class Store:
         return target
 
     def fail(self, chain: str, record: dict[str, Any]) -> None:
+        """Records why a chain gave nothing, under ``error``, ``kind`` and ``details``."""
         write_json(self.failed / f"{chain}.json", record)
 
     def forget(self, chain: str) -> None:
@@ -245,7 +259,7 @@ class Store:
         (self.failed / f"{chain}.json").unlink(missing_ok=True)
 
     def failures(self) -> dict[str, dict[str, Any]]:
-        """Id -> record of the chains that failed, and are not there since."""
+        """Returns id -> record of the chains that failed, and are not there since."""
         found = {}
         for path in sorted(self.failed.glob("*.json")):
             if self.is_done(path.stem):
@@ -255,13 +269,13 @@ class Store:
         return found
 
     def note(self, **entry: Any) -> None:
-        """A line of the journal."""
+        """Writes a line of the journal, with the time."""
         line = json.dumps({"time": round(time.time(), 3), **entry}, ensure_ascii=False)
         with self.journal.open("a", encoding="utf-8") as file:
             file.write(line + "\n")
 
     def notes(self) -> list[dict[str, Any]]:
-        """The journals of all shards; a line that a killed batch left unfinished is passed over."""
+        """Returns the lines of the journals of all shards, without those that a killed batch left unfinished."""
         entries = []
         for path in sorted(self.journal.parent.glob("*.jsonl")):
             for line in path.read_text(encoding="utf-8", errors="replace").split("\n"):
@@ -270,7 +284,11 @@ class Store:
         return entries
 
     def record(self) -> dict[str, Any]:
-        """What the folder was begun with, {} where nothing was; CohortError where cohort.json is damaged."""
+        """Returns what the folder was begun with, {} where nothing was.
+
+        Raises:
+            CohortError: cohort.json is damaged.
+        """
         path = self.out / RECORD
         try:
             content = json.loads(path.read_text(encoding="utf-8"))
@@ -281,13 +299,19 @@ class Store:
         return content if isinstance(content, dict) else {}
 
     def begin(self, **record: Any) -> None:
+        """Records what the chains of the folder are computed with: ``workflow`` and ``versions``."""
         write_json(self.out / RECORD, record)
 
     def has_room(self) -> bool:
+        """Whether the disk has enough left for a host to work."""
         return shutil.disk_usage(self.out).free >= LEAST_ROOM
 
     def check(self, chain: str) -> list[str]:
-        """Names of the files of a chain that are not as they were written; [] where all is well."""
+        """Reads every file of a chain through.
+
+        Returns:
+            Names of the files that are not as they were written.
+        """
         folder = self.folder(chain)
         files = json.loads((folder / DONE).read_text(encoding="utf-8"))["files"]
         return [n for n, h in files.items() if not (folder / n).is_file() or _sha256(folder / n) != h]
@@ -321,16 +345,25 @@ def _sha256(path: Path) -> str:
 
 
 def write_json(path: Path, content: Any) -> None:
-    """JSON that is there whole or not at all."""
+    """Writes JSON that is there whole or not at all."""
     write_text(path, json.dumps(content, indent=1, sort_keys=True, ensure_ascii=False) + "\n")
 
 
 def write_text(path: Path, text: str) -> None:
+    """Writes UTF-8 text that is there whole or not at all."""
     write_file(path, lambda temporary: temporary.write_text(text, encoding="utf-8", newline=""))
 
 
 def write_file(path: Path, write: Callable[[Path], Any]) -> None:
-    """A file that is there whole or not at all, also after a power cut."""
+    """Writes a file that is there whole or not at all, also after a power cut.
+
+    Args:
+        path: The file, replaced where there is one.
+        write: Given the path of a temporary file beside it.
+
+    Raises:
+        OSError: It cannot be written; the file is as it was.
+    """
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")
     try:
         write(temporary)

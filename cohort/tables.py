@@ -34,20 +34,21 @@ def chains(cohort: Cohort, store: Store) -> pd.DataFrame:
         patient_id, seed, chain (its id), status (done, failed, damaged or missing), seconds (of the run that gave the
         chain), error, finding and notes (of its plan), and a column for every input that the rows set.
     """
-    done, failures, damaged = store.done(), store.failures(), store.damaged()
+    damages, failures = store.damages(), store.failures()
     seconds = {note["chain"]: note["seconds"] for note in store.notes() if note.get("event") == "done"}
     columns = sorted({slot for p in cohort.patients for slot in p.values if not cohort.workflow.is_file(slot)})
     rows = []
     for chain in cohort.chains:
-        failure = None if chain.id in done else failures.get(chain.id, {}).get("error")
-        damage = damaged.get(chain.id)
-        plan = read_plan(store.folder(chain.id)) if chain.id in done else ChainPlan()
+        damage = damages.get(chain.id)
+        done = chain.id in damages and damage is None
+        failure = None if done else failures.get(chain.id, {}).get("error")
+        plan = read_plan(store.folder(chain.id)) if done else ChainPlan()
         rows.append(
             {
                 "patient_id": chain.patient.patient_id,
                 "seed": chain.seed,
                 "chain": chain.id,
-                "status": _status(chain.id in done, failure, damage),
+                "status": _status(done, failure, damage),
                 "seconds": seconds.get(chain.id),
                 "error": failure or damage,
                 "finding": plan.finding,

@@ -87,15 +87,15 @@ def test_a_chain_whose_files_were_broken_later_is_made_again(store, name):
         folder = store.keep("c1", make(store, "c1"))
         store.keep("c2", make(store, "c2"))
         (folder / name).write_bytes(b"cut off")
-        assert store.done() == {"c2"} and store.damaged() == {"c1": f"{name} is not as it was written"}
+        assert store.done() == {"c2"} and store.damages()["c1"] == f"{name} is not as it was written"
         (folder / name).unlink()
-        assert store.done() == {"c2"} and store.damaged() == {"c1": f"{name} is missing"}
+        assert store.done() == {"c2"} and store.damages() == {"c1": f"{name} is missing", "c2": None}
         store.fail("c1", {"error": "no"})
         assert set(store.failures()) == {"c1"}
         store.keep("c1", make(store, "c1"))
-        assert store.done() == {"c1", "c2"} and store.damaged() == store.failures() == {}
+        assert store.done() == {"c1", "c2"} and store.failures() == {}
         (folder / DONE).write_text("{")
-        assert store.damaged() == {"c1": "done.json is damaged (JSONDecodeError)"}
+        assert store.damages()["c1"] == "done.json is damaged (JSONDecodeError)"
 
 
 @pytest.mark.skipif(os.name == "nt", reason="POSIX permissions")
