@@ -58,7 +58,18 @@ class Client:
         return asyncio.run(self._once(lambda connection: connection.get(path)))
 
     def post(self, path: str, content: Any) -> Any:
-        """The JSON that answers a JSON. Raises as ``Connection.get``."""
+        """Post JSON.
+
+        Args:
+            path: Of the server.
+            content: What JSON can hold.
+
+        Returns:
+            The JSON that it answers.
+
+        Raises:
+            StatusError, OSError, ValueError: As ``Connection.get``.
+        """
         return asyncio.run(self._once(lambda connection: connection.post(path, content)))
 
     def upload(self, file: Upload) -> None:

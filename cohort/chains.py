@@ -29,11 +29,19 @@ class Chain:
 
 
 def graph_of(workflow: Workflow, patient: Patient, seed: int, prefix: str) -> Graph:
-    """The filled workflow that a host runs, saving under ``prefix``."""
+    """The filled workflow that a host runs.
+
+    Args:
+        workflow: The form.
+        patient: What fills it.
+        seed: For every seed of it.
+        prefix: Folder that it saves under, in the host's output folder.
+    """
     return workflow.filled(patient.values, seed, patient.mask.name if patient.mask else None, prefix)
 
 
 def uploads_of(patient: Patient) -> tuple[InputFile, ...]:
+    """The files that a host needs for a patient."""
     return (*patient.files, patient.mask) if patient.mask else patient.files
 
 

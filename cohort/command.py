@@ -48,10 +48,12 @@ def run(options: argparse.Namespace) -> int:
 
 
 def store_of(options: argparse.Namespace) -> Store:
+    """The output folder, or this shard's part in it."""
     return Store(options.out, f"{options.part[0]}-of-{options.part[1]}" if options.part else ALL)
 
 
 def dry_run(options: argparse.Namespace, part: Cohort) -> int:
+    """Print the plan. CohortError where servers that run already would refuse something."""
     store = store_of(options)
     workers = len(options.server) or options.workers or len(_devices(options))
     if options.server:  # they run already: what they would refuse can be said now
@@ -84,6 +86,16 @@ def _devices(options: argparse.Namespace) -> list[str]:
 
 
 def batch(options: argparse.Namespace, whole: Cohort, part: Cohort) -> int:
+    """Compute what is missing of a part, and write the tables.
+
+    Args:
+        options: Of ``run.py batch``, checked.
+        whole: The cohort.
+        part: What this batch computes of it.
+
+    Returns:
+        Exit code, as ``run``.
+    """
     store = store_of(options)
     with store.lock(options.wait, lambda holder: print(f"{holder}: waiting for it to end", flush=True)):
         todo = part.todo(store, options.retry_failed)
@@ -98,6 +110,7 @@ def batch(options: argparse.Namespace, whole: Cohort, part: Cohort) -> int:
 
 
 def compute(options: argparse.Namespace, store: Store, part: Cohort, count: int) -> None:
+    """Run the chains that are missing, ``count`` of them, with progress. Raises as ``cohort.run``."""
     engine = engine_of(options, store)
     progress = console.Progress(count)
     try:
@@ -115,6 +128,7 @@ def compute(options: argparse.Namespace, store: Store, part: Cohort, count: int)
 
 
 def engine_of(options: argparse.Namespace, store: Store) -> Engine:
+    """The engine that the options name; LaunchError or UsageError where it cannot be made."""
     limit = float("inf") if options.limit is None else options.limit * 60
     if options.engine == "server":
         return Pool([RunningServer(address) for address in options.server], limit)

@@ -27,7 +27,14 @@ def duration(seconds: float) -> str:
 
 
 def plan(cohort: Cohort, store: Store, todo: list[Chain], workers: int) -> str:
-    """The plan in words."""
+    """The plan of a dry run in words.
+
+    Args:
+        cohort: What would be computed.
+        store: Where results are.
+        todo: The chains that would run.
+        workers: How many run at once.
+    """
     failures = store.failures()
     ids = cohort.ids()
     done = len(ids & store.done())
@@ -63,6 +70,7 @@ def room(store: Store, known: Estimate, count: int) -> tuple[float, float]:
 
 
 def too_little_room(store: Store, count: int) -> str | None:
+    """A note where ``count`` more chains may not fit on the disk."""
     need, free = room(store, estimate(store), count)
     if need <= free:
         return None
@@ -70,6 +78,7 @@ def too_little_room(store: Store, count: int) -> str | None:
 
 
 def unseen(names: list[str]) -> str:
+    """A note on weights that are not on this machine."""
     return (
         f"note: {', '.join(names)} {'is' if len(names) == 1 else 'are'} not on this machine: chains go by the name of "
         "these models, not by their content"
@@ -128,11 +137,13 @@ def failures(cohort: Cohort, store: Store) -> list[str]:
 
 
 def unseen_models(cohort: Cohort, hashes) -> list[str]:
+    """Weights that are not on this machine. hashes: as ``Models.hashes``."""
     names = {name for models in {chain.models for chain in cohort.chains} for name in models}
     return sorted(name for name in names if UNSEEN in hashes((name,)).values())
 
 
 def stop_hint(options: argparse.Namespace) -> str:
+    """Where what was done is kept; "" for a dry run."""
     if options.dry_run:
         return ""
     return f" (what is done is kept in {options.out}: the same command goes on from there)"

@@ -74,18 +74,23 @@ class Workflow:
         return [Slot(key, name) for key, node in self.graph.items() if is_widget(node["inputs"].get(name))]
 
     def value(self, slot: Slot) -> Value:
+        """What a widget holds."""
         return self.graph[slot.node]["inputs"][slot.name]
 
     def class_of(self, slot: Slot) -> str:
+        """The class of a widget's node."""
         return self.graph[slot.node]["class_type"]
 
     def title(self, slot: Slot) -> str:
+        """What the page calls a widget's node."""
         return self.graph[slot.node].get("_meta", {}).get("title") or self.class_of(slot)
 
     def is_file(self, slot: Slot) -> bool:
+        """Whether a widget names a file of the host's input folder."""
         return (self.class_of(slot), slot.name) in FILE_INPUTS
 
     def files(self) -> list[Slot]:
+        """The widgets that name such a file."""
         return [
             slot
             for name in sorted({name for _, name in FILE_INPUTS})
@@ -154,6 +159,7 @@ class Workflow:
         return ", ".join(f"{slot} ({self.title(slot)})" for slot in slots)
 
     def seeds(self) -> list[Slot]:
+        """The widgets that hold a seed."""
         return [s for name in SEEDS for s in self.slots(name) if self.class_of(s) not in SEEDLESS]
 
     def drawing_seeds(self, values: Mapping[Slot, Value]) -> list[Slot]:

@@ -18,7 +18,7 @@ from ...launch.paths import BASE, PYTHON, ROOT
 from ...launch.process import clean_environment
 from ...launch.server import Server, free_port
 from ..files import FOLDER as UPLOADS
-from .pool import Unreachable
+from .pool import Unreachable, Worker
 
 TRIES = 3
 SHARED_THREADS = "OMP_NUM_THREADS"
@@ -26,7 +26,7 @@ FOLDERS = ("input", "output", "temp", "user")
 COUNT_CARDS = "import torch; print(torch.cuda.device_count())"
 
 
-class LocalServer:
+class LocalServer(Worker):
     """A worker over a ComfyUI of its own.
 
     Args:
@@ -119,6 +119,7 @@ class LocalServer:
 
 @functools.cache
 def own_version() -> str:
+    """The version of this extension."""
     return tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
 
 

@@ -4,7 +4,6 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Sequence
-from typing import Protocol
 
 from ...client import DISK, SERVER, Client, PromptFailed, ServerInfo, StatusError
 from ...client.following import PATIENCE
@@ -25,7 +24,7 @@ class Unreachable(Exception):
     """A host is out of reach, and what can be done about it was tried."""
 
 
-class Worker(Protocol):
+class Worker:
     """One host, and what keeps it going."""
 
     name: str
@@ -42,6 +41,7 @@ class Worker(Protocol):
         Raises:
             Unreachable: It does not answer.
         """
+        raise NotImplementedError
 
     def check(self) -> None:
         """PromptFailed (SERVER) where the host is known to have ended."""
@@ -56,7 +56,7 @@ class Worker(Protocol):
         """End the host where it is ours, and every ``ready`` that waits."""
 
 
-class RunningServer:
+class RunningServer(Worker):
     """A ComfyUI that somebody else runs.
 
     Args:
@@ -81,18 +81,6 @@ class RunningServer:
                 if time.monotonic() > deadline:
                     raise Unreachable(f"no ComfyUI answers at {self.name} ({reason(error)})") from error
                 time.sleep(min(1.0, self.patience))
-
-    def check(self) -> None:
-        pass
-
-    def restart(self) -> None:
-        pass
-
-    def clear(self) -> None:
-        pass
-
-    def stop(self) -> None:
-        pass
 
 
 class Pool:
@@ -255,4 +243,5 @@ def attempt(client: Client, job: Job, check: Callable[[], None], limit: float, w
 
 
 def reason(error: Exception) -> str:
+    """What an error says, or its kind where it says nothing."""
     return str(error) or type(error).__name__
