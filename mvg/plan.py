@@ -48,11 +48,19 @@ Guidance = Annotated[float, Strict(), Field(ge=0, le=MAX_GUIDANCE, allow_inf_nan
 @raises(PlanError)
 @dataclass(frozen=True, config=ConfigDict(extra="forbid"))
 class Stage:
-    """One stage n: its prompt y_n, the finding, its intended severity in [0, 1] and the region in words.
+    """One stage n of a plan.
 
-    source: what the image shows before the stage, for its inversion; "" says nothing of it.
-    gamma in [0, 1], guidance in [0, 100]: this stage's own strength; None takes that of the run.
-    Raises PlanError (a ValueError) naming the field.
+    Attributes:
+        prompt: y_n, what the image shows after the stage.
+        finding: what progresses.
+        severity: the intended one, in [0, 1].
+        region: where, in words.
+        source: what the image shows before the stage, for its inversion; "" says nothing of it.
+        gamma: this stage's own strength in [0, 1]; None takes that of the run.
+        guidance: this stage's own scale in [0, 100]; None takes that of the run.
+
+    Raises:
+        PlanError: naming the field.
     """
 
     prompt: Words
@@ -69,10 +77,17 @@ class Stage:
 class Plan:
     """N stages of one finding in one domain, worsening monotonically; N = 0 leaves the image as it is.
 
-    side: the patient's side, "" where the finding has none. negative: the prompt of the unguided half in every stage;
-    "" takes the stage's source, so that guidance pulls from what the image shows to what it is to show.
-    notes: what the reader of the plan should know, one sentence each. Severity is 0 in every stage of "no finding".
-    Raises PlanError (a ValueError) naming the stage and the field.
+    Attributes:
+        domain: the kind of image.
+        finding: what progresses, in every stage; "no finding" has severity 0 throughout.
+        side: the patient's side, "" where the finding has none.
+        stages: in order; their severities never fall.
+        negative: the prompt of the unguided half in every stage; "" takes the stage's source, so that guidance pulls
+            from what the image shows to what it is to show.
+        notes: what the reader of the plan should know, one sentence each.
+
+    Raises:
+        PlanError: naming the stage and the field.
     """
 
     domain: Words
@@ -125,7 +140,17 @@ class Plan:
 
     @classmethod
     def from_json(cls, text: str) -> "Plan":
-        """The plan of a JSON text; PlanError for anything but a complete, valid plan of a known version."""
+        """The plan of a JSON text.
+
+        Args:
+            text: what `to_json` wrote.
+
+        Returns:
+            An equal plan.
+
+        Raises:
+            PlanError: for anything but a complete, valid plan of a known version.
+        """
         try:
             data = json.loads(text)
         except (ValueError, TypeError, RecursionError) as error:

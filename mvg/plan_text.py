@@ -23,41 +23,53 @@ from .plan import Plan, PlanError, Stage
 MAX_TEXT = 100_000
 MAX_STAGES = 1000
 DECIMALS = 4  # of a severity
-HEADER = ("domain", "finding", "side", "region", "start", "negative", "stages")
-OWN = ("region", "source", "gamma", "guidance")
+HEADER_FIELDS = ("domain", "finding", "side", "region", "start", "negative", "stages")
+STAGE_FIELDS = ("region", "source", "gamma", "guidance")
 _EXAMPLE = '"1. 0.25  PROMPT"'
-_STAGE = re.compile(r"(\d{1,6})[.)](?:\s+(\S+)(?:\s+(.*))?)?")
-_MEMBER = re.compile(r"([A-Za-z_]{1,20})\s*:(.*)")
+_STAGE_LINE = re.compile(r"(\d{1,6})[.)](?:\s+(\S+)(?:\s+(.*))?)?")
+_FIELD = re.compile(r"([A-Za-z_]{1,20})\s*:(.*)")
 
 
 def plan_text(plan: Plan) -> str:
-    """The plan as lines that `parse_plan` reads back; without its notes, and severities to 4 decimals.
+    """Writes a plan as lines to edit.
 
-    start is what the image shows at first: each stage's source is then the prompt before it, and where a prompt comes
-    again, the source it had. Without start a stage has no source. A source of another kind is written under its stage.
+    Args:
+        plan: its notes are left out.
+
+    Returns:
+        What `parse_plan` reads back, severities to 4 decimals. ``start`` is what the image shows at first: each stage's
+        source is then the prompt before it, and where a prompt comes again, the source it had. Without start a stage
+        has no source. A source of another kind is written under its stage.
     """
     region = plan.stages[0].region if plan.stages else ""
     start = plan.stages[0].source if plan.stages else ""
     header = {"domain": plan.domain, "finding": plan.finding, "side": plan.side, "region": region, "start": start}
     header |= {"negative": plan.negative, "stages": "" if plan.stages else "0"}
-    lines = [f"{name}: {_write(value)}" for name, value in header.items() if value]
+    lines = [f"{name}: {_quote(value)}" for name, value in header.items() if value]
     lines += [""] if plan.stages else []
     before = None
     for n, stage in enumerate(plan.stages, start=1):
-        lines.append(f"{n}. {round(stage.severity, DECIMALS):g}  {_write(stage.prompt)}")
+        lines.append(f"{n}. {round(stage.severity, DECIMALS):g}  {_quote(stage.prompt)}")
         if stage.region != region:
-            lines.append(f"   region: {_write(stage.region)}".rstrip())
+            lines.append(f"   region: {_quote(stage.region)}".rstrip())
         if stage.source != _source(stage.prompt, start, before):
-            lines.append(f"   source: {_write(stage.source)}".rstrip())
-        lines += [f"   {name}: {value!r}" for name in OWN[2:] if (value := getattr(stage, name)) is not None]
+            lines.append(f"   source: {_quote(stage.source)}".rstrip())
+        lines += [f"   {name}: {value!r}" for name in STAGE_FIELDS[2:] if (value := getattr(stage, name)) is not None]
         before = stage
     return "\n".join(lines)
 
 
 def parse_plan(text: str) -> Plan:
-    """The plan of a text of `plan_text`, edited or not, or of `Plan.to_json`.
+    """Reads a plan from text.
 
-    Raises PlanError naming the line or the stage, what it got and what it wants.
+    Args:
+        text: of `plan_text`, edited or not, or of `Plan.to_json`; at most 100,000 characters.
+
+    Returns:
+        The plan.
+
+    Raises:
+        PlanError: naming the line or the stage, what it got and what it wants.
     """
     if not isinstance(text, str):
         raise PlanError(f"text: got {type(text).__name__}, want a plan as text")
@@ -72,17 +84,26 @@ def parse_plan(text: str) -> Plan:
     for number, line in enumerate(text.lstrip("\ufeff").replace("\r\n", "\n").split("\n"), start=1):
         if not line.strip():
             continue
-        if stage := _STAGE.fullmatch(line.strip()):
-            stages.append(_stage(stage, len(stages) + 1, f"line {number}"))
+        if stage := _STAGE_LINE.fullmatch(line.strip()):
+            stages.append(_read_stage(stage, len(stages) + 1, f"line {number}"))
         else:
-            _member(line.strip(), header, stages, f"line {number}")
-    return _plan(header, stages)
+            _read_field(line.strip(), header, stages, f"line {number}")
+    return _build_plan(header, stages)
 
 
 def note_changes(before: Plan, after: Plan, by: str) -> Plan:
-    """``after`` with the notes of both and what it changed of ``before``; ``by``: who made it, in words.
+    """Notes on a plan what it changes of another.
 
-    Raises PlanError where they are of different domains.
+    Args:
+        before: the plan it takes the place of.
+        after: the plan itself.
+        by: who made it, in words.
+
+    Returns:
+        ``after`` with the notes of both and one for each change of finding, side and number of stages.
+
+    Raises:
+        PlanError: where they are of different domains.
     """
     if after.domain != before.domain:
         raise PlanError(f"domain: got {after.domain!r}, want that of the connected plan, {before.domain!r}")
@@ -96,13 +117,13 @@ def note_changes(before: Plan, after: Plan, by: str) -> Plan:
     return replace(after, notes=(*before.notes, *after.notes, *notes))
 
 
-def _write(value: str) -> str:
+def _quote(value: str) -> str:
     """The text itself, in JSON's quotes where a line could not hold it as it is."""
     plain = value.isprintable() and value == value.strip() and not value.startswith('"')
     return value if plain else json.dumps(value)
 
 
-def _read(value: str, where: str) -> str:
+def _unquote(value: str, where: str) -> str:
     value = value.strip()
     if not value.startswith('"'):
         return value
@@ -116,12 +137,13 @@ def _read(value: str, where: str) -> str:
 
 
 def _source(prompt: str, start: str, before: Stage | None) -> str:
+    """What a stage starts from where its text does not say: the prompt before it, or ``start``."""
     if not start or before is None:
         return start
     return before.source if before.prompt == prompt else before.prompt
 
 
-def _stage(match: re.Match[str], n: int, where: str) -> dict[str, str]:
+def _read_stage(match: re.Match[str], n: int, where: str) -> dict[str, str]:
     number, severity, prompt = match.groups()
     if int(number) != n:
         raise PlanError(f"{where}: got stage {int(number)}, want stage {n}; they are numbered 1, 2, 3, ...")
@@ -129,23 +151,23 @@ def _stage(match: re.Match[str], n: int, where: str) -> dict[str, str]:
         raise PlanError(f"{where}: got stage {n}, want at most {MAX_STAGES}")
     if severity is None or not (prompt or "").strip():
         raise PlanError(f"stage {n}: want a severity and a prompt behind its number, as in {_EXAMPLE}")
-    return {"severity": severity, "prompt": _read(prompt, f"stage {n}, prompt")}
+    return {"severity": severity, "prompt": _unquote(prompt, f"stage {n}, prompt")}
 
 
-def _member(line: str, header: dict[str, str], stages: list[dict[str, str]], where: str) -> None:
-    match = _MEMBER.fullmatch(line)
+def _read_field(line: str, header: dict[str, str], stages: list[dict[str, str]], where: str) -> None:
+    match = _FIELD.fullmatch(line)
     name = match[1].lower() if match else ""
-    known, into = (OWN, stages[-1]) if stages else (HEADER, header)
-    if match is None or name not in (*HEADER, *OWN):
+    known, into = (STAGE_FIELDS, stages[-1]) if stages else (HEADER_FIELDS, header)
+    if match is None or name not in (*HEADER_FIELDS, *STAGE_FIELDS):
         raise PlanError(f"{where}: want NAME: VALUE, with one of the names {', '.join(known)}, or a stage, {_EXAMPLE}")
     if name not in known:
         raise PlanError(f"{where}: got {name}, which belongs {'above the first stage' if stages else 'under a stage'}")
     if name in into:
         raise PlanError(f"{where}: got {name} a second time, want it once")
-    into[name] = _read(match[2], f"{where}, {name}")
+    into[name] = _unquote(match[2], f"{where}, {name}")
 
 
-def _plan(header: dict[str, str], stages: list[dict[str, str]]) -> Plan:
+def _build_plan(header: dict[str, str], stages: list[dict[str, str]]) -> Plan:
     for name in ("domain", "finding"):
         if not header.get(name):
             raise PlanError(f'text: the line "{name}: ..." is missing')
@@ -156,9 +178,9 @@ def _plan(header: dict[str, str], stages: list[dict[str, str]]) -> Plan:
         raise PlanError(f"stages: got {len(stages)} of them, want as many as the line says")
     out: list[Stage] = []
     for n, given in enumerate(stages, start=1):
-        own = {name: _number(given[name], f"stage {n}, {name}") for name in OWN[2:] if given.get(name)}
+        own = {name: _read_number(given[name], f"stage {n}, {name}") for name in STAGE_FIELDS[2:] if given.get(name)}
         source = given.get("source", _source(given["prompt"], header.get("start", ""), out[-1] if out else None))
-        severity = _number(given["severity"], f"stage {n}, severity")
+        severity = _read_number(given["severity"], f"stage {n}, severity")
         region = given.get("region", header.get("region", ""))
         try:
             out.append(Stage(given["prompt"], header["finding"], severity, region, source=source, **own))
@@ -167,7 +189,7 @@ def _plan(header: dict[str, str], stages: list[dict[str, str]]) -> Plan:
     return Plan(header["domain"], header["finding"], header.get("side", ""), tuple(out), header.get("negative", ""))
 
 
-def _number(text: str, name: str) -> float:
+def _read_number(text: str, name: str) -> float:
     if not re.fullmatch(r"[-+]?(?:\d{1,20}(?:\.\d{0,30})?|\.\d{1,30})(?:[eE][-+]?\d{1,3})?", text):
         shown = repr(text) if re.fullmatch(r"[-+.,%\d]{1,20}", text) else "another word"
         raise PlanError(f"{name}: got {shown}, want a number, as in {_EXAMPLE}")

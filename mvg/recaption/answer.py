@@ -20,7 +20,7 @@ from .plan_objects import plan_objects
 from .question import MAX_PROMPT, Question, allowed_words, answer_model, regions, sides_of, words_of
 
 MAX_RATIONALE = 300
-QUOTE = 5  # that many words of the report in a row are a quotation
+QUOTED_WORDS = 5  # that many words of the report in a row are a quotation
 
 
 class AnswerError(RuntimeError):
@@ -53,18 +53,18 @@ def validate_answer(data: dict[str, Any], question: Question, report: str | None
     """Validates one object of `plan_objects`; the other arguments and the result are those of `read_answer`."""
     model = answer_model(question)
     try:
-        answer = model.model_validate(_tidy(data)).model_dump()
+        answer = model.model_validate(_fill_blanks(data)).model_dump()
     except ValidationError as error:
         return None, problems_of(error, model, quote=False)
     domain = find_domain(question.domain)
     stages, side = answer["stages"], answer["side"]
     for stage in stages:
-        stage["prompt"] = _lower(stage["prompt"], domain)
-    problems = _course(stages, side, question, domain)
-    return (None, problems) if problems else (_plan(stages, side, question, domain, report), [])
+        stage["prompt"] = _normalize_prompt(stage["prompt"], domain)
+    problems = _check_stages(stages, side, question, domain)
+    return (None, problems) if problems else (_build_plan(stages, side, question, domain, report), [])
 
 
-def _tidy(data: dict[str, Any]) -> dict[str, Any]:
+def _fill_blanks(data: dict[str, Any]) -> dict[str, Any]:
     """Without what models leave out or write for nothing: no rationale, null or "none" for no side and no region."""
     stages = [
         {**s, "rationale": s.get("rationale") or "", "region": _or_empty(s.get("region"))} if isinstance(s, dict) else s
@@ -78,7 +78,7 @@ def _or_empty(value: Any) -> Any:
     return "" if value is None or (isinstance(value, str) and value.casefold() in ("none", "n/a", "null")) else value
 
 
-def _lower(prompt: str, domain: Domain) -> str:
+def _normalize_prompt(prompt: str, domain: Domain) -> str:
     """The prompt with the domain's own spelling of its first words, the others in lower case, without a last period."""
     start = f"{domain.prefix}, "
     if not prompt.casefold().startswith(start.casefold()):
@@ -86,7 +86,8 @@ def _lower(prompt: str, domain: Domain) -> str:
     return start + prompt[len(start) :].lower().removesuffix(".")
 
 
-def _course(stages: list[dict[str, Any]], side: str, question: Question, domain: Domain) -> list[str]:
+def _check_stages(stages: list[dict[str, Any]], side: str, question: Question, domain: Domain) -> list[str]:
+    """What is wrong with the stages as a course: one finding, severities and words that rise to the terminal one."""
     finding = stages[0]["finding"]
     if any(stage["finding"] != finding for stage in stages):
         return ["finding: want the same in every stage"]
@@ -148,7 +149,9 @@ def _read_prompt(prompt: str, finding: str, side: str, question: Question, domai
     return "", own[0].severity
 
 
-def _plan(stages: list[dict[str, Any]], side: str, question: Question, domain: Domain, report: str | None) -> Plan:
+def _build_plan(
+    stages: list[dict[str, Any]], side: str, question: Question, domain: Domain, report: str | None
+) -> Plan:
     finding = stages[0]["finding"]
     nothing = f"{domain.prefix}, {NO_FINDING}"
     notes = () if report is None else _rationales(stages, report)
@@ -168,14 +171,14 @@ def _plan(stages: list[dict[str, Any]], side: str, question: Question, domain: D
 
 def _rationales(stages: list[dict[str, Any]], report: str) -> tuple[str, ...]:
     """The model's reasons as notes; equal ones once, and without those that quote the report."""
-    quoted = _runs(report)
+    quoted = _word_runs(report)
     notes = []
     left_out = 0
     for n, stage in enumerate(stages, start=1):
         text = " ".join("".join(c if c.isprintable() else " " for c in stage["rationale"]).split())
         if not text:
             continue
-        if _runs(text) & quoted:
+        if _word_runs(text) & quoted:
             left_out += 1
             continue
         notes.append((n, deidentify(text)[0][:MAX_RATIONALE]))
@@ -186,6 +189,6 @@ def _rationales(stages: list[dict[str, Any]], report: str) -> tuple[str, ...]:
     return tuple(out)
 
 
-def _runs(text: str) -> set[tuple[str, ...]]:
+def _word_runs(text: str) -> set[tuple[str, ...]]:
     words = re.findall(r"\w+", text.lower())
-    return {tuple(words[i : i + QUOTE]) for i in range(len(words) - QUOTE + 1)}
+    return {tuple(words[i : i + QUOTED_WORDS]) for i in range(len(words) - QUOTED_WORDS + 1)}

@@ -166,7 +166,18 @@ def _endpoint(name: str, item: object) -> Endpoint:
 
 
 def pick_endpoint(endpoints: Mapping[str, Endpoint], name: str) -> Endpoint:
-    """The endpoint of a name; EndpointError names those there are."""
+    """The endpoint of a name.
+
+    Args:
+        endpoints: those of `load_endpoints`.
+        name: the one wanted.
+
+    Returns:
+        The endpoint.
+
+    Raises:
+        EndpointError: for another name; it names those there are.
+    """
     if name not in endpoints:
         there = ", ".join(endpoints) or "none: the endpoints file names none"
         raise EndpointError(f"endpoint: got {str(name)[:80]!r}, want one of {there}")

@@ -1,4 +1,4 @@
-"""What a language model is asked for: a plan in the words of a domain, in a shape that its answer has to have."""
+"""The question to a language model: instructions in the words of a domain, and the schema of the answer."""
 
 import json
 import re
@@ -23,7 +23,16 @@ _COMMON = (
 
 @dataclass(frozen=True)
 class Question:
-    """What is asked, beside the report: the arguments of `client.recaption`, and the vocabulary they speak of."""
+    """What is asked, beside the report.
+
+    Attributes:
+        domain: the name of a domain.
+        stages: N, how many the plan has.
+        mode: "terminal" or "ladder".
+        finding: what progresses; None leaves it to the model.
+        known: the findings to choose from.
+        terminal: the severity word of the last stage.
+    """
 
     domain: str
     stages: int
@@ -42,12 +51,12 @@ class Question:
         return (self.finding,) if self.finding else (*self.known, NO_FINDING)
 
     def data(self) -> dict[str, Any]:
-        """All of it as JSON data, with the version of the reading."""
+        """All of it as JSON data, with the version of question and reading."""
         return {"version": VERSION, **asdict(self)}
 
 
 def regions(domain: Domain, finding: str, side: str) -> tuple[str, ...]:
-    """The regions in words that a finding on a side may have, the whole one first; ("",) for no finding."""
+    """The regions in words that an answer may give a finding on a side, the whole one first; ("",) for no finding."""
     if finding == NO_FINDING:
         return ("",)
     places = (
@@ -57,10 +66,10 @@ def regions(domain: Domain, finding: str, side: str) -> tuple[str, ...]:
 
 
 def allowed_words(domain: Domain) -> frozenset[str]:
-    """The words, in lower case, that a prompt of the domain is made of."""
-    said = [*domain.prefixes, *domain.normal, *domain.severities, *domain.known, _COMMON, domain.words]
-    said += [name for finding in domain.findings.values() for name in finding.synonyms]
-    return frozenset(words_of(" ".join(said)))
+    """The words, in lower case, that a prompt of an answer may be made of."""
+    phrases = [*domain.prefixes, *domain.normal, *domain.severities, *domain.known, _COMMON, domain.words]
+    phrases += [name for finding in domain.findings.values() for name in finding.synonyms]
+    return frozenset(words_of(" ".join(phrases)))
 
 
 def answer_model(question: Question) -> type[BaseModel]:
@@ -85,13 +94,13 @@ def answer_model(question: Question) -> type[BaseModel]:
     }
     stage: Any = create_model("Stage", __config__=config, **members)
 
-    def all_there(stages: list[Any]) -> list[Any]:
+    def exact_count(stages: list[Any]) -> list[Any]:
         if len(stages) != question.asked:
             raise ValueError(f"got {len(stages)}, want {question.asked}")
         return stages
 
     count = Field(json_schema_extra={"minItems": question.asked, "maxItems": question.asked})
-    stages: Any = Annotated[list[stage], AfterValidator(all_there), count]
+    stages: Any = Annotated[list[stage], AfterValidator(exact_count), count]
     return create_model("Answer", __config__=config, side=_one_of(SIDES), stages=stages)
 
 

@@ -14,14 +14,17 @@ NONE = "(the server names none)"
 
 
 def folder() -> Path:
+    """This extension's system folder."""
     return Path(folder_paths.get_system_user_directory("mvg"))
 
 
 def file() -> Path:
+    """The operator's file of endpoints."""
     return folder() / "endpoints.json"
 
 
 def answers() -> Path:
+    """The folder of the kept answers."""
     return folder() / "recaption"
 
 
@@ -45,7 +48,17 @@ def who_leaves() -> str:
 
 
 def pick(name: str) -> Endpoint:
-    """The endpoint of a name. EndpointError says what is wrong with the file or the name."""
+    """The endpoint of a name.
+
+    Args:
+        name: what the node's list offered.
+
+    Returns:
+        The endpoint.
+
+    Raises:
+        EndpointError: saying what is wrong with the file or the name.
+    """
     endpoints = load_endpoints(file())
     if not endpoints:
         raise EndpointError("endpoint: the server names none; its operator does in user/__mvg/endpoints.json")
