@@ -132,8 +132,9 @@ async def _ask(chat: Chat, question: Question, clean: str) -> Plan:
                 "fewer stages"
             )
         wrong = "; ".join(problems[:MAX_PROBLEMS])
+        echo = completion.text[:MAX_ECHO].encode("utf-8", "replace").decode()  # JSON may hold half of a character
         repair = [
-            {"role": "assistant", "content": completion.text[:MAX_ECHO] or "(nothing)"},
+            {"role": "assistant", "content": echo or "(nothing)"},
             {"role": "user", "content": f"That answer cannot be used. {wrong}. Answer again, with the whole JSON."},
         ]
     raise AnswerError(f"{where}: its answer makes no plan, also after one repair: {wrong}")

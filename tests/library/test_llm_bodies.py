@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import time
 import traceback
 
 import pytest
@@ -9,7 +10,9 @@ from llm_server import KEY, KEY_ENV, serving
 from mvgen.mvg.recaption.answer import AnswerError
 from mvgen.mvg.recaption.chat import CallError
 from mvgen.mvg.recaption.client import recaption
+from mvgen.mvg.recaption.completion import CompletionError, read_completion
 from mvgen.mvg.recaption.endpoints import Endpoint
+from mvgen.mvg.recaption.plan_objects import plan_objects
 
 REPORT = "Small left pleural effusion. Heart size is normal."
 STAGES = [
@@ -266,3 +269,29 @@ def test_an_endpoint_of_the_same_address_with_another_model_has_its_own_memory()
         check(run(server))
         check(run(server, endpoint=Endpoint("other", server.endpoint.url, "large", KEY_ENV)))
         assert ["response_format" in request for _, _, request in server.requests] == [True, False, True]
+
+
+def test_half_a_character_can_be_sent_back():
+    with serving((200, {}, json.dumps(body(content="\ud800 I am sorry."))), GOOD) as server:
+        check(run(server))
+        assert server.requests[1][2]["messages"][2]["content"] == "? I am sorry."
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '"' * 99_000,
+        "{" + '\\"' * 49_000,
+        "{ '" + "\\'" * 49_000,
+        "{" + ", " * 49_000,
+        '{"stages": [' * 8000,
+        "<" * 99_000,
+    ],
+    ids=["quotes", "escaped quotes", "single quotes", "commas", "brackets", "tags"],
+)
+def test_hostile_texts_are_read_soon(text):
+    start = time.monotonic()
+    assert plan_objects(text) == []
+    with pytest.raises(CompletionError):
+        read_completion(text.encode())
+    assert time.monotonic() - start < 5
