@@ -13,7 +13,7 @@ from .engines.base import Engine, Job, NoWorkers, Outcome, is_full
 from .files import FOLDER
 from .plan import Cohort
 from .problems import CohortError
-from .store import Store
+from .store import DONE, Store
 
 ATTEMPTS = 3
 
@@ -203,6 +203,8 @@ class _Batch:
     def _keep(self, outcome: Outcome) -> tuple[str | None, str]:
         job = outcome.job
         try:
+            if (job.into / DONE).exists():
+                raise OSError(f"the host saved a file of the name {DONE}, which closes a chain")
             normalized_output.normalize(job.into, job.prefix, job.chain)
             if told := self._other_version(normalized_output.mvg_version(job.into)):
                 return told, PROMPT

@@ -63,9 +63,18 @@ def _record(path: Path) -> dict[str, Any]:
 
 def _renamed(row: Row, prefix: str, chain: str) -> Row:
     """A row of the chain itself, or of one of the series in it: "ID" or "ID/series"."""
+    if not _is_object(row.settings):
+        raise ValueError(f"scores.csv: got settings {row.settings!r:.80}, want a JSON object")
     name = _replaced(row.chain, prefix, chain)
     name = name if name.startswith(chain) else f"{chain}/{name}"
     return Row(name, row.stage, row.metric, row.value, row.model, row.settings)
+
+
+def _is_object(text: str) -> bool:
+    try:
+        return isinstance(json.loads(text or "{}"), dict)
+    except (ValueError, RecursionError):
+        return False
 
 
 def _replaced(value: Any, old: str, new: str) -> Any:

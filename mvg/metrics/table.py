@@ -140,12 +140,12 @@ def from_csv(text: str, name: str = "table") -> list[Row]:
     if tuple(next(lines, ())) != COLUMNS:
         raise ValueError(f"{name}: got no score table, want the columns {', '.join(COLUMNS)}")
     rows = []
-    for line in lines:
-        try:
+    try:
+        for line in lines:
             chain, stage, metric, value, model, settings = map(from_text, line)
             rows.append(Row(chain, int(stage) if stage else None, metric, float(value), model, settings))
-        except ValueError as error:
-            raise ValueError(f"{name}: line {lines.line_num} is no row of a score table ({error})") from error
+    except (ValueError, csv.Error) as error:
+        raise ValueError(f"{name}: line {lines.line_num} is no row of a score table ({error})") from error
     return rows
 
 

@@ -127,6 +127,15 @@ def test_a_provenance_names_only_files_beside_it(tmp_path, name):
         normalized_output.normalize(folder, "p", "c")
 
 
+@pytest.mark.parametrize(
+    "row", ["c,1,conf,0.5,m," + "[" * 100_000, "c,1,conf,0.5,m,[]", '"' + "x" * 200_000 + '",1,,,,']
+)
+def test_a_table_of_scores_of_another_form_is_named(tmp_path, row):
+    (tmp_path / "scores.csv").write_text(f"chain,stage,metric,value,model,settings\n{row}\n")
+    with pytest.raises(ValueError, match=r"scores\.csv: "):
+        normalized_output.normalize(tmp_path, "p", "c")
+
+
 @pytest.mark.parametrize("text", ["[]", '{"files": []}', '{"versions": "x"}', "[" * 100_000])
 def test_a_provenance_of_another_form_is_named(tmp_path, text):
     (tmp_path / "provenance.json").write_text(text)

@@ -18,6 +18,7 @@ class Scripted:
     """An engine of two places. script: chain number -> what its attempts end in, "" for well. mvg: who saves."""
 
     mvg = ""
+    saves: tuple[str, ...] = ()
 
     def __init__(self, script: dict[int, list[str]] | None = None, versions=VERSIONS, nodes=None):
         self.script = script or {}
@@ -49,6 +50,8 @@ class Scripted:
         if kind:
             return Outcome(job, 1.0, "here", f"it was {kind}", kind, {"gone": True} if kind == SERVER else {})
         (job.into / "result.txt").write_text(job.chain)
+        for name in self.saves:
+            (job.into / name).write_text("{}")
         if self.mvg:
             (job.into / "provenance.json").write_text(json.dumps({"versions": {"mvg": self.mvg}}))
         return Outcome(job, 1.0, "here")
@@ -92,6 +95,14 @@ def test_what_breaks_is_tried_again_and_a_bad_chain_never_ends_the_cohort(plan, 
     assert len(run(plan, store, Scripted()).done) == 0
     assert len(run(plan, store, Scripted(), retry_failed=True).done) == 1
     assert store.failures() == {} and store.done() == plan.ids()
+
+
+def test_no_host_closes_a_chain_itself(plan, store):
+    engine = Scripted()
+    engine.saves = ("done.json",)
+    failed = run(plan, store, engine).failed
+    assert store.done() == set() and len(failed) == 5
+    assert "could not be kept (the host saved a file of the name done.json" in failed.popitem()[1]
 
 
 @pytest.mark.parametrize(("kind", "error"), [(DISK, batch.DiskFull), ("nobody", NoWorkers)])
