@@ -1,18 +1,18 @@
 """A running ComfyUI: one prompt from upload to the files that it saved."""
 
 import asyncio
-import contextlib
 import json
 import urllib.parse
 import uuid
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 from .connection import Connection
 from .errors import PROMPT, SERVER, PromptFailed, StatusError
-from .following import cancel, follow, outputs_when_done
+from .following import Check, OnMessage, cancel, follow, outputs_when_done
 from .history import refusal
 from .outputs import saved_files, target_paths
 
@@ -76,7 +76,7 @@ class Client:
         """Put a file into the server's input folder. Raises as ``run``."""
         asyncio.run(self._once(lambda connection: _send(connection, file)))
 
-    async def _once(self, call: Callable) -> Any:
+    async def _once(self, call: Callable[[Connection], Awaitable[Any]]) -> Any:
         async with Connection(self.address) as connection:
             return await call(connection)
 
@@ -111,9 +111,9 @@ class Client:
         uploads: Sequence[Upload],
         into: Path,
         *,
-        check: Callable[[], None] = lambda: None,
+        check: Check = lambda: None,
         limit: float = float("inf"),
-        on_message: Callable[[str, dict[str, Any]], None] | None = None,
+        on_message: OnMessage | None = None,
     ) -> None:
         """Compute a prompt and fetch its files.
 
@@ -132,15 +132,23 @@ class Client:
         """
         asyncio.run(self._run(graph, uploads, into, check, limit, on_message))
 
-    async def _run(self, graph, uploads, into, check, limit, on_message) -> None:
+    async def _run(
+        self,
+        graph: Graph,
+        uploads: Sequence[Upload],
+        into: Path,
+        check: Check,
+        limit: float,
+        on_message: OnMessage | None,
+    ) -> None:
         name = uuid.uuid4().hex
         async with Connection(self.address) as connection:
             for file in uploads:
                 await _send(connection, file)
-            async with connection.listening(name) if on_message else contextlib.nullcontext() as socket:
+            async with connection.listening(name) if on_message else nullcontext() as socket:
                 prompt = await _submit(connection, graph, name)
                 try:
-                    if socket is not None:
+                    if on_message is not None and socket is not None:
                         await follow(socket, prompt, check, on_message)
                     outputs = await outputs_when_done(connection, prompt, check, limit)
                 except PromptFailed:
