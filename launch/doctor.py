@@ -10,8 +10,8 @@ from .arguments import DOMAIN, domains, weight_files
 from .browser import find_browser
 from .device import device_name
 from .errors import LaunchError
-from .host import find_host
-from .paths import PYTHON, ROOT
+from .host import find_host, module_environment
+from .paths import PACKAGE, PYTHON, ROOT
 from .process import clean_environment
 from .setup import DISK_GB, LOCK, is_ready
 
@@ -31,7 +31,7 @@ class Row:
 
 
 def doctor() -> int:
-    rows = [python(), disk(), environment(), *torch_and_device(), host(), weights(), workflows(), browser()]
+    rows = [python(), disk(), environment(), *torch_and_device(), host(), nodes(), weights(), workflows(), browser()]
     width = max(len(row.what) for row in rows)
     for row in rows:
         print(f"{row.what:{width}}  {row.state:8}  {row.found}")
@@ -78,6 +78,27 @@ def host() -> Row:
     if found is None:
         return Row("ComfyUI", "missing", SET_UP)
     return Row("ComfyUI", "ok", f"{found.version} ({found.found_by}) in {found.path}")
+
+
+def nodes() -> Row:
+    """Imports every family of nodes, as ComfyUI does when it starts."""
+    found = find_host() if PYTHON.exists() else None
+    if found is None:
+        return Row("nodes", "missing", SET_UP)
+    probe = subprocess.run(
+        [str(PYTHON), "-m", f"{PACKAGE}.launch.node_families"],
+        env=module_environment(found),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if probe.returncode:
+        reason = (probe.stderr.strip().splitlines() or ["no reason was given"])[-1]
+        return Row("nodes", "missing", f"they cannot be imported: {reason}")
+    missing = json.loads(probe.stdout.splitlines()[-1])
+    if missing:
+        return Row("nodes", "missing", "; ".join(f"{family}: {reason}" for family, reason in missing.items()))
+    return Row("nodes", "ok", "every family can be imported")
 
 
 def weights() -> Row:

@@ -6,8 +6,8 @@ from typing import Any
 
 import torch
 
+from ..mvg.finite import check_finite
 from ..mvg.metrics.conf import check_pictures, classifier_input, conf
-from ..mvg.metrics.image import check_finite
 from .classifier_checkpoint import read_classifier
 from .classifier_config import Config
 from .model_patcher import loaded, managed

@@ -1,59 +1,30 @@
-"""The faces: V3 nodes over mvg/ and models/, one module a family."""
+"""The nodes: a package a family, thin over mvg/ and models/."""
+
+import importlib
+import logging
 
 from comfy_api.latest import ComfyExtension, io
 
 from ..models.embedded.loader import register_folder
-from .load.sources import LoadEmbedded, LoadMedicalImage, LoadReport
-from .plan.edit import EditPlan
-from .plan.recaption import Recaption
-from .progression.baselines import Extrapolation, SDWalk
-from .progression.pie import DDIMInvert, PIEStep, ROIBlend
-from .progression.pie_loop import FixedMask, PIELoop
-from .progression.pie_states import PIEStates
-from .region.anatomical import AnatomicalROI
-from .region.medsam import SegmentBox
-from .save.label import SyntheticLabel
-from .save.trajectory import SaveTrajectory
-from .scores.classifier import Conf, LoadClassifier
-from .scores.comparison import KID, CompareImages
-from .scores.metrics import CLIPI, DifferenceMap, ProgressionPlot
-from .scores.table import ScoreTable
 from .support import cache
-from .transition.frames import LatentWalkTransition, StagePairs, TransitionBlend
-from .transition.seine import LoadSEINE, SEINETransition
 
-NODES: list[type[io.ComfyNode]] = [
-    LoadEmbedded,
-    LoadMedicalImage,
-    LoadReport,
-    LoadClassifier,
-    Recaption,
-    EditPlan,
-    AnatomicalROI,
-    SegmentBox,
-    PIELoop,
-    PIEStep,
-    PIEStates,
-    FixedMask,
-    DDIMInvert,
-    ROIBlend,
-    SDWalk,
-    Extrapolation,
-    LoadSEINE,
-    SEINETransition,
-    TransitionBlend,
-    StagePairs,
-    LatentWalkTransition,
-    Conf,
-    CLIPI,
-    KID,
-    CompareImages,
-    DifferenceMap,
-    ProgressionPlot,
-    ScoreTable,
-    SyntheticLabel,
-    SaveTrajectory,
-]
+FAMILIES = ("load", "plan", "region", "progression", "transition", "scores", "save")
+
+
+def import_families() -> tuple[list[type[io.ComfyNode]], dict[str, str]]:
+    """Import every family by itself, so that a broken package costs those alone that need it.
+
+    Returns:
+        The nodes of the families that can be imported, and why each of the others cannot.
+    """
+    nodes: list[type[io.ComfyNode]] = []
+    missing: dict[str, str] = {}
+    for family in FAMILIES:
+        try:
+            nodes += importlib.import_module(f".{family}", __package__).NODES
+        except Exception as error:
+            missing[family] = f"{type(error).__name__}: {error}"
+    return nodes, missing
 
 
 class MVGExtension(ComfyExtension):
@@ -62,4 +33,7 @@ class MVGExtension(ComfyExtension):
         await cache.register()
 
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
-        return NODES
+        nodes, missing = import_families()
+        for family, reason in missing.items():
+            logging.error("MVG: the nodes of nodes/%s are left out, as they cannot be imported: %s", family, reason)
+        return nodes

@@ -13,7 +13,7 @@ from pydicom.valuerep import DSfloat
 from torch import Tensor
 
 from ..disclaimer import STATEMENT
-from ..metrics.image import check_finite
+from ..finite import check_finite
 
 MAX_SIDE = 65535
 MAX_DESCRIPTION = 64

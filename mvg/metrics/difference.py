@@ -4,7 +4,7 @@ import matplotlib
 import torch
 from torch import Tensor
 
-from .image import check_finite
+from ..finite import check_finite
 
 
 def difference_map(x_n: Tensor, x_prev: Tensor) -> Tensor:

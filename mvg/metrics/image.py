@@ -5,6 +5,7 @@ from torch import Tensor
 from torch.nn.functional import max_pool2d
 from torchmetrics.functional.image import structural_similarity_index_measure
 
+from ..finite import check_finite
 from ..roi import check_mask
 
 SSIM_SIGMA = 1.5
@@ -15,14 +16,6 @@ _EMPTY = {
     "outside": "mask: got one that leaves nothing outside, want some pixel below 1 in each image",
     "whole": "valid: got no pixel, want some in each image",
 }
-
-
-def check_finite(name: str, images: Tensor) -> None:
-    """ValueError naming the first picture of [B, ...] with a value that is NaN or infinite."""
-    bad = (~torch.isfinite(images)).flatten(1).any(1)
-    if bad.any():
-        number = int(bad.nonzero()[0])
-        raise ValueError(f"{name}: got values that are not finite (NaN) in picture {number + 1} of {len(images)}")
 
 
 def _pair(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:

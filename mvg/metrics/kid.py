@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torchmetrics.image.kid import KernelInceptionDistance
 
-from .image import check_finite
+from ..finite import check_finite
 
 
 class KID(NamedTuple):

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .image import check_finite
+from ..finite import check_finite
 
 MOTIONS = {"rigid": cv2.MOTION_EUCLIDEAN, "affine": cv2.MOTION_AFFINE}
 COARSEST = 32

@@ -1,1 +1,10 @@
 """Nodes that simulate the stages: PIE and the baselines."""
+
+from comfy_api.latest import io
+
+from .baselines import Extrapolation, SDWalk
+from .pie import DDIMInvert, PIEStep, ROIBlend
+from .pie_loop import FixedMask, PIELoop
+from .pie_states import PIEStates
+
+NODES: list[type[io.ComfyNode]] = [PIELoop, PIEStep, PIEStates, FixedMask, DDIMInvert, ROIBlend, SDWalk, Extrapolation]

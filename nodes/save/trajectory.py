@@ -20,9 +20,9 @@ from ...mvg.file_names import is_reserved, shortened
 from ...mvg.label import TEXT, labelled
 from ...mvg.metrics.plot import contact_sheet
 from ...mvg.metrics.table import Row, from_csv, merge, rows_of, write_csv
-from ..scores.metrics import parse_scores
 from ..support import provenance
 from ..support.png import save_png
+from ..support.score_text import parse_scores
 from ..support.spacing import from_text
 from ..support.types import Plan
 from ..support.viewer import progression

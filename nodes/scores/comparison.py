@@ -9,7 +9,8 @@ import torch
 from comfy_api.latest import io
 
 from ...models.inception import load_inception
-from ...mvg.metrics.image import check_finite, compare
+from ...mvg.finite import check_finite
+from ...mvg.metrics.image import compare
 from ...mvg.metrics.kid import kid
 from ...mvg.metrics.registration import MOTIONS, red_cyan, register
 from ..support.model_files import INCEPTION

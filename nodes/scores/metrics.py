@@ -5,10 +5,11 @@ import json
 import torch
 from comfy_api.latest import io
 
+from ...mvg.finite import check_finite
 from ...mvg.metrics.clip_i import clip_i_per_stage
 from ...mvg.metrics.difference import difference_map, heat_map
-from ...mvg.metrics.image import check_finite
 from ...mvg.metrics.plot import progression_plot
+from ..support.score_text import parse_scores
 
 
 class CLIPI(io.ComfyNode):
@@ -122,14 +123,3 @@ class ProgressionPlot(io.ComfyNode):
             title=title,
         )
         return io.NodeOutput(torch.as_tensor(plot)[None])
-
-
-def parse_scores(name: str, text: str) -> dict:
-    """The score that a node wrote as JSON; ValueError naming the input where it is something else."""
-    try:
-        scores = json.loads(text)
-        if isinstance(scores, dict) and isinstance(scores["values"], list):
-            return scores
-    except (ValueError, KeyError):
-        pass
-    raise ValueError(f"{name}: got text that is no score, want the JSON of a score node (with a list of values)")

@@ -3,7 +3,7 @@
 from comfy_api.latest import io, ui
 
 from ...mvg.metrics.table import merge, rows_of, to_csv
-from .metrics import parse_scores
+from ..support.score_text import parse_scores
 
 MOST = 12
 

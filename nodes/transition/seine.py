@@ -12,7 +12,7 @@ from comfy_api.latest import io
 from ...models.seine import native
 from ...mvg import seine
 from ...mvg.ddim import NonFiniteError
-from ...mvg.metrics.image import check_finite
+from ...mvg.finite import check_finite
 from ..support.clip_store import STORE
 from ..support.model_files import SEINE
 from . import frames as transition

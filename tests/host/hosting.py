@@ -160,7 +160,7 @@ def draw_inputs(folder: Path) -> None:
 
 
 @contextlib.contextmanager
-def running(base: Path, api_nodes: bool = False) -> Iterator[Server]:
+def running(base: Path, api_nodes: bool = False, python: str | Path = sys.executable) -> Iterator[Server]:
     """A server over ``base``, which has to be empty or absent; it is stopped however the block ends.
 
     api_nodes: with the host's nodes that send pictures to companies, which a ComfyUI has and ``run.py serve`` has not.
@@ -171,7 +171,7 @@ def running(base: Path, api_nodes: bool = False) -> Iterator[Server]:
     port = free_port()
     log = base / "server.log"
     command = [
-        *(sys.executable, str(HOST / "main.py"), "--cpu", "--listen", "127.0.0.1", "--port", str(port)),
+        *(str(python), str(HOST / "main.py"), "--cpu", "--listen", "127.0.0.1", "--port", str(port)),
         *("--disable-auto-launch", "--base-directory", str(base), "--database-url", "sqlite:///:memory:"),
         *("--preview-method", "latent2rgb"),
         *(() if api_nodes else ("--disable-api-nodes",)),
