@@ -36,10 +36,10 @@ def parser() -> argparse.ArgumentParser:
     inspecting = commands.add_parser("inspect", help="what is made of pictures, DICOM films and reports")
     arguments.add_inspect_options(inspecting)
     for name, help_text in (
-        ("test", "lint, types and all tests; further arguments go to pytest"),
+        ("test", "lint, types, layers and all tests; further arguments go to pytest"),
         ("doctor", "a table of what is found and what is missing"),
-        ("bench", "bench NAME ...: measure something"),
-        ("train", "train NAME ...: make the embedded weights"),
+        ("bench", "bench NAME ...: measure something; bench --help lists the names"),
+        ("train", "train NAME ...: make the embedded weights; train --help lists the names"),
     ):
         commands.add_parser(name, help=help_text)
     return top

@@ -1,5 +1,9 @@
 """``run.py bench NAME`` and ``run.py train NAME``: a module of the folder research, run inside .venv."""
 
+import ast
+import re
+import textwrap
+
 from .errors import UsageError
 from .host import module_environment, prepare
 from .paths import PACKAGE, PYTHON, ROOT
@@ -15,10 +19,31 @@ def names(folder: str) -> list[str]:
     return [file.stem for file in files if '__name__ == "__main__"' in file.read_text(encoding="utf-8")]
 
 
+def about(folder: str, name: str) -> str:
+    """The first sentence of a module's docstring, without the command that it names."""
+    tree = ast.parse((ROOT / folder.replace(".", "/") / f"{name}.py").read_text(encoding="utf-8"))
+    text = " ".join((ast.get_docstring(tree) or "").split())
+    return re.split(r": ``run\.py|(?<=[.?])(?<!al\.)(?: |$)", text, maxsplit=1)[0].rstrip(".")
+
+
+def overview(folder: str) -> str:
+    """How a command is called, and a line on each of its names."""
+    command, known = folder.split(".")[-1], names(folder)
+    command = {"training": "train"}.get(command, command)
+    lines = [f"usage: run.py {command} NAME ...", "", f"run.py {command} NAME --help tells the options of one.", ""]
+    width = max(map(len, known), default=0) + 4
+    for name in known:
+        indent = " " * width
+        lines += textwrap.wrap(f"  {name:{width - 2}}{about(folder, name)}", 120, subsequent_indent=indent)
+    return "\n".join(lines)
+
+
 def run_module(folder: str, arguments: list[str]) -> int:
+    if not arguments or arguments[0] in ("-h", "--help"):
+        print(overview(folder))
+        return 0
     known = names(folder)
-    if not arguments or arguments[0] not in known:
-        given = repr(arguments[0]) if arguments else "no name"
-        raise UsageError(f"{folder.split('.')[-1]}: got {given}. Known: {', '.join(known) or 'none yet'}.")
+    if arguments[0] not in known:
+        raise UsageError(f"{folder.split('.')[-1]}: got {arguments[0]!r}. Known: {', '.join(known) or 'none yet'}.")
     environment = MEMORY | module_environment(prepare())
     return continue_in(PYTHON, ["-m", f"{PACKAGE}.{folder}.{arguments[0]}", *arguments[1:]], environment)

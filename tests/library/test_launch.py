@@ -1,6 +1,7 @@
 """The runner: its command line, bad input, and the processes it starts."""
 
 import os
+import re
 import shutil
 import signal
 import socket
@@ -42,7 +43,7 @@ def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess:
         (["demo", "--colour"], "--colour"),
         (["serve", "--port", "70000"], "--port is 70000"),
         (["bench", "nothing"], "'nothing'"),
-        (["train"], "no name"),
+        (["train", "nothing"], "'nothing'"),
         (["dance"], "dance"),
         ([], "COMMAND"),
     ],
@@ -69,6 +70,15 @@ def test_debug_shows_the_traceback():
     assert "Traceback" in run("demo", "--stages", "0", "--debug").stderr
 
 
+@pytest.mark.parametrize("command, folder", [("bench", "bench"), ("train", "training")])
+def test_every_name_of_a_command_has_a_line(command, folder):
+    named, helped = run(command), run(command, "--help")
+    assert named.returncode == helped.returncode == 0 and named.stdout == helped.stdout
+    for file in (ROOT / "research" / folder).glob("*.py"):
+        if '__name__ == "__main__"' in file.read_text():
+            assert re.search(rf"^  {file.stem} +[A-Z]\w+", helped.stdout, re.MULTILINE), file.stem
+
+
 def test_run_py_needs_the_standard_library_alone():
     done = subprocess.run([sys.executable, "-S", "run.py", "--help"], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
@@ -76,7 +86,9 @@ def test_run_py_needs_the_standard_library_alone():
 
 def test_help_lists_every_command():
     out = run("--help").stdout
-    assert all(name in out for name in ("demo", "test", "serve", "doctor", "bench", "train"))
+    assert all(
+        name in out for name in ("demo", "test", "serve", "doctor", "bench", "train", "batch", "convert", "inspect")
+    )
 
 
 def test_the_domains_of_a_demo_are_those_of_the_embedded_networks():
