@@ -41,17 +41,24 @@ def check_picture(path: Path, *, gray: bool = False, name: str = "") -> tuple[in
 
 
 def is_dicom(path: Path) -> bool:
-    """Whether a file is to be read as DICOM: by its suffix, or by the mark of PS3.10, 7.1."""
-    return path.suffix.lower() in DICOM_SUFFIXES or has_dicom_mark(path)
+    """Whether a file is to be read as DICOM: by its suffix, or by how it begins."""
+    return path.suffix.lower() in DICOM_SUFFIXES or has_dicom_content(path)
 
 
-def has_dicom_mark(path: Path) -> bool:
-    """Whether the file carries the mark of PS3.10, 7.1; False for one that cannot be read."""
+def has_dicom_content(path: Path) -> bool:
+    """Whether the file carries the mark of PS3.10, 7.1, or begins like a data set; False for one that is unreadable."""
     try:
         with open(path, "rb") as file:
-            return file.read(132)[128:] == b"DICM"
+            start = file.read(132)
     except OSError:
         return False
+    if start[128:] == b"DICM":
+        return True
+    if start[:2] not in (b"\x02\0", b"\x08\0", b"\0\x08"):  # groups 0002 and 0008, in both byte orders
+        return False
+    from .dicom.header import begins_like_dicom  # brings pydicom
+
+    return begins_like_dicom(start)
 
 
 def unreadable(name: str, error: OSError) -> ValueError:

@@ -17,6 +17,8 @@ MAX_READS = 200_000
 """Two or three an element: a header full of empty ones takes minutes and gigabytes, a real one has a few hundred."""
 MAX_PIXELS = 64_000_000
 PIXEL_DATA = 0x7FE00010
+VRS = "AE AS AT CS DA DS DT FD FL IS LO LT OB OD OF OL OV OW PN SH SL SQ SS ST SV TM UC UI UL UN UR US UT UV"
+"""PS3.5, 6.2."""
 SAMPLES = {
     "MONOCHROME1": 1,
     "MONOCHROME2": 1,
@@ -112,26 +114,86 @@ class Format(NamedTuple):
         return count * 2 // 3 if self.photometric == "YBR_FULL_422" else count
 
 
+class File(NamedTuple):
+    """header: everything before the pixel data. body: the bytes of the data set, whose pixel data begins at start."""
+
+    header: pydicom.Dataset
+    syntax: uid.UID
+    body: bytes
+    start: int
+    notes: list[str]
+
+
+def begins_like_dicom(data: bytes) -> bool:
+    """Whether a file begins with an element of group 0002 or 0008, as DICOM without its preamble does."""
+    return _encoding(data) is not None
+
+
+def _encoding(data: bytes) -> uid.UID | None:
+    """How a data set is encoded whose first element this is: by its VR, or by a short length in the place of one."""
+    if len(data) < 8:
+        return None
+    for order, explicit in (("little", uid.ExplicitVRLittleEndian), ("big", uid.ExplicitVRBigEndian)):
+        group, element = (int.from_bytes(data[place : place + 2], order) for place in (0, 2))  # type: ignore[arg-type]
+        if group not in (2, 8) or element > 0x0100:
+            continue
+        if data[4:6].decode("latin-1") in VRS.split():
+            return explicit
+        if order == "little" and int.from_bytes(data[4:8], "little") <= 1024:
+            return uid.ImplicitVRLittleEndian
+    return None
+
+
 def whole_file(path: Path) -> bytes:
-    """A file's bytes; Refused for one that is too large or has no DICM mark."""
+    """A file's bytes.
+
+    Args:
+        path: the file.
+
+    Returns:
+        At most 256 MiB.
+
+    Raises:
+        Refused: it is larger, or neither has the DICM mark nor begins like a data set.
+        OSError: it cannot be read.
+    """
     with open(path, "rb") as file:
         data = file.read(MAX_FILE_BYTES + 1)
     if len(data) > MAX_FILE_BYTES:
         raise Refused(f"is larger than {MAX_FILE_BYTES >> 20} MiB, want at most that")
-    if data[128:132] != b"DICM":
+    if data[128:132] != b"DICM" and not begins_like_dicom(data):
         raise Refused("is no DICOM file, want one with the DICM mark at byte 128")
     return data
 
 
-def read_header(data: bytes) -> tuple[pydicom.Dataset, uid.UID, bytes, int]:
-    """-> (everything before the pixel data, transfer syntax, the bytes of the data set, where its pixel data begins)"""
+def read_header(data: bytes) -> File:
+    """Reads everything before the pixel data.
+
+    Args:
+        data: the file, with or without preamble and file meta information.
+
+    Returns:
+        The header, how it is encoded, and where the pixel data is.
+
+    Raises:
+        Refused: it is encoded as no still image is, is a document, or has no integer pixels.
+    """
+    notes = []
     front = Bounded(data[:MAX_HEADER_BYTES])
-    read_preamble(front, force=False)
-    meta = read_dataset(front, False, True, stop_when=lambda tag, vr, length: tag >> 16 != 2)
+    if data[128:132] == b"DICM":
+        read_preamble(front, force=False)
+    else:
+        notes.append("has no preamble")
+    meta = pydicom.Dataset()
+    if data[front.tell() : front.tell() + 2] == b"\x02\0":
+        meta = read_dataset(front, False, True, stop_when=lambda tag, vr, length: tag >> 16 != 2)
     syntax = meta.get("TransferSyntaxUID")
     known = (*NATIVE, *JPEG_FRAMES, *JPEG_2000, uid.RLELossless)
-    if syntax is None:
-        raise Refused("names no transfer syntax, want a file of PS3.10")
+    if not syntax:
+        syntax = _encoding(data[front.tell() : front.tell() + 8])
+        if syntax is None:
+            raise Refused("names no transfer syntax and does not begin as a data set does, want a file of PS3.10")
+        notes.append(f"names no transfer syntax: read as {str(syntax.name).lower()}")
     if syntax not in known:
         raise Refused("is encoded in a way that is no still image's, want raw pixels, RLE, JPEG, JPEG-LS or JPEG 2000")
     syntax = known[known.index(syntax)]
@@ -164,7 +226,7 @@ def read_header(data: bytes) -> tuple[pydicom.Dataset, uid.UID, bytes, int]:
         raise Refused("has no pixel data, want an image")
     if pixel_tags[-1] < PIXEL_DATA:
         raise Refused("has floating-point pixels, want integers")
-    return header, syntax, body, front.tell()
+    return File(header, syntax, body, front.tell(), notes)
 
 
 def refuse_other_objects(header: pydicom.Dataset) -> None:

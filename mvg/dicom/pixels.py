@@ -15,7 +15,21 @@ MAX_RLE_BYTES = 32 << 20
 
 
 def attach_pixels(header: pydicom.Dataset, syntax: uid.UID, form: Format, body: bytes, start: int) -> list[str]:
-    """Adds the pixel data to ``header``, once it is known to be no larger than it says. -> notes"""
+    """Adds the pixel data to ``header``, once it is known to be no larger than it says.
+
+    Args:
+        header: the data set without it.
+        syntax: the transfer syntax.
+        form: how the pixels are stored.
+        body: the bytes of the data set.
+        start: where the pixel data begins in them.
+
+    Returns:
+        Notes on how it is stored.
+
+    Raises:
+        Refused: it is missing, cut off, of another size than the header says, or of another kind.
+    """
     file = Bounded(body)
     file.seek(start)
     found = read_dataset(
@@ -27,6 +41,8 @@ def attach_pixels(header: pydicom.Dataset, syntax: uid.UID, form: Format, body: 
     data = header.PixelData
     if not data:
         raise Refused("has no pixel data, want an image")
+    if syntax in NATIVE and found[PIXEL_DATA].is_undefined_length:
+        raise Refused("has compressed pixels without the transfer syntax of any, want one that says how they are")
     if syntax in NATIVE:
         if len(data) < form.native_bytes:
             raise Refused(f"has {len(data)} bytes of pixel data, want {form.native_bytes}: the file is cut off")
@@ -61,21 +77,52 @@ def _jpeg_size(frame: bytes, wanted: bytes) -> tuple[int, int]:
 
 
 def _jpeg_2000_size(frame: bytes) -> tuple[int, int]:
-    """Width and height from the SIZ marker segment (ITU-T T.800 A.5.1)."""
+    """Width and height from the SIZ marker segment (ITU-T T.800 A.5.1); some files keep the JP2 boxes round it."""
+    place = 0
+    while frame[4:8] == b"jP  " and frame[place + 4 : place + 8] != b"jp2c" and place + 8 <= len(frame):
+        place += max(int.from_bytes(frame[place : place + 4]), 8)
+    frame = frame[place + 8 :] if place else frame
     if frame[:4] != b"\xff\x4f\xff\x51" or len(frame) < 24:
         raise Refused("holds no JPEG 2000 codestream where it says it does, want one")
     right, bottom, left, top = (int.from_bytes(frame[place : place + 4]) for place in (8, 12, 16, 20))
     return right - left, bottom - top
 
 
-def decode(header: pydicom.Dataset, syntax: uid.UID, form: Format) -> np.ndarray:
-    """Stored values [H, W], or [H, W, 3] as RGB."""
+def check_decoder(syntax: uid.UID, form: Format) -> None:
+    """Looks whether something installed decodes such pixels.
+
+    Args:
+        syntax: the transfer syntax.
+        form: how the pixels are stored.
+
+    Raises:
+        Refused: naming what could be installed.
+    """
     decoders.register()
     decoder = get_decoder(syntax)
-    name = str(syntax.name)
-    if not decoder.is_available:
+    deep = syntax == uid.JPEGExtended12Bit and form.bits_stored > 8 and decoder.available_plugins == ("pillow",)
+    if deep or not decoder.is_available:
         missing = "; or ".join(decoder.missing_dependencies)
-        raise Refused(f"is {name}, which no installed decoder reads. Install one of: {missing}")
+        raise Refused(f"is {syntax.name}, which no installed decoder reads. Install one of: {missing}")
+
+
+def decode(header: pydicom.Dataset, syntax: uid.UID, form: Format) -> np.ndarray:
+    """Decodes the one image of a data set.
+
+    Args:
+        header: the data set with its pixel data, see `attach_pixels`.
+        syntax: the transfer syntax.
+        form: how the pixels are stored.
+
+    Returns:
+        Stored values [H, W], or [H, W, 3] as RGB.
+
+    Raises:
+        Refused: nothing installed decodes them, or they are damaged.
+    """
+    check_decoder(syntax, form)
+    decoder = get_decoder(syntax)
+    name = str(syntax.name)
     by = ", ".join(decoder.available_plugins) or "pydicom"
     with parsing(f"pixel data ({name}) that is damaged or of a kind that {by} cannot decode, want one readable image"):
         pixels, held = decoder.as_array(header, index=0)

@@ -1,7 +1,6 @@
 """Single projection images in DICOM files, read as hostile and as personal data: no identifier leaves this module."""
 
 import logging
-import math
 import threading
 import warnings
 from collections.abc import Callable, Iterator
@@ -16,9 +15,10 @@ from pydicom.uid import UID
 from torch import Tensor
 
 from ..exposure import exposure_note
+from .elements import decimals, text
 from .header import Format, Refused, format_of, parsing, read_header, refuse_other_objects, whole_file
-from .pixels import attach_pixels, decode
-from .show import show_colour, show_gray
+from .pixels import attach_pixels, check_decoder, decode
+from .show import read_palette, show_color, show_gray
 
 # Terms that may be repeated in a note; whatever else stands in the element could be anything, a name too.
 MODALITIES = "BMD CR DG DX ES GM IO IVUS LS MG OAM OP OPT OT PX RF RG RTIMAGE SC SM TG US XA XC"
@@ -50,19 +50,44 @@ def read_dicom(path: str | Path, gray: bool = False) -> DicomImage:
 
     Gray follows PS3.3 C.11.1 and C.11.2: modality LUT or rescale, then the first VOI LUT or window, which becomes
     [0, 1], then MONOCHROME1 inverted. Without VOI LUT and window an image of up to 8 bits keeps its full range, and a
-    deeper one goes from its darkest to its brightest pixel, padding left out. Colour keeps its full range.
+    deeper one goes from its darkest to its brightest pixel, padding left out. Colour keeps its full range. A table
+    whose entries have another range than it declares goes up to its largest entry. What is unusable of spacing, aspect,
+    padding, tables, rescale and window is left out with a note.
 
-    ``gray`` refuses a colour image. Raises DicomError for whatever the file holds that is not such an image.
+    Args:
+        path: the file, with or without preamble and file meta information.
+        gray: refuse a colour image.
+
+    Returns:
+        The image, with notes that repeat nothing personal.
+
+    Raises:
+        DicomError: the file holds something else than such an image, is damaged, or needs a decoder that is missing.
     """
     return _named(Path(path), lambda path: _read(path, gray))
 
 
 def check_dicom(path: str | Path, gray: bool = False) -> tuple[int, int]:
-    """Width and height in pixels by the header alone. Raises DicomError for what ``read_dicom`` refuses by its header:
-    everything but an image that is damaged further on.
+    """Everything that `read_dicom` looks at, but for decoding the pixels.
+
+    Args:
+        path, gray: as in `read_dicom`.
+
+    Returns:
+        Width and height in pixels.
+
+    Raises:
+        DicomError: what `read_dicom` raises, but for pixels that turn out to be damaged as they are decoded.
     """
-    _, _, form, *_ = _named(Path(path), lambda path: _header(path, gray))
+    form = _named(Path(path), lambda path: _prepare(path, gray)).form
     return form.columns, form.rows
+
+
+class _Film(NamedTuple):
+    header: pydicom.Dataset
+    syntax: UID
+    form: Format
+    notes: list[str]
 
 
 def _named(path: Path, read: Callable[[Path], T]) -> T:
@@ -93,71 +118,74 @@ def _quiet() -> Iterator[None]:
             log.propagate = propagate
 
 
-def _header(path: Path, gray: bool) -> tuple[pydicom.Dataset, UID, Format, bytes, int]:
+def _prepare(path: Path, gray: bool) -> _Film:
+    """The header with its pixel data, found to be one image that can be decoded."""
     data = whole_file(path)
     with parsing("a damaged header, want a readable DICOM header"):
-        header, syntax, body, start = read_header(data)
+        header, syntax, body, start, notes = read_header(data)
         refuse_other_objects(header)
         form = format_of(header)
     if gray and not form.monochrome:
         raise Refused("is a colour image, want a gray one (or switch `gray` off)")
-    return header, syntax, form, body, start
+    if form.photometric == "PALETTE COLOR":
+        read_palette(header)
+    check_decoder(syntax, form)
+    with parsing("damaged pixel data, want one readable image"):
+        notes += attach_pixels(header, syntax, form, body, start)
+    return _Film(header, syntax, form, notes)
 
 
 def _read(path: Path, gray: bool) -> DicomImage:
-    header, syntax, form, body, start = _header(path, gray)
-    with parsing("damaged pixel data, want one readable image"):
-        notes = attach_pixels(header, syntax, form, body, start)
-    del body
+    header, syntax, form, notes = _prepare(path, gray)
     pixels = decode(header, syntax, form)
     lines = [_describe(header, form)]
+    show = show_gray if form.monochrome else show_color
     with parsing("a damaged look-up table, window or rescale, want usable ones or none"):
-        values = show_gray(pixels, header, form, lines) if form.monochrome else show_colour(pixels, header, form)
+        values = show(pixels, header, form, lines)
     if not np.isfinite(values).all() or values.min() < 0 or values.max() > 1:
         raise Refused("maps its pixels out of range (a wrong bit depth, look-up table, window or rescale)")
-    if form.photometric == "PALETTE COLOR":
-        lines.append("palette applied")
-    elif form.photometric.startswith("YBR"):
+    if form.photometric.startswith("YBR"):
         lines.append("YBR turned into RGB")
-    with parsing("a damaged pixel spacing or mark, want usable ones or none"):
-        spacing, more = _spacing(header)
+    spacing, more = _spacing(header)
+    with parsing("a damaged mark of its view or kind, want a readable one"):
         notes += more + _view(header) + _warnings(header, form)
     image = torch.from_numpy(values.astype(np.float32))
     if image.ndim == 2:
         image = image[..., None].repeat(1, 1, 3)
     if warning := exposure_note(image):
         notes.append(warning)
-    burned_in = {"YES": True, "NO": False}.get(str(header.get("BurnedInAnnotation")))
+    burned_in = {"YES": True, "NO": False}.get(text(header, "BurnedInAnnotation").upper())
     return DicomImage(image.contiguous(), lines + notes, spacing, form.bits_stored, burned_in)
 
 
 def _describe(header: pydicom.Dataset, form: Format) -> str:
-    modality = header.get("Modality")
+    modality = text(header, "Modality")
     kind = f" {modality}" if modality in MODALITIES.split() else ""
     colour = "gray" if form.monochrome else "colour"
     return f"{form.columns} x {form.rows} DICOM{kind}, {form.bits_stored}-bit {colour}"
 
 
 def _spacing(header: pydicom.Dataset) -> tuple[tuple[float, float] | None, list[str]]:
+    notes = []
     for keyword, where in (
         ("PixelSpacing", ""),
         ("ImagerPixelSpacing", " at the detector: what it shows is smaller"),
         ("NominalScannedPixelSpacing", " on the scanned film"),
     ):
-        value = header.get(keyword)
-        if value is None or len(value) != 2:
+        value = decimals(header, keyword)
+        if value == []:
             continue
-        row, column = (float(v) for v in value)
-        if not (math.isfinite(row) and math.isfinite(column) and row > 0 and column > 0):
+        if value is None or len(value) != 2 or min(value) <= 0:
+            notes.append(f"unusable {keyword} left out")
             continue
-        return (row, column), [f"pixel spacing {row:g} x {column:g} mm{where}"]
-    return None, ["no usable pixel spacing"]
+        return (value[0], value[1]), [*notes, f"pixel spacing {value[0]:g} x {value[1]:g} mm{where}"]
+    return None, [*notes, "no usable pixel spacing"]
 
 
 def _view(header: pydicom.Dataset) -> list[str]:
     """How the patient was seen: plans and regions speak of a frontal film with the patient's left at its right."""
     notes = []
-    view = header.get("ViewPosition")
+    view = text(header, "ViewPosition")
     if view in VIEWS.split():
         notes.append(f"view {view}" + (": a lateral one, not frontal" if view in ("LL", "RL") else ""))
     towards = header.get("PatientOrientation")  # of its rows and of its columns
@@ -171,15 +199,17 @@ def _view(header: pydicom.Dataset) -> list[str]:
 
 def _warnings(header: pydicom.Dataset, form: Format) -> list[str]:
     notes = []
-    if header.get("PresentationIntentType") == "FOR PROCESSING":
+    if text(header, "PresentationIntentType") == "FOR PROCESSING":
         notes.append("for processing: not made to be shown")
-    if header.get("PresentationLUTShape") == ("IDENTITY" if form.photometric == "MONOCHROME1" else "INVERSE"):
+    if text(header, "PresentationLUTShape") == ("IDENTITY" if form.photometric == "MONOCHROME1" else "INVERSE"):
         notes.append(f"its presentation LUT shape contradicts {form.photometric} and was left out")
-    ratio = header.get("PixelAspectRatio")
-    if ratio is not None and len(ratio) == 2 and ratio[0] != ratio[1]:
+    ratio = decimals(header, "PixelAspectRatio")
+    if ratio is None or (ratio and (len(ratio) != 2 or min(ratio) <= 0)):
+        notes.append("unusable PixelAspectRatio left out")
+    elif ratio and ratio[0] != ratio[1]:
         notes.append("pixels are not square; nothing was resampled")
-    if header.get("LossyImageCompression") == "01":
+    if text(header, "LossyImageCompression") == "01":
         notes.append("was compressed with loss")
-    if header.get("BurnedInAnnotation") == "YES":
+    if text(header, "BurnedInAnnotation").upper() == "YES":
         notes.append("says that text is burned into its pixels: it may name the patient")
     return notes

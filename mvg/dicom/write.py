@@ -48,17 +48,28 @@ def write_secondary_capture(
     burned_in: bool | None = None,
     label: str = "",
 ) -> UID:
-    """Writes ``image`` [H, W, 3] in [0, 1] with 8 bits, as MONOCHROME2 where its channels agree, else as RGB.
-
-    run: what makes this run's study and series, such as a hash of its provenance; all stages of a run share them.
-    stage: 0 is the input image, 1 and up are simulated; the image's number in the series is ``stage`` + 1.
-    description: of the series, at most 64 characters, and for the caller to keep free of personal data.
-    version: this extension's. spacing: mm from row to row and from column to column.
-    burned_in: whether text that may name the patient is burned into the pixels; None says nothing about it.
-    label: the word that the caller has drawn into the pixels. It counts as burned-in text, but names nobody.
+    """Writes a picture with 8 bits, as MONOCHROME2 where its channels agree, else as RGB.
 
     Nothing is copied from any other file. The file appears whole or not at all, over an earlier one of its name.
-    Returns the SOP Instance UID, which depends on run, stage, description and pixels alone. Raises ValueError.
+
+    Args:
+        path: the file to write.
+        image: [H, W, 3] in [0, 1].
+        run: what makes this run's study and series, such as a hash of its provenance; all its stages share them.
+        stage: 0 is the input image, 1 and up are simulated; the number in the series is ``stage`` + 1.
+        description: of the series, at most 64 characters; to be kept free of personal data.
+        version: this extension's.
+        spacing: mm from row to row and from column to column.
+        burned_in: what the source says of text in its pixels. True: BurnedInAnnotation YES and PatientIdentityRemoved
+            NO. False: NO and YES. None, where nobody has looked: neither is written.
+        label: the word that the caller has drawn into the pixels. It counts as burned-in text, but names nobody.
+
+    Returns:
+        The SOP Instance UID, which depends on run, stage, description and pixels alone.
+
+    Raises:
+        ValueError: naming the argument.
+        OSError: the file cannot be written; an earlier one stays.
     """
     pixels = _to_levels(image)
     if stage < 0:
@@ -117,7 +128,8 @@ def _mark_synthetic(ds: Dataset, stage: int, version: str, burned_in: bool | Non
         ds.SyntheticData = "YES"
     ds.PatientName = "SYNTHETIC^MVG"
     ds.PatientID = "SYNTHETIC"
-    ds.PatientIdentityRemoved = "NO" if burned_in else "YES"
+    if burned_in is not None:  # of pixels that nobody has looked at nothing is claimed
+        ds.PatientIdentityRemoved = "NO" if burned_in else "YES"
     ds.DeidentificationMethod = "All attributes made anew, pixels not inspected"
     if label or burned_in is not None:
         ds.BurnedInAnnotation = "YES" if label or burned_in else "NO"

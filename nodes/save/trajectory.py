@@ -137,7 +137,8 @@ class SaveTrajectory(io.ComfyNode):
             for n, stage in enumerate(stages):
                 save_png(folder / f"stage_{n:02d}.png", stage, n)
             if dicom:
-                save_dicom(folder, stages, provenance.run(record, states), distances, label)
+                burned_in = provenance.burned_in(cls.hidden.prompt or {})
+                save_dicom(folder, stages, provenance.run(record, states), distances, label, burned_in)
             save_sheet(folder / "contact_sheet.png", stages, scores.get("conf", {}))
             if plot is not None:
                 save_png(folder / "plot.png", plot[0])
@@ -215,8 +216,18 @@ def write_folder(prefix: str, write) -> Path:
         shutil.rmtree(hidden, ignore_errors=True)
 
 
-def save_dicom(folder: Path, stages: torch.Tensor, run: str, spacing: tuple[float, float] | None, label: bool) -> None:
-    """One Secondary Capture a stage, all of one series; ``label``: whether all but stage 0 carry it."""
+def save_dicom(
+    folder: Path,
+    stages: torch.Tensor,
+    run: str,
+    spacing: tuple[float, float] | None,
+    label: bool,
+    burned_in: bool | None,
+) -> None:
+    """One Secondary Capture a stage, all of one series; ``label``: whether all but stage 0 carry it.
+
+    burned_in: what the input image's file says of text in its pixels, see `write_secondary_capture`.
+    """
     for n, stage in enumerate(stages):
         write_secondary_capture(
             folder / f"stage_{n:02d}.dcm",
@@ -226,6 +237,7 @@ def save_dicom(folder: Path, stages: torch.Tensor, run: str, spacing: tuple[floa
             description="Simulated stages of a disease",
             version=provenance.version(),
             spacing=spacing,
+            burned_in=burned_in,
             label=TEXT if label and n else "",
         )
 

@@ -10,7 +10,7 @@ import torch
 
 from ...mvg.file_names import shortened
 from ...mvg.picture_file import read_picture
-from ...mvg.picture_header import DICOM_SUFFIXES, PICTURE_SUFFIXES, has_dicom_mark
+from ...mvg.picture_header import DICOM_SUFFIXES, PICTURE_SUFFIXES, has_dicom_content
 
 
 class Loaded(NamedTuple):
@@ -40,7 +40,7 @@ def input_images() -> list[str]:
     named = input_files(PICTURE_SUFFIXES + DICOM_SUFFIXES)
     folder = Path(folder_paths.get_input_directory())
     bare = (
-        [e.name for e in folder.iterdir() if is_bare(e) and e.is_file() and has_dicom_mark(e)]
+        [e.name for e in folder.iterdir() if is_bare(e) and e.is_file() and has_dicom_content(e)]
         if folder.is_dir()
         else []
     )

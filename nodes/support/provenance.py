@@ -13,6 +13,7 @@ import folder_paths
 import torch
 
 from ...models.embedded import loader
+from ...mvg.picture_file import read_picture
 from . import model_files
 from .input_files import find_input
 
@@ -150,6 +151,31 @@ def _content(name: str, what: str) -> str:
         return "sha256:" + sha256(find_input(name, what))
     except (ValueError, OSError):
         return "(not a file)"
+
+
+def burned_in(prompt: dict) -> bool | None:
+    """What the graph's input images say of text in their pixels.
+
+    Args:
+        prompt: the host's graph.
+
+    Returns:
+        True where one of them says that there is some; False where all are DICOM files that say there is none; None
+        where nothing says so.
+    """
+    said = []
+    for node in prompt.values():
+        name = node.get("inputs", {}).get("image")
+        if node.get("class_type") == "MVG_LoadMedicalImage" and isinstance(name, str):
+            try:
+                said.append(read_picture(find_input(name, "image")).burned_in)
+            except ValueError:
+                said.append(None)
+        elif isinstance(name, str) or node.get("class_type") == "MVG_LoadMedicalImage":
+            said.append(None)
+    if True in said:
+        return True
+    return False if said and None not in said else None
 
 
 def models(prompt: dict) -> dict[str, str]:

@@ -38,6 +38,7 @@ def _refusals() -> dict[str, tuple[Dataset | bytes, str]]:
         "no dicom": (b"GIF89a" + bytes(300), "no DICOM file"),
         "empty": (b"", "no DICOM file"),
         "mark alone": (bytes(128) + b"DICM", "transfer syntax"),
+        "no palette": (build(gray, "PALETTE COLOR"), "no usable palette"),
         "cut off": (encode(build(deep, bits=12))[:-40], "cut off|has no pixel data|bytes of pixel data"),
         "short": (build(deep, bits=12, PixelData=bytes(20)), "20 bytes of pixel data, want 96"),
         "huge": (build(gray, Rows=65535, Columns=65535), "at most 64 megapixels"),
@@ -48,15 +49,7 @@ def _refusals() -> dict[str, tuple[Dataset | bytes, str]]:
         "high bit": (build(deep, bits=12, HighBit=15), "high bit 15"),
         "samples": (build(gray, SamplesPerPixel=3), "3 samples"),
         "photometric": (build(gray, PhotometricInterpretation="PETRA"), "photometric interpretation"),
-        "NaN": (build(deep, bits=12, WindowCenter="NaN", WindowWidth="100"), "out of range"),
-        "infinite": (build(deep, bits=12, RescaleSlope="1e400", RescaleIntercept="0"), "out of range"),
-        "width": (build(deep, bits=12, WindowCenter=5, WindowWidth=0), "window"),
-        "function": (build(deep, bits=12, WindowCenter=5, WindowWidth=9, VOILUTFunction="PETRA"), "window"),
-        "slope": (build(deep, bits=12, RescaleSlope=0, RescaleIntercept=0), "slope 0"),
     }
-    short = table(range(9), 0, 16)
-    short.LUTDescriptor = [4000, 0, 16]
-    files["short table"] = (build(deep, bits=12, VOILUTSequence=[short]), "look-up table")
     nothing = build(gray)
     del nothing.PixelData
     files["no pixels"] = (nothing, "no pixel data")

@@ -107,9 +107,18 @@ def test_a_write_that_fails_leaves_the_earlier_file(tmp_path, monkeypatch):
 
 
 def test_a_label_counts_as_text_and_names_nobody(tmp_path):
-    write(tmp_path / "a.dcm", torch.full((8, 8, 3), 0.5), label="SYNTHETIC")
+    write(tmp_path / "a.dcm", torch.full((8, 8, 3), 0.5), label="SYNTHETIC", burned_in=False)
     ds = pydicom.dcmread(tmp_path / "a.dcm")
     assert (ds.BurnedInAnnotation, ds.PatientIdentityRemoved) == ("YES", "YES")
     assert "The word SYNTHETIC is drawn into it." in ds.DerivationDescription
-    write(tmp_path / "b.dcm", torch.full((8, 8, 3), 0.5), label="SYNTHETIC", burned_in=True)
-    assert pydicom.dcmread(tmp_path / "b.dcm").PatientIdentityRemoved == "NO"
+
+
+@pytest.mark.parametrize(
+    ("burned_in", "removed", "annotated"), [(True, "NO", "YES"), (False, "YES", "NO"), (None,) * 3]
+)
+def test_nothing_is_claimed_of_pixels_that_nobody_has_looked_at(tmp_path, burned_in, removed, annotated):
+    for label in ("", "SYNTHETIC"):
+        write(tmp_path / "a.dcm", torch.full((8, 8, 3), 0.5), label=label, burned_in=burned_in)
+        ds = pydicom.dcmread(tmp_path / "a.dcm")
+        assert ds.get("PatientIdentityRemoved") == removed
+        assert ds.get("BurnedInAnnotation") == ("YES" if label else annotated)

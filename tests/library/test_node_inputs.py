@@ -6,6 +6,8 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from dicom_files import build, noise
+from dicom_files import save as save_film
 from mvgen.models.standalone_host import use_host
 
 use_host()
@@ -120,6 +122,23 @@ def test_a_network_is_where_its_weights_are(monkeypatch):
     patcher.model.to("meta")
     assert model_patcher.loaded(patcher) == torch.device("meta")
     assert model_patcher.loaded(None) == torch.device("cpu")
+
+
+def test_the_flag_of_burned_in_text_is_carried_from_the_sources(tmp_path, monkeypatch):
+    stored = noise((20, 20), 8)
+    for name, said in (("yes", {"BurnedInAnnotation": "YES"}), ("no", {"BurnedInAnnotation": "NO"}), ("mute", {})):
+        save_film(tmp_path, build(stored, **said), f"{name}.dcm")
+    monkeypatch.setattr(provenance, "find_input", lambda name, what: tmp_path / name)
+
+    def carried(*names: str, other: str = "MVG_LoadMedicalImage"):
+        nodes = [{"class_type": other if n else "MVG_LoadMedicalImage", "inputs": {"image": name}}
+                 for n, name in enumerate(names)]  # fmt: skip
+        return provenance.burned_in({str(n): node for n, node in enumerate(nodes)})
+
+    assert carried("yes.dcm") is True and carried("no.dcm") is False and carried("mute.dcm") is None
+    assert carried("no.dcm", "yes.dcm") is True and carried("no.dcm", "mute.dcm") is None
+    assert carried("no.dcm", "photo.png", other="LoadImage") is None and carried("gone.dcm") is None
+    assert provenance.burned_in({}) is None
 
 
 def test_the_record_names_every_file_of_weights(tmp_path, monkeypatch):
