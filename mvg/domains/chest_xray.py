@@ -73,6 +73,7 @@ CHEST_XRAY = Domain(
                     rf"{_HEART_WORDS}:?(?: {_IS})?(?: {_DEGREE}| to be){{0,3}} "
                     r"(?:enlarged|increased|large|big|dilated|globular|prominent)"
                     r"(?: in size)?",
+                    rf"{_HEART_WORDS}[^.,;]{{1,40}}, (?:but )?(?:remains|(?:is )?still|is again) (?:\w+ly )?enlarged",
                     rf"{_HEART_WORDS}(?: {_IS})? (?:at the )?(?:borderline|upper limits? of normal|top[- ]normal)",
                     r"borderline (?:cardiac|heart) (?:size|silhouette)",
                     rf"{_RATIO} (?:is )?(?:mildly |slightly )?(?:increased|enlarged|elevated|above normal)",
@@ -141,7 +142,9 @@ CHEST_XRAY = Domain(
                     rf"(?:costo[- ]?phrenic (?:angles?|recess(?:es)?|sulc(?:us|i))|cp angles?|pleural (?:spaces?"
                     r"|surfaces?|cavities)"
                     rf"|pleurae?)(?: {_IS}|:| -)?(?: \w+ly| within| bilaterally){{0,2}} (?:clear|sharp|normal"
-                    r"|preserved|unremarkable|free|normal limits)"
+                    r"|preserved|unremarkable|free|normal limits)",
+                    r"(?:normal|clear|unremarkable|sharp|preserved) (?:pleurae?|pleural (?:spaces?|surfaces?)"
+                    r"|costo[- ]?phrenic angles?|cp angles?)",
                 ),
             ),
             Finding(
@@ -164,8 +167,9 @@ CHEST_XRAY = Domain(
                     r"acute respiratory distress syndrome",
                 ),
                 normal=any_of(
-                    rf"(?:both |the )?lungs?(?: fields?)?:?(?: {_IS})?"
-                    r"(?:(?: \w+)? \w*(?:expanded|inflated|aerated) (?:and|but))?(?: \w+ly)? clear",
+                    rf"(?:both |the )?lungs?(?: fields?| bases| volumes are normal and)?:?(?: {_IS})?"
+                    r"(?:(?: \w+)? \w*(?:expanded|inflated|aerated) (?:and|but))?"
+                    r"(?: \w+ly| now| both| all| still| otherwise| again)? clear",
                     r"clear lungs?",
                 ),
             ),
@@ -286,6 +290,8 @@ CHEST_XRAY = Domain(
         rf"o?edema (?:of|in) (?:the |both |her |his )?(?:left |right |lower |upper |bilateral )*{_BODY}",
         r"(?:nasal|sinus|chest|hepatic|liver|venous hepatic|head) congestion",
         r"(?:corneal|bone marrow|marrow) o?edema",
+        r"(?:fracture|bony?|osseous|callus) consolidation",
+        r"consolidation (?:of|at|after) (?:the )?(?:\w+ )?fracture",
     ),
     words="airspace alveolar angle apical base bases basal basilar blunted blunting bronchograms air cardiac "
     "central congestion consolidated costophrenic effacement enlarged enlargement fluid globular "

@@ -17,6 +17,8 @@ _SIGNS = (
     r"nv[de]",
     r"new vessels",
 )
+# the International Clinical Diabetic Retinopathy scale, 0 to 4 (Wilkinson et al., Ophthalmology 2003)
+_SCALE = r"\b(?:icdrs?|dr) ?(?:severity |retinopathy )?(?:grade|level|stage|score|scale)? ?[:=]? ?"
 _STAGE = r"(?:(?:non|pre)[- ]?proliferative|proliferative|background|diabetic|apparent|referable|sight[- ]threatening)"
 _CAUSE = (
     r"(?:hypertensive|sickle[- ](?:cell|related)|radiation|solar|hiv|valsalva|leuka?emic|purtscher(?:'s)?|toxic"
@@ -122,13 +124,10 @@ FUNDUS = Domain(
     short_forms=tuple(
         (re.compile(pattern), words)
         for pattern, words in (
-            (
-                r"\b(?:icdr|icdrs|dr|etdrs) ?(?:grade|level|stage|score|scale)? ?[:=]? ?0\b(?![.,]\d)",
-                "no diabetic retinopathy",
-            ),
-            (r"\b(?:icdr|icdrs|dr) ?(?:grade|level|stage|score|scale)? ?[:=]? ?1\b", "mild diabetic retinopathy"),
-            (r"\b(?:icdr|icdrs|dr) ?(?:grade|level|stage|score|scale)? ?[:=]? ?2\b", "moderate diabetic retinopathy"),
-            (r"\b(?:icdr|icdrs|dr) ?(?:grade|level|stage|score|scale)? ?[:=]? ?[34]\b", "severe diabetic retinopathy"),
+            (rf"{_SCALE}0\b(?![.,]\d)", "no diabetic retinopathy"),
+            (rf"{_SCALE}1\b", "mild diabetic retinopathy"),
+            (rf"{_SCALE}2\b", "moderate diabetic retinopathy"),
+            (rf"{_SCALE}[34]\b", "severe diabetic retinopathy"),
             (r"\betdrs (?:grade |level |stage )?10\b", "no diabetic retinopathy"),
             (r"\betdrs (?:grade |level |stage )?(?:1[45]|20|35)[a-f]?\b", "mild diabetic retinopathy"),
             (r"\betdrs (?:grade |level |stage )?4[37][a-f]?\b", "moderate diabetic retinopathy"),

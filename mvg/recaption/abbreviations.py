@@ -58,8 +58,8 @@ _WORDS = tuple(
         (r"\b(?:b/l|bl|bilat|bil)\b\.?(?!\w)", "bilateral"),
         (r"\brt\b(?!-)", "right"),
         (r"\blt\b(?!-)", "left"),
-        (r"(?<![\w'./-])r(?![\w'./]|-?[^\Ws])(?! wave)", "right"),
-        (r"(?<![\w'./-])(?<!\d )l(?![\w'./]|-?[^\Ws])", "left"),
+        (r"(?<![\w'./-])r(?![\w'/-]|\. ?\w)(?! wave)", "right"),
+        (r"(?<![\w'./-])(?<!\d )l(?![\w'/-]|\. ?\w)", "left"),
         (r"\br(?=-sided)", "right"),
         (r"\bl(?=-sided)", "left"),
         (r"\bmod\b", "moderate"),
@@ -70,6 +70,7 @@ _WORDS = tuple(
         (r"\bneg\b|(?<!\w)-ve\b|\(-(?:ve)?\)", "negative"),
         (r"\bpos\b|(?<!\w)\+ve\b|\(\+{1,3}(?:ve)?\)", "positive"),
         (r"(?<=\d) ?%", " percent"),
+        (r",? ?\bif (?:any|present)\b,?", " if any"),
         (r"\bwnl\b", "within normal limits"),
         (r"\bn/a\b|\bnot applicable\b", "not assessed"),
         (r"\b(?:grade|stage|level|class):? (?:0|zero)\b(?! ?(?:/|of))", "absent"),
@@ -86,7 +87,7 @@ _WORDS = tuple(
         (r"\bnot only (?=is|are|there|was|were)", ""),
     )
 )
-_BOX = re.compile(r"\[ ?(?P<tick>[x✓✔+]?) ?\]|\( ?(?P<round>x?) ?\)(?=\s|$)|(?P<full>[☑☒✓✔])|(?P<empty>[☐□])")
+_BOX = re.compile(r"\[ ?(?P<tick>[x✓✔+]?) ?\]|\( ?(?P<round>x?) ?\)(?=\s|$)|(?P<full>[☑☒✓✔✅])|(?P<empty>[☐□✗✘❌])")
 
 
 def without_titles(text: str) -> str:
@@ -117,6 +118,7 @@ def without_titles(text: str) -> str:
         return match[0][: len(match[0]) - len(title) - len(stop)] + "doctor"
 
     text = _TITLE.sub(spell, text)
+    text = re.sub(r"\bIrma\b", "patient", text)  # the name, not the vessels
     text = _STOPPED.sub(lambda m: m["word"], text)
     text = _CAPITALS.sub(lambda m: m["word"], text)
     return _STOPPED_INSIDE.sub(lambda m: m["word"] or m["first"], text)

@@ -15,7 +15,8 @@ from ..plan import NO_FINDING, Plan, Stage
 from ..validation import problems as problems_of
 from .deidentify import deidentify
 from .grading import SEVERITIES
-from .language import PRESENT, Mention, read_sentence
+from .language import read_sentence
+from .mention import PRESENT, Mention
 from .plan_objects import plan_objects
 from .question import MAX_PROMPT, Question, allowed_words, answer_model, regions, sides_of, words_of
 

@@ -19,6 +19,7 @@ DOUBT = any_of(
     "maybe",
     "apparent(?=ly)",
     "suspect(?:ed)?",
+    "favou?r(?:s|ed|ing)?",
     "suspicious (?:for|of)",
     "suspicion (?:of|for)",
     "questionabl[ey]",
@@ -41,19 +42,33 @@ DOUBT = any_of(
     "versus",
     "vs",
     "either",
+    "if (?:any|present)",
     "neither confirm nor exclude",
 )
+# "likely" and "possible" speak of the finding before them only where nothing follows that they may speak of.
+_ALONE = (
+    r"(?=\s*(?:[.,;)]|$)|\s+(?:on|in|at|and|but(?! (?:excluded|ruled|not|unlikely))|given|here|too|with|bilaterally)\b)"
+)
+_DOUBTED = (
+    rf"(?:(?:possible|probable|likely|suspected|suspect|equivocal|questionable|considered){_ALONE}"
+    r"|possibility|in the differential|not certain|uncertain|indeterminate|differential|favou?red|concern"
+    r"|consideration)"
+)
 DOUBT_AFTER = re.compile(
-    rf"^[^.;,]{{0,60}}?\b(?:{_CANNOT} (?:been )?(?:be )?{_ENTIRELY}(?:be )?(?:been )?(?:excluded|ruled out|discounted)"
-    r"|neither (?:confirmed|proven) nor (?:excluded|ruled out|refuted)|neither excluded nor confirmed"
-    r"|(?:is|are|was|were|be|remains?|being|as) (?:also |still |highly |strongly |a |the |very ){0,2}"
-    r"(?:possib(?:le|ility)|probable|likely|suspected|questionable|considered|differential|equivocal|uncertain"
-    r"|in the differential|not certain|indeterminate|concern|consideration)"
-    r"|(?:should|could|must|may|might|needs? to) (?:also )?be (?:considered|suspected|present|there|possible))\b"
-    r"|^ ?\(?\?|^,? if (?:any|present)\b|^ ?[:=-] ?(?:possibl[ey]|probabl[ey]|likely|suspected|questionable|equivocal"
-    r"|\?|maybe|suspect|cannot be excluded|not excluded|indeterminate|uncertain)|^,? ?(?:possible|probable|likely"
-    r"|suspected"
-    r"|suspect|questionable|not excluded|considered|equivocal|to be considered)\b"
+    # "cannot be excluded"
+    rf"^[^.;,]{{0,60}}?\b{_CANNOT} (?:been )?(?:be )?{_ENTIRELY}(?:be )?(?:been )?(?:excluded|ruled out|discounted)\b"
+    r"|^[^.;,]{0,60}?\bneither (?:confirmed|proven|excluded) nor (?:excluded|ruled out|refuted|confirmed)\b"
+    # "is suspected"
+    r"|^[^.;,]{0,60}?\b(?:is|are|was|were|be|remains?|being|as) (?:also |still |highly |strongly |a |the |very ){0,2}"
+    rf"{_DOUBTED}\b"
+    r"|^[^.;,]{0,60}?\b(?:should|could|must|may|might|needs? to) (?:also )?be"
+    r" (?:considered|suspected|present|there|possible)\b"
+    # "?", ", if any", ": possible", "(likely)"
+    r"|^ ?\(?\?|^,? if (?:any|present)\b"
+    r"|^ ?[:=-] ?(?:possibl[ey]|probabl[ey]|likely|suspected|questionable|equivocal|\?|maybe|suspect|cannot be excluded"
+    r"|not excluded|indeterminate|uncertain)"
+    rf"|^,? ?(?:(?:possible|probable|likely|suspected|suspect|questionable|considered|equivocal){_ALONE}"
+    r"|not excluded\b|to be considered\b|favou?red\b)"
     r"|^ ?\((?:possible|probable|likely|suspected|equivocal|questionable)\)"
 )
 _OTHER_ONE = r"(?!less\b|more\b|so\b|two\b|without\b|not\b|greater\b|if\b)"
@@ -68,11 +83,14 @@ HYPOTHESIS = re.compile(
     r" for|monitor(?:ing)? for|search for|exclusion of|test(?:ed|ing)? for|watch for|protect(?:ion)? (?:from|against)"
     r"|prophyla\w+ (?:for|against)|treat(?:ed|ment)? for|prevent(?:ion of)?)"
     r"|evaluat(?:ion|e) (?:of|for)|in case of|(?:at )?(?:low |high |increased )?risk (?:of|for|factors? for)"
-    r"|predisposed to|(?:worried|concerned|anxious|asks?|asking|fear|afraid) (?:about|of)"
-    r"|refer(?:red|ral) (?:with|for)|mimic(?:s|king)?|mimick(?:s|ed|ing)|simulat(?:es?|ed|ing)|resembl(?:es?|ing)"
+    r"|predisposed to|contact with|expos(?:ed|ure) to"
+    r"|clinical(?:ly)? (?:suspicion|concern|question|suspected|questioned)(?: of| for)?"
+    r"|(?:worried|concerned|anxious|asks?|asking|fear|afraid) (?:about|of)"
+    r"|refer(?:red|ral) (?:with|for|as)|mimic(?:s|king)?|mimick(?:s|ed|ing)|simulat(?:es?|ed|ing)|resembl(?:es?|ing)"
     r"|masquerad(?:es?|ing) as|(?:mistaken|confused) (?:for|with)|pretend(?:s|ing) to be|unlike|in contrast to"
-    r"|not to be confused with|distinguish(?:ed)? from|differentiate(?:d)? from|should|if|unless|before)"
-    r"\s+(?:(?!(?:but|and)\b)\S+\s+){0,4}$"
+    r"|not to be confused with|distinguish(?:ed)? from|differentiate(?:d)? from"
+    r"|should|if(?! any\b| present\b)|unless|before)"
+    r"\s+(?:(?!(?:but|and)\b)\S+\s+){0,4}\??$"
 )
 _WORDS_ON = (
     r"\s+(?!exam|stud|film|radiograph|x-?ray|image|chest)"
@@ -91,24 +109,32 @@ _FILM = (
 EARLIER_FILM = re.compile(
     rf"\b{_FILM}(?:,| of [\w ]{{1,20}})? (?:had |has )?(?:\w+ly )?(?:show(?:ed|n)|demonstrated|revealed|had|with"
     r"|described|noted|reported)\b"
+    rf"|\b(?:in|on|at) (?:the |his |her |an? )?{_FILM},? [^.;]{{0,40}}?\b(?:was|were)\b"
     r"|\b(?:in|on|from|of) (?:\w+ )?(?:19|20)\d\d,? [^.;]{0,40}\b(?:was|were|showed|had)\b"
 )
+ON_EARLIER_FILM = re.compile(rf"\b(?:in|on|at) (?:the |his |her |an? )?{_FILM},? [^.;]{{0,40}}$")
 EARLIER_AFTER = re.compile(
     rf"^[^.;]{{0,40}}?\b(?:on|in|at) (?:the |an? |his |her )?{_FILM}|^[^.;,]{{0,30}}?\b(?:then|at (?:that"
     r"|the) time)\s*[.,]?$"
     r"|^ (?:was|were) (?:seen|present|noted|described) (?:previously|before|earlier|then)"
     r"|^[^.;,]{0,30}? (?:in|on|from) (?:\w+ )?(?:19|20)\d\d\b"
+    r"|^[^.;,]{0,30}? (?:(?:\d+|two|three|four|five|six|several|some|a few|a|one) (?:years?|months?|weeks?|days?) ago"
+    r"|last (?:year|month|week|spring|summer|autumn|winter|time)|in the past|in childhood|as a child|years ago)\b"
 )
 COMPARED = re.compile(r"\b(?:than|compar\w+|since|from|as|unlike)\s+(?:[\w']+\s+){0,6}$")
 STILL = re.compile(r"\b(?:remains?|still|again|now|persist\w*|today|currently)\b")
 _PERSON = (
     r"(?:mother|father|sister|brother|parents?|grand(?:mother|father|parents?)|aunt|uncle|cousin|son|daughter|siblings?"
-    r"|famil(?:y|ial)|relatives?|wife|husband|spouse|maternal|paternal|twin|fhx?|mum|mom|dad|partner|kin)"
+    r"|family (?:history|members?|hx)|familial|relatives?|wife|husband|spouse|maternal|paternal|twin|fhx?|mum|mom|dad"
+    r"|partner|kin)"
 )
-ANOTHER_BEFORE = re.compile(rf"\b{_PERSON}\b(?:'s)?(?![^.;]*\b(?:patient|now|today|shows?|lesion)\b)[^.;]{{0,50}}$")
+ANOTHER_BEFORE = re.compile(
+    rf"\b{_PERSON}\b(?:'s)?(?! of (?:two|three|four|five|\d|an?)\b)"
+    r"(?![^.;]*\b(?:patient|now|today|shows?|lesion|reports?|states?|says|informed|noticed)\b)[^.;]{0,50}$"
+)
 ANOTHER_AFTER = re.compile(
     rf"^\s*(?:[^.;,]{{0,30}} )?(?:in|of|by) (?:\w+ )?(?:his|her|the|a|their|patient's|first[- ]degree"
-    rf"|close)? ?(?:\w+ )?{_PERSON}\b"
+    rf"|close)? ?(?:\w+ )?(?:{_PERSON}|family)\b"
     rf"|^ ?\([^)]{{0,20}}{_PERSON}"
 )
 NOT_THE_THING = re.compile(
@@ -120,4 +146,4 @@ NOT_THE_THING = re.compile(
 NOT_QUITE = re.compile(
     r"(?:\bnon|\bpseudo|\banti|\bpost|\bpre|\bnot? typical (?:of|for)|\batypical for|\bmimic of)[- ]?\s?$"
 )
-UNCERTAIN_NAME = re.compile(r"\b(?:borderline|top[- ]normal|upper limit|suspicious|atypical)")
+UNCERTAIN_NAME = re.compile(r"\b(?:borderline|top[- ]normal|upper limit|suspicious|malignant (?:skin )?lesion)")

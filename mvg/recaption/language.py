@@ -6,44 +6,14 @@ from dataclasses import dataclass, replace
 from ..domains import Domain
 from . import doubt, negation
 from .abbreviations import spelt_out, without_boxes
+from .ellipsis import elliptic_mentions
 from .fold import fold
-from .grading import GRADES, grade, trend
-from .sides import one_side, sides, zones
+from .grading import grade, trend
+from .mention import ABSENT, HISTORY, POSSIBLE, PRESENT, Mention
+from .sides import compared, one_side, sides, zones
 
-PRESENT, POSSIBLE, ABSENT, HISTORY = "present", "possible", "absent", "history"
 MAX_REACH = 300  # characters: how far a word of a sentence is looked for from a finding
 MAX_JOINED = 12  # findings that one word after them speaks of
-
-
-@dataclass(frozen=True)
-class Mention:
-    """A finding named in a report.
-
-    Attributes:
-        finding: its name in the domain.
-        status: PRESENT, POSSIBLE, ABSENT, or HISTORY for one that is named without being found.
-        severity: mild, moderate, severe, or "" where unsaid.
-        side: left, right, bilateral, or "" where unsaid.
-        zone: upper, middle, lower, or "".
-        trend: worsening, improving, stable, or "".
-        section: the heading it stands under.
-        sentence: the number of its sentence in the report.
-        implied: by words that only imply it, see `Finding.implied`.
-        unclear: denied by a negation of which only a comma tells that it goes on.
-        words: its sentence.
-    """
-
-    finding: str
-    status: str
-    severity: str = ""
-    side: str = ""
-    zone: str = ""
-    trend: str = ""
-    section: str = ""
-    sentence: int = 0
-    implied: bool = False
-    unclear: bool = False
-    words: str = ""
 
 
 @dataclass(frozen=True)
@@ -79,28 +49,24 @@ def read_sentence(
     spans = _spans(text, domain)
     if not spans and last is None:
         return []
-    breaks = [m.end() for m in negation.TERMINATOR.finditer(text)]
-    breaks = [b for b in breaks if not any(s.start < b <= s.end for s in spans)]
+    breaks = [m.span() for m in negation.TERMINATOR.finditer(text)]
+    breaks = [b for b in breaks if not any(s.start < b[1] <= s.end for s in spans)]
     out: list[Mention] = []
-    said: list[tuple[int, Mention]] = []
     for i, span in enumerate(spans):
-        clause = max([b for b in breaks if b <= span.start], default=0)
+        clause = max([b for _, b in breaks if b <= span.start], default=0)
         clause = max(clause, span.start - MAX_REACH)
-        stop = min([b - 1 for b in breaks if b > span.end], default=len(text))
+        stop = min([a for a, _ in breaks if a >= span.end], default=len(text))
         stop = min(stop, span.end + MAX_REACH)
-        mention = _mention(text, spans, i, clause, stop, domain, out)
-        out.append(replace(mention, section=section, sentence=index, words=sentence))
-        said.append((span.end, out[-1]))
+        out.append(_mention(text, spans, i, clause, stop, domain, out))
+    named = [(span.start, span.end, mention) for span, mention in zip(spans, out, strict=True)]
     narrower = [
         replace(mention, finding=child.name)
-        for span, mention in zip(spans, out, strict=True)
-        for child in domain.children(span.finding)
-        if child.present.search(text[span.start : span.end])
+        for start, end, mention in named
+        for child in domain.children(mention.finding)
+        if child.present.search(text[start:end])
     ]
-    rest = [
-        replace(m, section=section, sentence=index, words=sentence) for m in _elliptic(text, spans, said, last, domain)
-    ]
-    return narrower + out + rest
+    out = [*narrower, *out, *elliptic_mentions(text, named, last, domain)]
+    return [replace(mention, section=section, sentence=index) for mention in out]
 
 
 def _mention(
@@ -124,6 +90,8 @@ def _mention(
     together = re.fullmatch(
         r"\s*(?:and|with|and/or|/|,)\s*|.*\b(?:associated|adjacent|accompanying|underlying|ipsilateral)\b.*", before
     )
+    if compared(tail):
+        found_sides = {"bilateral"}
     if not found_sides and out and out[-1].status == PRESENT and together:
         found_sides = {out[-1].side} - {""}
     side = one_side(found_sides) if known.sided or domain.paired or not known.region else ""
@@ -167,7 +135,7 @@ def _status(text: str, clause: int, spans: list[_Span], i: int, following: int, 
     """(status, unclear) of a name in a sentence."""
     start, end = spans[i].start, spans[i].end
     before, own, after = text[clause:start], text[start:end], text[end:stop]
-    close = text[end:following]
+    close = text[end:following] + (" ~" if following < stop else "")  # "~" stands for the next finding
     alone = text[end : spans[i + 1].start] if i + 1 < len(spans) and spans[i + 1].start < stop else after
     if re.fullmatch(r"\s*:", text[end:]) or doubt.NOT_THE_THING.search(after) or doubt.NOT_QUITE.search(before):
         return HISTORY, False
@@ -178,11 +146,13 @@ def _status(text: str, clause: int, spans: list[_Span], i: int, following: int, 
         return ABSENT, False
     if negation.left_open(alone):
         return HISTORY, False
-    if doubt.DOUBT_AFTER.search(close):
+    if value is None and doubt.DOUBT_AFTER.search(close):
         return POSSIBLE, False
     joined = following > len(text) or any(end <= s.start < following for s in spans[i + 1 :])
     described = re.search(r"\bthere (?:is|are|was|were)\b", before) is not None and joined
-    if re.search(r"\bnot?\b", own) or (negation.denied_after(close, joined) and not described):
+    if re.search(r"\bnot?\b", own) and not re.search(r"\b(?:remains|still)\b", own):
+        return ABSENT, False
+    if not described and negation.denied_after(close, joined):
         return ABSENT, False
     shown = negation.hidden(before, doubt.DOUBT)
     repeated = any(s.finding == spans[i].finding and clause <= s.start for s in spans[:i])
@@ -203,6 +173,8 @@ def _is_earlier(before: str, after: str) -> bool:
     """Whether a finding is one of an earlier image or time, of which nothing is said today."""
     goes_on = bool(trend(after) or doubt.STILL.search(after))
     if doubt.EARLIER_FILM.search(before):
+        return not goes_on
+    if doubt.ON_EARLIER_FILM.search(before) and re.match(r"[^.;,]{0,40}?\b(?:was|were)\b", after):
         return not goes_on
     if doubt.EARLIER.search(before) and not goes_on:
         return True
@@ -248,76 +220,9 @@ def _near(before: str, own: str, after: str, read, *, first: bool) -> set[str]:
     direct = segment if first else re.split(r"\b(?:and|or|with)\b", segment)[-1]
     if found := read(own) | read(direct):
         return found
-    for piece in re.split(r",|\band (?=the )", after):
+    for piece in re.split(r",|\band (?=the |resolved|absent|cleared|none|no |not |normal|clear)", after):
         if re.search(r"\b(?:clear|normal|no|not|spared|sparing|absent|none)\b", piece):
             break
         if found := read(piece):
             return found
     return read(before)
-
-
-_GRADE = "|".join(p.pattern for _, p in GRADES)
-_SIDE_WORD = r"left(?:[- ]sided)?|right(?:[- ]sided)?|bilateral(?:ly)?|both|either"
-_ELLIPTIC = re.compile(
-    rf"(?:\s*(?:{_GRADE}|{_SIDE_WORD}|the|an?|ones?|is|are|was|on|in|at|of|sides?|bases?|basal|eyes?|lungs?|also|only|just|now|still"
-    r"|remains?|remaining|persists?|present|seen|noted|visible|size|in size|sized?|has|have|been|it|which|there|to"
-    r"|and|again"
-    r"|no|not|none|nil|absent|resolved|gone|cleared|unchanged|stable|new|increased|decreased|increasing|decreasing|larger"
-    r"|smaller|greater|more|less|than|worse|slightly|component|amount|that|side|possibl[ey]|probabl[ey]|likely|with|but)\b[-:.]?)+\s*"
-)
-_NONE = re.compile(r"\b(?:no|not|none|nil|absent|resolved|gone|cleared)\b")
-_EXCEPT = re.compile(r"except|apart|aside|other")
-_AFFIRMED = re.compile(
-    r"\b(?:present|seen|noted|visible|remains?|persists?|unchanged|stable|new|ones?|increased|larger|worse)\b"
-)
-
-
-def _elliptic(
-    text: str, spans: list[_Span], said: list[tuple[int, Mention]], last: Mention | None, domain: Domain
-) -> list[Mention]:
-    """Mentions of a finding that is named before: "none on the right, a small one on the left"."""
-    out = []
-    pieces = _pieces(text)
-    for (start, end, joined), (_, _, opened) in zip(pieces, [(0, 0, ""), *pieces], strict=False):
-        if any(s.start < end and start < s.end for s in spans):
-            continue
-        piece = text[start:end]
-        earlier = [m for at, m in said if at <= start]
-        parent = earlier[-1] if earlier else None if spans else last
-        if parent is None or not _ELLIPTIC.fullmatch(piece):
-            continue
-        known = domain.findings[parent.finding]
-        found = sides(piece) if known.sided or domain.paired or not known.region else set()
-        severity = grade("", "", piece)
-        nearest = min((s.start for s in spans if s.start >= end), default=None)
-        leads_on = nearest is not None and re.fullmatch(r"\s*(?:and|or|to|,)?\s*(?:[\w-]+\s+){0,2}", text[end:nearest])
-        if leads_on and joined != "," and not re.search(r"\b(?:on|in|at|is|are|remains?)\b", piece):
-            continue  # it describes the next finding: "small right and large left effusions"
-        if not earlier and not (found and (severity or _NONE.search(piece) or _AFFIRMED.search(piece))):
-            continue  # another sentence speaks of the same finding only where it says which side
-        if found and _NONE.search(negation.hidden(piece)):
-            status = ABSENT
-        elif parent.status in (PRESENT, POSSIBLE) and (found or severity):
-            status = parent.status
-        elif parent.status != PRESENT and found and (severity or _AFFIRMED.search(piece) or _EXCEPT.match(opened)):
-            status = PRESENT
-        else:
-            continue
-        if doubt.DOUBT.search(piece):
-            status = POSSIBLE if status == PRESENT else status
-        out.append(Mention(parent.finding, status, severity=severity, side=one_side(found), trend=trend(piece)))
-    return out
-
-
-def _pieces(text: str) -> list[tuple[int, int, str]]:
-    """(start, end, what joins it to the next) of the parts of a sentence between commas and conjunctions."""
-    out, start = [], 0
-    for match in re.finditer(
-        r"[,;(]|\)|\b(?:and|but|except(?: for)?|apart from|aside from|other than|while|whereas|with|though"
-        r"|although|however|which)\b",
-        text,
-    ):
-        out.append((start, match.start(), match[0]))
-        start = match.end()
-    out.append((start, len(text), ""))
-    return [(a, b, word) for a, b, word in out if text[a:b].strip(" .")]

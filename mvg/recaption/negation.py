@@ -11,7 +11,7 @@ from .grading import GRADES, TRENDS
 from .sides import BOTH, LEFT, RIGHT
 
 TERMINATOR = any_of(
-    "but",
+    r"but(?! (?:was |were |has been |is |are |now )?(?:excluded|ruled out|resolved|cleared|absent|gone)\b)",
     "however",
     "although",
     "though",
@@ -55,6 +55,7 @@ PSEUDO = any_of(
     r"|definite|other"
     rf"|major|substantial|appreciable|further|clear|sufficient|complete|full)){{0,4}} {_CHANGE}(?: (?:in|of|to"
     r"|from)\b)?",
+    rf"no (?!or\b|and\b)\w+ {_CHANGE} (?:in|of|from|since)\b",
     r"no longer (?:increas|progress|worsen|grow|enlarg)\w*",
     r"no (?:doubt|question|less|smaller|better|worse|different|larger|bigger|more than|fewer)",
     r"without (?:a |any )?(?:doubt|question)",
@@ -72,6 +73,7 @@ NEGATION = any_of(
     "nor",
     "neither",
     "none(?= of)",
+    r"(?:absent|(?:pertinent )?negatives?|not present|not seen|excluded|none)(?=:)",
     "without",
     "nil",
     "zero",
@@ -100,7 +102,20 @@ NEGATION = any_of(
     r"rather than(?: an?)?",
     "as opposed to",
     "instead of",
-    r"favou?r\w* [^.,;]{1,40}? over",
+    r"more (?:likely|~+) [^.,;]{1,40}? than",
+    r"(?:insufficient|little|scant|poor|weak) evidence (?:of|for)",
+    "(?:hardly|scarcely|barely) any",
+    "(?:complete|full|total) clearing of",
+)
+# "~": words of doubt are hidden
+_OVER = re.compile(
+    r"(?:(?:favou?r\w*|~{5,}) (?:[^.,;]{1,40}? )?over"
+    r"|\b(?:low|little|minimal|poor) (?:clinical |index of ){0,2}(?:likelihood|probability|chance|~{8,})(?: of| for)?)"
+    r"\s+(?:[\w-]+\s+){0,3}$"
+)
+_COURSE = re.compile(
+    r"^\s*(?:(?:nor|or) \w+ )?(?:has|have|is|are) (?:\w+ly )?(?:changed|improved|worsened|progressed|resolved|increased"
+    r"|decreased|cleared|larger|smaller|worse|better)\b"
 )
 # Denies only the words right after it: "resolved left effusion".
 _ADJACENT = re.compile(
@@ -116,10 +131,12 @@ _LINK = r"(?:is|are|was|were|has|have|had|been|be|now|could|can|appears?|remains
 _AFTER = re.compile(
     rf"^(?:,? now|,? since)?\s*(?:\((?:right|left|both"
     rf"|bilateral)\)\s*)?(?P<way>[^.,;]{{0,60}}?\b{_LINK}\s+)?(?:to be )?"
+    r"(?:(?:considered|suspected|questioned|possible),? (?:but|and) (?:is |was |has been |now |then )?)?"
     r"(?:\w+ly\s+|now\s+|since\s+|again\s+|all\s+){0,2}"
     rf"(?:(?:not|no longer|never|nowhere)\s+(?:(?:be|been|to be)\s+)?(?:\w+ly\s+)?{_SEEN}"
     r"(?! (?:previously|before|earlier))"
-    r"|ruled[- ]out|excluded|absent|resolved|cleared|disappeared|vanished|gone|unlikely|improbable|doubtful|less likely"
+    r"|ruled[- ]out|excluded|absent|resolved|cleared|disappeared|vanished|gone(?! (?:from|to|up|down)\b)"
+    r"|unlikely|improbable|doubtful|less likely"
     r"|nil|none|negative(?! for)|argued against|(?:seen|present|found|noted) in neither)\b"
 )
 _NEITHER = re.compile(r"^[^.,;]{0,40}?\b(?:seen|present|found|noted|in) (?:in |on )?neither\b")
@@ -127,22 +144,24 @@ _NEITHER = re.compile(r"^[^.,;]{0,40}?\b(?:seen|present|found|noted|in) (?:in |o
 _MARK = r"^\s*(?:[:=|?]|-{1,2}|\.{2,}|\(|>)[\s|]*"
 _END = r"(?=\s*(?:$|[.,;|)\]/]|\bon\b|\bin\b|\bat\b|\btoday\b))"
 _VALUE_NO = re.compile(
-    rf"(?:{_MARK}(?:is |are )?(?:not? |nil|none|no\b|n\b|not (?:\w+ )?{_SEEN}|not enlarged|nothing|negative|absent"
-    r"|0\b|false"
-    rf"|normal|clear|unremarkable|resolved|cleared|ruled out|excluded|-+|nad|not significant|within normal limits"
-    r"|unlikely)"
-    rf"|^\s*(?:negative|nil|none|0|not {_SEEN})){_END}"
+    rf"(?:{_MARK}(?:is |are )?(?:(?:no|none)(?: (?:evidence|signs?|seen|identified|noted|present|detected|visible"
+    rf"|abnormalit\w+|significant))?|nil|n\b|not (?:\w+ )?{_SEEN}|not enlarged|nothing|negative|absent|0\b|false"
+    r"|normal|clear|unremarkable|resolved|cleared|ruled out|excluded|-+|nad|not significant"
+    r"|within normal limits|unlikely)"
+    rf"|^\s*(?:negative|nil|none|0|no|n|not {_SEEN})){_END}|^ -(?=\s*(?:$|[,;|]))"
 )
 _VALUE_YES = re.compile(
-    rf"(?:{_MARK}(?:yes|y\b|present|positive|1\b|true|\+|confirmed|seen|noted)|^\s*(?:positive\b|\+)){_END}?"
+    rf"{_MARK}(?:yes|y\b|present|positive|1\b|true|\+|confirmed|seen|noted)|^\s*(?:positive\b|\+|(?:yes|y)(?=\s*(?:$|[,;.|])))"
 )
 _VALUE_NONE = re.compile(
     rf"{_MARK}(?:not (?:assessed|evaluated|assessable|evaluable|examined|tested|done|documented|recorded|stated|known)"
     r"|unknown|unable to assess|cannot be (?:assessed|evaluated))\b"
 )
 _OPEN = re.compile(  # says that nobody could tell
-    r"^[^.,;]{0,40}?\b(?:not|cannot|could not|can't|difficult to|unable to|hard to) (?:be )?(?:\w+ly )?(?:be )?"
-    r"(?:assess|evaluat|examin|judg|measur)\w*"
+    r"^[^.,;]{0,40}?\bnot (?:well|fully|adequately|optimally|completely|sufficiently)"
+    r" (?:seen|visuali|demonstrat|assess)"
+    r"|^[^.,;]{0,40}?\b(?:not|cannot|could not|can't|difficult to|unable to|hard to) (?:be )?(?:\w+ly )?(?:be )?"
+    r"(?:assess|evaluat|examin|judg|measur|grad)\w*"
 )
 _LIST_END = any_of("or", "nor", "and/or")
 _VERB = any_of(
@@ -229,8 +248,10 @@ def denied_before(before: str, own: str, after: str, repeated: bool) -> tuple[bo
     Returns:
         (denied, unclear): unclear where only a comma tells that the denial goes on.
     """
-    if _ADJACENT.search(before):
+    if _ADJACENT.search(before) or _OVER.search(before):
         return True, False
+    if _COURSE.search(after):
+        return False, False  # "neither has changed"
     triggers = [m for m in NEGATION.finditer(before) if not _is_value(before, m)]
     if not triggers:
         return False, False

@@ -9,7 +9,8 @@ from ..domains.severity import SEVERITY_BANDS, band_center
 from ..plan import NO_FINDING, Plan, Stage
 from .english import is_english
 from .grading import IMPROVING, SEVERITIES, STABLE
-from .language import ABSENT, HISTORY, POSSIBLE, PRESENT, Mention, normalise, read_sentence
+from .language import normalise, read_sentence
+from .mention import ABSENT, HISTORY, POSSIBLE, PRESENT, Mention
 from .sections import is_addendum, is_aside, is_summary, sections, sentences
 from .sides import one_side
 

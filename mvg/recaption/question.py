@@ -10,7 +10,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, Strict, Stric
 from ..domains import Domain, find_domain
 from ..domains.severity import SEVERITY_BANDS
 from ..plan import NO_FINDING, SIDES, Fraction
-from .language import PRESENT
+from .mention import PRESENT
 from .offline import Observation, region_of
 
 VERSION = 2  # of the question, the schema and the reading; in the key of every kept answer

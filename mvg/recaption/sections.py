@@ -17,7 +17,7 @@ _STRONG_ASIDE = (
     r"(?:(?:clinical|brief|relevant|pertinent|past|medical|patient|present(?:ing)?|referr(?:al|ing)|admi(?:tting|ssion)"
     r"|pre-?op(?:erative)?|provisional|working|family|social|surgical|drug|ocular) ){1,2}"
     r"(?:history|data|information|info|details?|indications?|notes?|background|context|problems?|questions?"
-    r"|diagnos[ei]s|presentation|summary|complaints?|symptoms?|concerns?|reasons?|status|hx)"
+    r"|diagnos[ei]s|presentation|summary|complaints?|symptoms?|concerns?|reasons?|status|suspicion|hx|dx)"
     rf"|indications?(?: (?:for|of) (?:the )?(?:this )?{_STUDY})?"
     rf"|reasons? for (?:the )?(?:this )?(?:{_STUDY}|referral|request|consult\w*|order(?:ing)?)"
     r"|(?:chief|presenting|main) complaints?"
@@ -33,7 +33,7 @@ _WEAK_ASIDE = (
 )
 _STRONG = r"findings?|impressions?|conclusions?|interpretation"
 _WEAK = (
-    r"exam(?:ination)?|results?|report|summary|assessment|opinion|comments?|(?:final )?diagnos[ei]s|addend(?:um|a)"
+    r"exam(?:ination)?|results?|report|summary|assessment|opinion|comments?|(?:final )?diagnos[ei]s|dx|addend(?:um|a)"
     rf"|today|now|current(?: {_STUDY})?|this {_STUDY}|description|observations?|narrative"
 )
 _ANY_ASIDE = f"{_STRONG_ASIDE}|{_WEAK_ASIDE}"
@@ -52,14 +52,19 @@ _HEADING = re.compile(
 )
 _ASIDE = re.compile(_ANY_ASIDE, re.IGNORECASE)
 _SUMMARY = re.compile(r"impression|conclusion|summary|opinion|assessment|diagnos[ei]s|addend", re.IGNORECASE)
+_DIAGNOSIS = re.compile(r"diagnos[ei]s|dx")
+_REPORTED = re.compile(r"findings?|report|impressions?|conclusions?|results?")
 _FIRST = re.compile(r"[^\n]*?[.?!](?=\s|$)|[^\n]+")
 
 _ITEM = re.compile(
-    r"(?<![^\s.;:])(?<!grade )(?<!stage )(?<!level )(?<!ratio )\d{1,2}[.)](?=\s?[A-Za-z])", re.IGNORECASE
+    r"(?<![^\s.;:])(?<!grade )(?<!stage )(?<!level )(?<!ratio )\d{1,2}[.)](?=\s?[A-Za-z])"
+    r"|(?:^|(?<=\s))\((?:[a-h]|i{1,3}|iv|vi?|\d{1,2})\)(?=\s?[A-Za-z])",
+    re.IGNORECASE,
 )
+_LIST = re.compile(r"(?<![^\s:])(?:1[.)]|\([a1i]\))\s?[A-Za-z]", re.IGNORECASE)
 _GLUED = re.compile(r"(?<=[a-z])\.(?=[A-Z][a-z])")
 _SENTENCE = re.compile(
-    r"(?<=[.!])\s+(?=\S)|(?<=\?)\s+(?=\S)(?!(?i:no|yes|none|nil)\b\s*(?:[.,;]|$))|;\s*|\n\s*(?=[A-Z\d*•|\[(-])|\n\s*\n"
+    r"(?<=[.!])(?<!\.\.)\s+(?=\S)|(?<=\?)\s+(?=\S)(?!(?i:no|yes|none|nil)\b\s*(?:[.,;]|$))|;\s*|\n\s*(?=[A-Z\d*•|\[(-])|\n\s*\n"
 )
 
 
@@ -79,6 +84,9 @@ def sections(text: str) -> Iterator[tuple[str, str]]:
         parts.append((name, text[start : match.start()].strip()))
         start, name = match.end(), str(next(group for group in match.groups() if group)).lower()
     parts.append((name, text[start:].strip()))
+    reported = max((i for i, (name, _) in enumerate(parts) if _REPORTED.fullmatch(name)), default=0)
+    # a diagnosis before the findings is the one that the patient came with
+    parts = [(f"referring {n}" if i < reported and _DIAGNOSIS.fullmatch(n) else n, b) for i, (n, b) in enumerate(parts)]
     for i, (name, body) in enumerate(parts):
         if is_aside(name) and all(is_aside(later) for later, _ in parts[i + 1 :]) and (first := _FIRST.match(body)):
             yield name, first[0]
@@ -114,7 +122,7 @@ def sentences(text: str) -> list[str]:
         length.
     """
     text = _GLUED.sub(". ", without_titles(text))
-    if re.search(r"(?<![^\s:])1[.)]\s?[A-Za-z]", text):  # a numbered list
+    if _LIST.search(text):  # a numbered list
         text = _ITEM.sub("\n\n", text)
     parts = (" ".join(part.lower().split()) for part in _SENTENCE.split(text) if part and part.strip())
     return [

@@ -41,6 +41,16 @@ _ZONES = (
 )
 
 
+_OTHER_SIDE = re.compile(
+    r"\b(?:larger|greater|bigger|worse|smaller|more) than (?:that )?(?:on |in )?(?:the )?(?:left|right)\b"
+)
+
+
+def compared(text: str) -> bool:
+    """Whether a text compares one side with the other, so that both have the finding."""
+    return bool(_OTHER_SIDE.search(text))
+
+
 def sides(text: str) -> set[str]:
     """Those that a text names."""
     found = {name for name, p in (("left", LEFT), ("right", RIGHT), ("bilateral", BOTH)) if p.search(text)}
