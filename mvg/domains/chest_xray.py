@@ -61,7 +61,7 @@ CHEST_XRAY = Domain(
                 region="heart",
                 rule="heart",
                 present=any_of(
-                    r"cardiomegal\w+",
+                    r"(?:borderline )?cardiomegal\w+",
                     r"megalocardia",
                     r"(?:enlarged|enlarging|large|big|dilated|prominent|globular) "
                     r"(?:cardiac|heart|cardio[- ]?(?:mediastinal|pericardial))"
@@ -70,18 +70,18 @@ CHEST_XRAY = Domain(
                     r"prominence of the (?:cardiac|heart) (?:silhouette|shadow|size|contour)",
                     r"enlargement of the (?:cardiac|heart|cardiomediastinal)(?: (?:silhouette|shadow|size|contour))?",
                     r"increased (?:heart size|cardiothoracic ratio)",
-                    rf"{_HEART_WORDS}:?(?: {_IS})?(?: {_DEGREE}| to be){{0,3}} "
+                    rf"{_HEART_WORDS}:?(?: {_IS})?(?: {_DEGREE}| to be| to){{0,4}} "
                     r"(?:enlarged|increased|large|big|dilated|globular|prominent)"
                     r"(?: in size)?",
                     rf"{_HEART_WORDS}[^.,;]{{1,40}}, (?:but )?(?:remains|(?:is )?still|is again) (?:\w+ly )?enlarged",
-                    rf"{_HEART_WORDS}(?: {_IS})? (?:at the )?(?:borderline|upper limits? of normal|top[- ]normal)",
+                    rf"{_HEART_WORDS}(?: {_IS})? (?:at )?(?:the )?(?:borderline|upper limits? of normal|top[- ]normal)",
                     r"borderline (?:cardiac|heart) (?:size|silhouette)",
                     rf"{_RATIO} (?:is )?(?:mildly |slightly )?(?:increased|enlarged|elevated|above normal)",
                     rf"{_RATIO}{_MEASURES}(?:0?[.,](?:5[1-9]|50[1-9]|[6-9])\d*|(?:5[1-9]|[6-9]\d)(?:\.\d+)? percent)",
                     rf"{_RATIO} (?:is |of )?(?:>|greater than|more than|over|above|exceeds) ?(?:0?[.,]50?|50 percent)",
                 ),
                 normal=any_of(
-                    rf"{_HEART_WORDS}:?(?:(?: and| ,|,) (?:[a-z]+ ){{0,3}}"
+                    rf"{_HEART_WORDS}(?::| -)?(?:(?: and| ,|,) (?:[a-z]+ ){{0,3}}"
                     rf"(?:contours?|silhouette|vascularity|vasculature|mediastinum))?(?: {_IS})?"
                     rf"(?: \w+ly)? (?:within (?:the )?normal|normal|unremarkable|not enlarged|not dilated)",
                     rf"normal {_HEART_WORDS}",
@@ -167,7 +167,7 @@ CHEST_XRAY = Domain(
                     r"acute respiratory distress syndrome",
                 ),
                 normal=any_of(
-                    rf"(?:both |the )?lungs?(?: fields?| bases| volumes are normal and)?:?(?: {_IS})?"
+                    rf"(?:both |the )?lungs?(?: fields?| bases| volumes are normal and)?(?::| -)?(?: {_IS})?"
                     r"(?:(?: \w+)? \w*(?:expanded|inflated|aerated) (?:and|but))?"
                     r"(?: \w+ly| now| both| all| still| otherwise| again)? clear",
                     r"clear lungs?",

@@ -29,8 +29,9 @@ _CAUSE = (
 # What explains hemorrhages and exudates that are not of diabetes.
 _OTHER_DISEASES = {
     "hypertensive retinopathy": (
+        r"hypertensive (?:rather than|and not|but not|not) diabetic retinopathy",
         r"hypertensive (?:retinopath(?:y|ies)|changes|fundus)",
-        r"retinopathy,? (?:hypertensive|of hypertension|due to hypertension)",
+        r"retinopathy,? (?:likely |probably |possibly )?(?:hypertensive(?! (?:and |or )?(?:diabetic )?(?:retinopath|changes))|of hypertension|due to hypertension)",
     ),
     "retinal vein occlusion": (
         r"(?:(?:branch|central|hemi[- ]?)?(?: ?retinal)?|hemi[- ]?retinal) ?(?:vein|venous|artery) occlusions?",
@@ -43,7 +44,7 @@ _OTHER_DISEASES = {
         r"retinopathy of prematurity",
         r"rop",
         r"cscr?",
-        rf"retinopathy,? (?:due to |from |secondary to )?{_CAUSE}",
+        rf"retinopathy,? (?:likely |probably |possibly )?(?:due to |from |secondary to )?{_CAUSE}(?! (?:and |or )?\w* ?retinopath)",
         r"coats'?s? disease",
         r"retinal vasculitis",
     ),

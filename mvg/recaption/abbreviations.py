@@ -71,6 +71,15 @@ _WORDS = tuple(
         (r"\bpos\b|(?<!\w)\+ve\b|\(\+{1,3}(?:ve)?\)", "positive"),
         (r"(?<=\d) ?%", " percent"),
         (r",? ?\bif (?:any|present)\b,?", " if any"),
+        (r"\(?\b(?:y/n|yes/no)\b\)?", ""),
+        (
+            r"\b(?P<no>right|left) ?[:=] ?(?:no|none|absent|nil|negative)\b(?=\s*(?:$|[.,;)]|left|right))",
+            r", none on the \g<no>,",
+        ),
+        (
+            r"\b(?P<yes>right|left) ?[:=] ?(?:yes|present|positive)\b(?=\s*(?:$|[.,;)]|left|right))",
+            r", present on the \g<yes>,",
+        ),
         (r"\bwnl\b", "within normal limits"),
         (r"\bn/a\b|\bnot applicable\b", "not assessed"),
         (r"\b(?:grade|stage|level|class):? (?:0|zero)\b(?! ?(?:/|of))", "absent"),
@@ -156,6 +165,9 @@ def without_boxes(sentence: str, finding: re.Pattern[str]) -> str:
     ticked = [bool(b["tick"] or b["round"] or b["full"]) for b in boxes]
     bounds = [b.start() for b in boxes] + [len(sentence)]
     after = [sentence[b.end() : bounds[i + 1]].strip(" ,|") for i, b in enumerate(boxes)]
+    if not head and after[0].endswith(":") and finding.search(after[0]):  # a finding, then its options
+        chosen = " ".join(item for item, tick in zip(after[1:], ticked[1:], strict=True) if tick)
+        return f"{after[0]} {chosen if ticked[0] else 'no'}"
     if not finding.search(head):  # each box stands before what it is of
         items = [
             f"{item.strip(' .')}: {'yes' if tick else 'no'}" for item, tick in zip(after, ticked, strict=True) if item

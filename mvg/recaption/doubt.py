@@ -6,7 +6,8 @@ from ..domains.patterns import any_of
 
 _ENTIRELY = r"(?:(?:yet|entirely|completely|fully|definitely|totally|definitively|reliably|confidently|\w+ly) )?"
 _CANNOT = (
-    r"(?:can ?not|can't|could ?n[o']t|does not|do not|did not|doesn't|not|unable to|impossible to|difficult to|hard to"
+    r"(?:can ?not|can't|could ?n[o']t|does not|do not|did not|doesn't|not|unable to|impossible to|not possible to"
+    r"|difficult to|hard to"
     r"|inability to)"
 )
 DOUBT = any_of(
@@ -31,7 +32,9 @@ DOUBT = any_of(
     "indeterminate",
     "uncertain",
     "unclear",
-    "not (?:certain|sure|confident)(?: about| of)?",
+    r"(?:not|cannot|can't) (?:be )?(?:certain|sure|confident)(?: about| of| that)?(?: there (?:is|are))?(?: no)?",
+    r"(?:thought|felt|believed|presumed|considered) to (?:represent|reflect|be)",
+    "without (?:excluding|ruling out)",
     rf"{_CANNOT} {_ENTIRELY}(?:be )?{_ENTIRELY}(?:exclude|rule out|ruled out|discount)d?(?: or confirmed?)?",
     r"(?:may|might|could|would) (?:also |well |possibly |just |then )*(?:represent|reflect|be|indicate|suggest|have)"
     r"(?: due to| related to| secondary to)?",
@@ -56,8 +59,8 @@ _DOUBTED = (
 )
 DOUBT_AFTER = re.compile(
     # "cannot be excluded"
-    rf"^[^.;,]{{0,60}}?\b{_CANNOT} (?:been )?(?:be )?{_ENTIRELY}(?:be )?(?:been )?(?:excluded|ruled out|discounted)\b"
-    r"|^[^.;,]{0,60}?\bneither (?:confirmed|proven|excluded) nor (?:excluded|ruled out|refuted|confirmed)\b"
+    rf"^[^.;,]{{0,60}}?\b{_CANNOT} (?:been )?(?:be )?{_ENTIRELY}(?:be )?(?:been )?(?:excluded?|ruled? out|discounted)\b"
+    r"|^[^.;,]{0,60}?\bneither \w+ nor (?:excluded|ruled out|refuted|confirmed)\b"
     # "is suspected"
     r"|^[^.;,]{0,60}?\b(?:is|are|was|were|be|remains?|being|as) (?:also |still |highly |strongly |a |the |very ){0,2}"
     rf"{_DOUBTED}\b"
@@ -68,11 +71,12 @@ DOUBT_AFTER = re.compile(
     r"|^ ?[:=-] ?(?:possibl[ey]|probabl[ey]|likely|suspected|questionable|equivocal|\?|maybe|suspect|cannot be excluded"
     r"|not excluded|indeterminate|uncertain)"
     rf"|^,? ?(?:(?:possible|probable|likely|suspected|suspect|questionable|considered|equivocal){_ALONE}"
-    r"|not excluded\b|to be considered\b|favou?red\b)"
+    r"|not excluded\b|uncertain\b|unclear\b|to be considered\b|favou?red\b)"
     r"|^ ?\((?:possible|probable|likely|suspected|equivocal|questionable)\)"
 )
 _OTHER_ONE = r"(?!less\b|more\b|so\b|two\b|without\b|not\b|greater\b|if\b)"
-OR_AFTER = re.compile(rf"^ (?:(?:in|at|of|on) [\w ]{{1,30}}? )?,? ?(?:or|versus|vs\.?|and/or) {_OTHER_ONE}")
+OR_AFTER = re.compile(rf"^(?: (?:in|at|of|on) [\w ]{{1,30}}?)?,? (?:or|versus|vs\.?|and/or) {_OTHER_ONE}")
+LIST_OR = re.compile(r"^,? or \w")
 OR_BEFORE = re.compile(
     r"\b(?<!with )(?<!whether )(?<!small )(?<!mild )(?<!moderate )(?<!large )(?<!severe )(?<!left )(?<!right )(?<!one )"
     r"(?:or|versus|vs\.?|and/or) (?:\w+ ){0,3}$"

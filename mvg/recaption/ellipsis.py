@@ -17,7 +17,7 @@ _ELLIPTIC = re.compile(
     rf"(?:\s*(?:{_GRADE}|{_SIDE}|the|an?|ones?|is|are|was|on|in|at|of|sides?|bases?|basal|eyes?|lungs?|also|only|just"
     r"|now|still|remains?|remaining|persists?|present|seen|noted|visible|size|sized?|has|have|been|it|this|these|they"
     r"|which|there|to|and|again|no|not|none|nil|absent|resolved|gone|cleared|unchanged|stable|new|increased|decreased"
-    r"|increasing|decreasing|larger|smaller|greater|more|less|than|worse|slightly|component|amount|that|can|cannot"
+    r"|increasing|decreasing|larger|smaller|greater|more|less|than|worse|slightly|component|amount|residual|that|can|cannot"
     r"|can't|be|excluded|ruled out|suspected|possibl[ey]|probabl[ey]|likely|with|but)\b[-:.]?)+\s*"
 )
 _NONE = re.compile(r"\b(?:no|not|none|nil|absent|resolved|gone|cleared)\b")

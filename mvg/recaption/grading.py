@@ -140,6 +140,12 @@ def grade(before: str, own: str, after: str) -> str:
     return ""
 
 
+def graded(before: str) -> bool:
+    """Whether the words before a finding grade it."""
+    near = " ".join(before.rsplit(",", 1)[-1].split()[-3:])
+    return any(p.search(near) for _, p in GRADES)
+
+
 def _near(before: str) -> str:
     """The words that describe a finding, out of those before it."""
     text = re.split(r",|:|\band (?:an?|the)\b|\b(?:with|without|shows?|showing|reveals?|demonstrates?)\b", before)[-1]

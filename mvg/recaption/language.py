@@ -8,7 +8,7 @@ from . import doubt, negation
 from .abbreviations import spelt_out, without_boxes
 from .ellipsis import elliptic_mentions
 from .fold import fold
-from .grading import grade, trend
+from .grading import grade, graded, trend
 from .mention import ABSENT, HISTORY, POSSIBLE, PRESENT, Mention
 from .sides import compared, one_side, sides, zones
 
@@ -142,7 +142,10 @@ def _status(text: str, clause: int, spans: list[_Span], i: int, following: int, 
     if doubt.ANOTHER_BEFORE.search(before) or doubt.ANOTHER_AFTER.search(after):
         return HISTORY, False
     value = negation.value_after(alone)
-    if value is False:
+    shared = [s.end for s in spans[i + 1 :] if s.start < following]  # "effusion, edema: none"
+    if value is None and shared and not graded(before) and negation.value_after(text[shared[-1] : stop]) is False:
+        return ABSENT, False
+    if value is False or negation.row_ends(after):
         return ABSENT, False
     if negation.left_open(alone):
         return HISTORY, False
@@ -164,7 +167,8 @@ def _status(text: str, clause: int, spans: list[_Span], i: int, following: int, 
         return HISTORY, False
     if _is_earlier(before, after):
         return HISTORY, False
-    if _is_doubted(before, own, alone, after):
+    listed = [text[s.end : stop] for s in spans[i + 1 :] if re.fullmatch(r"\s*,\s*(?:\w+\s+)?", text[end : s.start])]
+    if _is_doubted(before, own, alone, after) or any(doubt.LIST_OR.search(rest) for rest in listed[:3]):
         return POSSIBLE, False
     return PRESENT, False
 

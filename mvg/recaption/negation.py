@@ -31,7 +31,7 @@ TERMINATOR = any_of(
     r"(?<!not )because(?: of)?",
     "which",
     "in retrospect",
-    "only(?= (?!if|when))",
+    "(?<!is )(?<!are )(?<!now )(?<!remains )only(?= (?!if|when))",
     "plus",
     "positive for",
     "instead",
@@ -46,7 +46,8 @@ _PARTLY = (
     r"(?:part(?:ly|ially)?|(?:very )?near(?:ly)?(?:[- ]complete(?:ly)?| total(?:ly)?)?|almost(?: complete(?:ly)?| fully"
     r"| entirely| total(?:ly)?)?|largely|mostly|mainly|for the most part|incomplete(?:ly)?|substantial(?:ly)?|somewhat"
     r"|slight(?:ly)?|considerabl[ey]|marked(?:ly)?|significant(?:ly)?|slow(?:ly)?|gradual(?:ly)?|virtually|subtotal(?:ly)?"
-    r"|some|moderate(?:ly)?|mild(?:ly)?|minimal(?:ly)?|in part|beginning|partial)"
+    r"|some|moderate(?:ly)?|mild(?:ly)?|minimal(?:ly)?|in part|beginning|partial|delayed"
+    r"|ongoing|continu(?:ed|ing)|progressive|early|expected)"
 )
 _GONE = r"(?:resol(?:ved|ution)|clear(?:ed|ance|ing)|disappear(?:ed|ance)|gone|absent|excluded|normali[sz](?:ed|ation))"
 # Words with a "no" that denies no finding. Also improvement that is not complete.
@@ -63,7 +64,7 @@ PSEUDO = any_of(
     r"|all)",
     rf"(?:not|never|hasn't|haven't)(?: {_ADVERB}){{0,3}} (?:improv|chang|worsen|progress|increas|decreas|regress|resolv"
     rf"|clear|disappear|gone|normali[sz]|alter)\w*",
-    rf"{_PARTLY}(?: interval)? {_GONE}(?: of)?",
+    rf"{_PARTLY}(?: interval)?[- ]{_GONE}(?: of)?",
     r"no (?:prior|previous|old|comparison|earlier)(?: \w+){0,2}",
     r"no (?=known )",
 )
@@ -90,6 +91,9 @@ NEGATION = any_of(
     r"(?:was |been |is )?ruled out for",
     "rules? out for",
     "rules out",
+    r"(?:unable|not able|impossible) to (?:identify|see|detect|demonstrate|find)",
+    r"(?:cannot|can't) (?:identify|see|detect|find)",
+    "(?:inconsistent|incompatible) with",
     r"can (?:now |safely |confidently |therefore |reliably ){0,2}(?:exclude|rule out)",
     "exclud(?:es|ed|ing)(?=:? )",
     r"(?:interval |complete |full |total )?(?:resolution|clearance|disappearance) of",
@@ -97,7 +101,7 @@ NEGATION = any_of(
     "nothing (?:to|that) (?:suggest|indicate|support)s?",
     r"nothing (?:suggesting|suggestive of|like)",
     r"(?:argues?|speaks?|militates?|evidence) against",
-    r"(?:unlikely|improbable|doubtful)(?: to (?:be|represent|reflect|indicate))?",
+    r"(?:unlikely|improbable|doubtful|dubious)(?: to (?:be|represent|reflect|indicate))?",
     r"(?:less|not) likely(?: to (?:be|represent|reflect|indicate))?",
     r"rather than(?: an?)?",
     "as opposed to",
@@ -133,15 +137,21 @@ _AFTER = re.compile(
     rf"|bilateral)\)\s*)?(?P<way>[^.,;]{{0,60}}?\b{_LINK}\s+)?(?:to be )?"
     r"(?:(?:considered|suspected|questioned|possible),? (?:but|and) (?:is |was |has been |now |then )?)?"
     r"(?:\w+ly\s+|now\s+|since\s+|again\s+|all\s+){0,2}"
-    rf"(?:(?:not|no longer|never|nowhere)\s+(?:(?:be|been|to be)\s+)?(?:\w+ly\s+)?{_SEEN}"
+    rf"(?:(?:not|no longer|never|nowhere|cannot|can't|could not)\s+(?:(?:be|been|to be)\s+)?(?:\w+ly\s+)?{_SEEN}"
     r"(?! (?:previously|before|earlier))"
     r"|ruled[- ]out|excluded|absent|resolved|cleared|disappeared|vanished|gone(?! (?:from|to|up|down)\b)"
-    r"|unlikely|improbable|doubtful|less likely"
+    r"|(?:(?:thought|considered|felt|deemed|very|highly|most|rather|quite) (?:to be )?)?"
+    r"(?:unlikely|improbable|doubtful|dubious|less likely)"
+    r"|(?:completely|fully|totally) regressed|regressed (?:completely|fully|totally)"
     r"|nil|none|negative(?! for)|argued against|(?:seen|present|found|noted) in neither)\b"
+)
+_SINCE = re.compile(  # "was severe, now resolved"
+    r"^(?:(?!\b(?:left|right)\b)[^.;]){0,60}?,? (?:now|since|has|have|which has|which have)(?: since| now| \w+ly)?"
+    r" (?:resolved|cleared|gone|absent|disappeared)\b(?! (?:from|to|up|down|on|at|in)\b)"
 )
 _NEITHER = re.compile(r"^[^.,;]{0,40}?\b(?:seen|present|found|noted|in) (?:in |on )?neither\b")
 # What stands after a finding as the value of a label: "Effusion: none", "Effusion - N".
-_MARK = r"^\s*(?:[:=|?]|-{1,2}|\.{2,}|\(|>)[\s|]*"
+_MARK = r"^\s*(?:[:=|?;]|-{1,2}|\.{2,}|\(|>)[\s|]*"
 _END = r"(?=\s*(?:$|[.,;|)\]/]|\bon\b|\bin\b|\bat\b|\btoday\b))"
 _VALUE_NO = re.compile(
     rf"(?:{_MARK}(?:is |are )?(?:(?:no|none)(?: (?:evidence|signs?|seen|identified|noted|present|detected|visible"
@@ -149,9 +159,11 @@ _VALUE_NO = re.compile(
     r"|normal|clear|unremarkable|resolved|cleared|ruled out|excluded|-+|nad|not significant"
     r"|within normal limits|unlikely)"
     rf"|^\s*(?:negative|nil|none|0|no|n|not {_SEEN})){_END}|^ -(?=\s*(?:$|[,;|]))"
+    r"|^\s*(?:present|seen|identified|noted)\s*\?\s*(?:no|none)\b"
 )
 _VALUE_YES = re.compile(
     rf"{_MARK}(?:yes|y\b|present|positive|1\b|true|\+|confirmed|seen|noted)|^\s*(?:positive\b|\+|(?:yes|y)(?=\s*(?:$|[,;.|])))"
+    r"|^,\s?(?:yes|positive)\s*$|^\s*(?:present|seen|identified|noted)\s*\?\s*yes\b"
 )
 _VALUE_NONE = re.compile(
     rf"{_MARK}(?:not (?:assessed|evaluated|assessable|evaluable|examined|tested|done|documented|recorded|stated|known)"
@@ -218,6 +230,11 @@ def value_after(after: str) -> bool | None:
     return True if _VALUE_YES.search(after) else None
 
 
+def row_ends(after: str) -> bool:
+    """Whether nothing but a denial stands after a finding, as in a row of a table: "effusion,no"."""
+    return bool(re.fullmatch(r",\s?(?:no|none|nil|absent)\s*", after))
+
+
 def left_open(after: str) -> bool:
     """Whether the words after a finding say that it was not assessed."""
     return bool(_VALUE_NONE.search(after) or _OPEN.search(after))
@@ -230,7 +247,8 @@ def denied_after(after: str, joined: bool) -> bool:
         after: the words up to the next finding, or beyond those it is joined with.
         joined: whether another finding stands among them; a verb in the singular then speaks of the last alone.
     """
-    match = _AFTER.search(hidden(after)) or _NEITHER.search(after)
+    shown = hidden(after)
+    match = _AFTER.search(shown) or _NEITHER.search(after) or _SINCE.search(shown)
     if match is None:
         return False
     return not (joined and re.search(r"\band\b.*\b(?:is|was|has)\b", match[0]))
@@ -288,6 +306,6 @@ def _in_scope(between: str, own: str, after: str, repeated: bool, narrow: bool) 
     described = any(p.match(last) for _, p in (*GRADES, *TRENDS)) or any(p.match(last) for p in (LEFT, RIGHT, BOTH))
     if listed:
         return True, False
-    if described or _AFFIRMS.search(after):
+    if described or _AFFIRMS.search(after) or any(p.match(after.lstrip(" ,:(")) for _, p in GRADES):
         return False, False
     return True, "," in between

@@ -64,7 +64,7 @@ _ITEM = re.compile(
 _LIST = re.compile(r"(?<![^\s:])(?:1[.)]|\([a1i]\))\s?[A-Za-z]", re.IGNORECASE)
 _GLUED = re.compile(r"(?<=[a-z])\.(?=[A-Z][a-z])")
 _SENTENCE = re.compile(
-    r"(?<=[.!])(?<!\.\.)\s+(?=\S)|(?<=\?)\s+(?=\S)(?!(?i:no|yes|none|nil)\b\s*(?:[.,;]|$))|;\s*|\n\s*(?=[A-Z\d*•|\[(-])|\n\s*\n"
+    r"(?<=[.!])(?<!\.\.)\s+(?=\S)|(?<=\?)\s+(?=\S)(?!(?i:no|yes|none|nil)\b\s*(?:[.,;]|$))|;\s*(?!(?:none|no|nil|yes|absent|present|negative|positive|mild|moderate|severe|small|large)\s*(?:;|$|\n))|\n\s*(?=[A-Z\d*•|\[(-])|\n\s*\n"
 )
 
 
