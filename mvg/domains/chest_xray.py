@@ -27,6 +27,7 @@ _NOT_OPACITY = "".join(
     )
 )
 _OPACITY = (
+    rf"{_AIR} and nodular (?:opacit(?:y|ies)|changes)",
     rf"{_NOT_OPACITY}(?<!nodular )(?:ground[- ]?glass )?opacity",
     rf"{_NOT_OPACITY}(?:ground[- ]?glass )?(?:opacities|opacifications?)",
     r"infiltrat(?:es?|ions?|ive)",

@@ -26,12 +26,14 @@ _CAUSE = (
     r"|melanoma[- ]associated|lupus|renal|arteriosclerotic|atherosclerotic|non[- ]?diabetic|eclamp\w+|paraneoplastic"
     r"|pigmentary|altitude|high[- ]altitude|drug[- ]induced|cmv|macrotelangiectatic|exudative|traumatic)"
 )
+_PERHAPS = r"(?:likely |probably |possibly )?"
 # What explains hemorrhages and exudates that are not of diabetes.
 _OTHER_DISEASES = {
     "hypertensive retinopathy": (
         r"hypertensive (?:rather than|and not|but not|not) diabetic retinopathy",
         r"hypertensive (?:retinopath(?:y|ies)|changes|fundus)",
-        r"retinopathy,? (?:likely |probably |possibly )?(?:hypertensive(?! (?:and |or )?(?:diabetic )?(?:retinopath|changes))|of hypertension|due to hypertension)",
+        rf"retinopathy,? {_PERHAPS}(?:of|due to) hypertension",
+        rf"retinopathy,? {_PERHAPS}hypertensive(?! (?:and |or )?(?:diabetic )?(?:retinopath|changes))",
     ),
     "retinal vein occlusion": (
         r"(?:(?:branch|central|hemi[- ]?)?(?: ?retinal)?|hemi[- ]?retinal) ?(?:vein|venous|artery) occlusions?",
@@ -44,7 +46,7 @@ _OTHER_DISEASES = {
         r"retinopathy of prematurity",
         r"rop",
         r"cscr?",
-        rf"retinopathy,? (?:likely |probably |possibly )?(?:due to |from |secondary to )?{_CAUSE}(?! (?:and |or )?\w* ?retinopath)",
+        rf"retinopathy,? {_PERHAPS}(?:due to |from |secondary to )?{_CAUSE}(?! (?:and |or )?\w* ?retinopath)",
         r"coats'?s? disease",
         r"retinal vasculitis",
     ),

@@ -404,8 +404,9 @@ def _two_sides(rng: random.Random, name: Name) -> tuple[str, dict[str, Value]]:
 def mistakes(example: Example) -> dict[str, Observation | None]:
     """finding -> what was read of it, of those whose value is not the right one, or which the report does not name."""
     found = read_report(example.text, example.domain)
+    spoken_of = {name.finding for name in NAMES[example.domain]} - set(example.values)
     wrong: dict[str, Observation | None] = {
-        name: o for name, o in found.items() if name not in example.values and o.status in (PRESENT, POSSIBLE)
+        name: o for name, o in found.items() if name in spoken_of and o.status in (PRESENT, POSSIBLE)
     }
     for name, value in example.values.items():
         o = found.get(name)
