@@ -142,12 +142,12 @@ def _check_line_breaks(
             if not further:
                 continue
             *middle, last = (line.split(separator) for line in further)
-            ends = first.split(separator)
-            swallowed = [
-                *(len(parts) >= width and _names_a_file(parts[place], spaced) for parts in middle),
-                place < n < len(last) and _names_a_file(last[place], spaced),
-                n < place < n + len(ends) and len(ends) >= width - n and _names_a_file(ends[place - n], spaced),
-            ]
+            swallowed = [_holds_file(parts, {place, place - width}, width, spaced) for parts in middle]
+            if place < n:
+                swallowed.append(_holds_file(last, {place}, n + 1, spaced))
+            else:  # the file of the row that the quote begins in
+                _, *ends = first.split(separator)
+                swallowed.append(_holds_file(ends, {place - n - 1, place - width}, width - n - 1, spaced))
             if any(swallowed):
                 told = (
                     "a quoted cell runs over several lines that look like rows: close its quote, or use a report file"
@@ -158,20 +158,30 @@ def _check_line_breaks(
         raise CohortError(problems)
 
 
-def _names_a_file(cell: str, spaced: bool) -> bool:
-    """Whether a part of a line may be the name of a file, and not words after a comma."""
-    name = cell.strip(' "')
-    if re.search(r"\.\w{1,5}$|[\\/]", name):
+def _holds_file(parts: list[str], places: set[int], least: int, spaced: bool) -> bool:
+    """Whether the parts of a line may be cells of a row with a file: one ends as files do, or there are at least
+    ``least`` and one of ``places`` is not as words after a comma are."""
+    if any(re.search(r"\.[A-Za-z]\w{1,4}$", part.strip(' "')) for part in parts):
         return True
-    return " " not in name if spaced else not cell.startswith(" ")
+    cells = [parts[n] for n in places if -len(parts) <= n < len(parts)]
+    return len(parts) >= least and any(_may_be_file(cell, spaced) for cell in cells)
+
+
+def _may_be_file(cell: str, spaced: bool) -> bool:
+    name = cell.strip(' "')
+    return " " not in name if spaced else not cell.startswith(" ") or "/" in name or "\\" in name
 
 
 def _aligned(header: list[str], records: list[tuple[int, list[str]]]) -> Table:
-    """Cells by the name of their column; a table's empty columns at the end may be there in some rows only."""
+    """Cells by the name of their column. Rows may go on with empty cells, as those of spreadsheets do, where all have
+    as many; one that alone is longer, or has a cell of several lines, has lost or gained a separator."""
     rows, problems = [], []
+    alike = len({len(cells) for _, cells in records}) == 1
     for number, cells in records:
         surplus = cells[len(header) :]
-        if len(cells) < len(header) or any(cell.strip() for cell in surplus):
+        one_line = not any("\n" in cell or "\r" in cell for cell in cells)
+        empty = alike and one_line and not any(cell.strip() for cell in surplus)
+        if len(cells) < len(header) or (surplus and not empty):
             problems.append(Problem(f"row {number}", f"it has {len(cells)} cells, want {len(header)}, one a column"))
             continue
         rows.append((number, [cell.strip() for cell in cells]))

@@ -47,10 +47,22 @@ def test_rows_that_quotes_would_swallow_are_named(tmp_path, rows, told):
         ("prompt,patient_id,image", '"Small effusion,P1,a.png\nNo edema",P2,b.png\n'),
         ("patient_id, image, prompt", 'P1, a.png, "Small effusion\nP2, IM1, No edema"\n'),
         ("patient_id;image;prompt", 'P1;a.png;"Small effusion\nP2;IM1;No edema"\n'),
+        ("prompt,patient_id,image", '"Edema, mild, stable,P1,c 1.png\nNo edema",P2,b.png\n'),
+        ("prompt,image,patient_id", '"Edema, mild, stable,IM1,P1\n""Edema, mild",a.png,P2\n'),
     ],
 )
 def test_rows_in_a_quoted_cell_are_seen_wherever_the_columns_stand(tmp_path, header, rows):
     refused(tmp_path, f"{header}\n{rows}", "row 2: .* look like rows")
+
+
+def test_a_row_that_was_swallowed_in_part_is_seen(tmp_path):
+    rows = 'P0;IM0;"Mild edema\nP1;IM1";\nP2;a.png;Small left effusion\n'
+    refused(tmp_path, f"patient_id;image;prompt\n{rows}", "row 2: it has 4 cells, want 3")
+
+
+def test_a_row_that_alone_is_longer_is_named(tmp_path):
+    rows = "a.png,No edema,P1,\na.png,Edema, growing,P2,\n"
+    refused(tmp_path, f"image,prompt,patient_id,finding\n{rows}", "row 3: it has 5 cells, want 4")
 
 
 def test_a_report_of_several_lines_may_stand_in_a_cell(tmp_path):
