@@ -12,6 +12,7 @@ from mvgen.cohort import batch, console, preflight
 from mvgen.cohort import store as storing
 from mvgen.cohort.engines.base import Job, NoWorkers, Outcome
 from mvgen.tests.library.cohort_files import HEADER, VERSIONS, five_chains, manifest, run, workflow
+from PIL import Image
 
 
 class Scripted:
@@ -112,6 +113,27 @@ def test_what_was_done_is_kept_where_nothing_more_can_be(plan, store, kind, erro
         run(plan, store, engine)
     assert engine.closed and store.failures() == {} and not store.partials.exists()
     run(plan, store, Scripted())
+    assert store.done() == plan.ids()
+
+
+def test_a_chain_that_comes_with_a_broken_picture_is_computed_again(plan, store):
+    """A server whose first answers are cut off."""
+    engine, events = Scripted(), []
+    collect, cut = engine.collect, [True, True]
+
+    def collect_pictures(timeout):
+        outcome = collect(timeout)
+        if outcome is not None:
+            picture = outcome.job.into / "stage_00.png"
+            Image.new("L", (32, 32)).save(picture)
+            if cut and cut.pop():
+                picture.write_bytes(picture.read_bytes()[:60])
+        return outcome
+
+    engine.collect = collect_pictures
+    assert len(run(plan, store, engine, on_event=events.append).done) == 5
+    again = [event.outcome.error for event in events if event.kind not in ("done", "failed")]
+    assert len(again) == 2 and all("stage_00.png is no whole picture" in told for told in again)
     assert store.done() == plan.ids()
 
 
