@@ -8,6 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
+from .wording import one_or
+
 BETA_1, BETA_2 = 0.01, 0.75
 """How much of a change eq. 6 keeps outside and inside the mask: the paper's setting."""
 CLIP_MODES = ("mean", "crossfade")
@@ -34,7 +36,7 @@ def check_mask(mask: Tensor, image: Tensor) -> Tensor:
             f"mask: got {width} x {height} pixels, want {image_width} x {image_height}, the size of the image"
         )
     if batch not in (1, images):
-        raise ValueError(f"mask: got {batch} masks, want 1 or {images}, one an image")
+        raise ValueError(f"mask: got {batch} masks, want {one_or(images)}, one an image")
     low, high = float(mask.min()), float(mask.max())
     if not (low >= 0 and high <= 1):
         raise ValueError(f"mask: got values from {low:g} to {high:g}, want them in [0, 1]")

@@ -235,7 +235,7 @@ def refuse_other_objects(header: pydicom.Dataset) -> None:
     if volume:
         raise Refused(f"is a slice or volume ({volume}), want a projection image or photograph")
     frames = integer(header, "NumberOfFrames", 1)
-    if frames != 1:
+    if frames > 1 or frames < 0:
         raise Refused(f"has {frames} frames, want a single image")
 
 

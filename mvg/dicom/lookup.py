@@ -41,7 +41,7 @@ def read_table(descriptor: Any, data: Any, depths: range | tuple[int, ...], litt
         ValueError: descriptor and data are none, or do not fit together.
     """
     count, first, depth = (int(part) for part in descriptor)
-    count = count or 1 << 16
+    count = count % (1 << 16) or 1 << 16  # written without its sign, it may read as negative
     if depth not in depths:
         raise ValueError(f"a depth of {depth} bits")
     if isinstance(data, bytes):
@@ -50,7 +50,7 @@ def read_table(descriptor: Any, data: Any, depths: range | tuple[int, ...], litt
         entries = np.frombuffer(data[: len(data) // 2 * 2] if wide else data, kind)
     else:
         entries = np.atleast_1d(np.asarray(data, dtype=np.int64)) & 0xFFFF
-    if len(entries) < count or count < 1:
+    if len(entries) < count:
         raise ValueError(f"{len(entries)} of {count} entries")
     entries = entries[:count].astype(np.float64)
     largest, full = float(entries.max()), 2.0**depth - 1

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from ..exposure import exposure_note
 from .elements import decimals, text
-from .header import Format, Refused, format_of, parsing, read_header, refuse_other_objects, whole_file
+from .header import NATIVE, Format, Refused, format_of, parsing, read_header, refuse_other_objects, whole_file
 from .pixels import attach_pixels, check_decoder, decode
 from .show import read_palette, show_color, show_gray
 
@@ -129,6 +129,9 @@ def _prepare(path: Path, gray: bool) -> _Film:
         raise Refused("is a colour image, want a gray one (or switch `gray` off)")
     if form.photometric == "PALETTE COLOR":
         read_palette(header)
+    if form.samples == 3 and syntax in NATIVE and decimals(header, "PlanarConfiguration") not in ([0], [1]):
+        header.PlanarConfiguration = 0
+        notes.append("names no usable planar configuration: colours taken pixel by pixel")
     check_decoder(syntax, form)
     with parsing("damaged pixel data, want one readable image"):
         notes += attach_pixels(header, syntax, form, body, start)

@@ -4,6 +4,7 @@ import torch
 from comfy_api.latest import io
 
 from ...mvg import ddim, pie, roi
+from ...mvg.wording import one_or
 from ..support import sampling
 from .pie_inputs import (
     MAX_STAGES,
@@ -217,5 +218,5 @@ class ROIBlend(io.ComfyNode):
                 f"{original.shape[2]} x {original.shape[1]} x {original.shape[3]}"
             )
         if len(original) not in (1, len(image)):
-            raise ValueError(f"original: got {len(original)} pictures, want 1 or {len(image)}, one for each")
+            raise ValueError(f"original: got {len(original)} pictures, want {one_or(len(image))}, one for each")
         return io.NodeOutput(roi.composite(image, original, mask, beta_1, beta_2, decoded))

@@ -142,3 +142,24 @@ def check_start(image: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor 
     if not torch.isfinite(image).all():
         raise ValueError("image: got values that are not finite (NaN)")
     return None if mask is None else roi.check_mask(mask, image)
+
+
+def check_use(mask: torch.Tensor | None, beta_1: float, beta_2: float) -> None:
+    """Looks whether a run can change anything inside its mask.
+
+    Args:
+        mask: [B, H, W] in [0, 1], or None where everything may change.
+        beta_1, beta_2: how much of a change is kept outside and inside.
+
+    Raises:
+        ValueError: a mask is 0 everywhere, and what is inside was to change more than what is outside.
+    """
+    if mask is None or beta_1 >= beta_2:
+        return
+    empty = [n for n, one in enumerate(mask) if not one.any()]
+    if empty:
+        which = f"number {empty[0]} of 0 to {len(mask) - 1}" if len(mask) > 1 else "it"
+        raise ValueError(
+            f"mask: {which} is 0 everywhere, so that nothing may change; want the region above 0, or no mask for the "
+            "whole image"
+        )

@@ -17,6 +17,7 @@ from .pie_inputs import (
     MAX_STAGES,
     beta_inputs,
     check_start,
+    check_use,
     composite_input,
     gamma_input,
     guidance_input,
@@ -190,6 +191,7 @@ class PIELoop(io.ComfyNode):
         round_trip=False,
     ) -> io.NodeOutput:
         mask = check_start(image, mask)
+        check_use(mask, beta_1, beta_2)
         wanted = pie.pick_stages(plan.stages, stages)
         if len(wanted) > MAX_STAGES:
             raise ValueError(f"plan: got {len(wanted)} stages, want at most {MAX_STAGES}")

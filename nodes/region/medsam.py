@@ -12,6 +12,7 @@ from comfy_api.latest import io
 
 from ...models.medsam import MedSAM, load_medsam
 from ...mvg import regions, roi
+from ...mvg.wording import one_or
 from ..support.model_files import MEDSAM
 from ..support.types import Plan
 from .anatomical import shape_inputs
@@ -111,7 +112,7 @@ def read_boxes(box: Any, count: int, width: int, height: int) -> list[list[Box]]
         raise ValueError("box: got none, want at least one: draw it, or disconnect the socket to take the plan's")
     frames = frames * count if len(frames) == 1 else frames
     if len(frames) != count:
-        raise ValueError(f"box: got boxes for {len(frames)} images, want them for 1 or {count}")
+        raise ValueError(f"box: got boxes for {len(frames)} images, want them for {one_or(count)}")
     for n, frame in enumerate(frames):
         if not frame:
             raise ValueError(f"box: got none for image {n} of 0 to {count - 1}, want at least one")

@@ -13,6 +13,7 @@ from ...mvg.finite import check_finite
 from ...mvg.metrics.image import compare
 from ...mvg.metrics.kid import kid
 from ...mvg.metrics.registration import MOTIONS, red_cyan, register
+from ...mvg.wording import one_or
 from ..support.model_files import INCEPTION
 from .metrics import CLIPI
 
@@ -157,7 +158,7 @@ class CompareImages(io.ComfyNode):
     @classmethod
     def execute(cls, images, reference, register, first_stage, mask=None) -> io.NodeOutput:
         if len(reference) not in (1, len(images)):
-            raise ValueError(f"reference: got {len(reference)} pictures, want 1 or {len(images)}, one for each")
+            raise ValueError(f"reference: got {len(reference)} pictures, want {one_or(len(images))}, one for each")
         if reference.shape[1:] != images.shape[1:]:
             (height, width, channels), want = reference.shape[1:], images.shape[1:]
             wanted = f"{want[1]} x {want[0]} x {want[2]}, the size of the images"

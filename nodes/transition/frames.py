@@ -5,6 +5,7 @@ import torch
 from comfy_api.latest import io
 
 from ...mvg import roi, transition
+from ...mvg.wording import one_or
 
 
 def states_input() -> io.Image.Input:
@@ -197,7 +198,7 @@ class TransitionBlend(io.ComfyNode):
             )
         masks = mask or [None]
         if len(masks) not in (1, len(states)):
-            raise ValueError(f"mask: got {len(masks)}, want 1 or {len(states)}, one a trajectory")
+            raise ValueError(f"mask: got {len(masks)}, want {one_or(len(states))}, one a trajectory")
         films = []
         for n, (made, trajectory) in enumerate(zip(clips, states, strict=True)):
             inside = masks[n % len(masks)]

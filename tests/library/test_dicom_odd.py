@@ -167,6 +167,19 @@ def test_compressed_pixels_without_a_transfer_syntax_are_not_guessed(tmp_path):
         read_dicom(save(tmp_path, data[144 + int.from_bytes(data[140:144], "little") :]))
 
 
+def test_colour_without_a_planar_configuration(tmp_path):
+    stored = noise((5, 7, 3), 8)
+    film = build(stored, "RGB")
+    del film.PlanarConfiguration
+    found = read_dicom(save(tmp_path, film))
+    np.testing.assert_allclose(found.image.numpy(), stored / 255, atol=1e-6)
+    assert "names no usable planar configuration: colours taken pixel by pixel" in found.notes
+
+
+def test_no_frame_said_is_one_frame(tmp_path):
+    check_gray(read_dicom(save(tmp_path, build(DEEP, bits=12, NumberOfFrames=0))).image, STRETCHED)
+
+
 def test_a_window_beside_the_pixels_is_said(tmp_path):
     found = read_dicom(save(tmp_path, build(DEEP, bits=12, WindowCenter=60000, WindowWidth=100)))
     assert "nearly all black" in found.notes[-1]

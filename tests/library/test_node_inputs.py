@@ -17,6 +17,7 @@ import folder_paths  # noqa: E402
 from mvgen.models import model_patcher  # noqa: E402
 from mvgen.nodes.load import sources as load  # noqa: E402
 from mvgen.nodes.progression.pie import ROIBlend  # noqa: E402
+from mvgen.nodes.progression.pie_inputs import check_use  # noqa: E402
 from mvgen.nodes.region import medsam  # noqa: E402
 from mvgen.nodes.save import trajectory as save  # noqa: E402
 from mvgen.nodes.scores import classifier, comparison  # noqa: E402
@@ -106,6 +107,18 @@ def test_a_blend_says_which_of_size_and_number_differs():
         ROIBlend.execute(pictures(2), pictures(1, 8), mask, *betas)
     with pytest.raises(ValueError, match="original: got 3 pictures, want 1 or 2, one for each"):
         ROIBlend.execute(pictures(2), pictures(3), mask, *betas)
+
+
+def test_a_mask_of_nothing_is_refused_where_it_makes_a_run_pointless():
+    nothing, region = torch.zeros(1, 16, 16), torch.zeros(1, 16, 16)
+    region[0, 4, 4] = 1
+    with pytest.raises(ValueError, match="mask: it is 0 everywhere, so that nothing may change; want the region above"):
+        check_use(nothing, 0.01, 0.9)
+    with pytest.raises(ValueError, match="mask: number 1 of 0 to 1 is 0 everywhere"):
+        check_use(torch.cat([region, nothing]), 0.0, 1.0)
+    check_use(nothing, 1.0, 0.0)  # what is outside is to change
+    check_use(region, 0.01, 0.9)
+    check_use(None, 0.01, 0.9)
 
 
 def test_a_cancel_counts_between_registrations():

@@ -60,6 +60,8 @@ def test_check_mask_names_both_sizes():
     ):
         with pytest.raises(ValueError, match=message):
             check_mask(mask, image)
+    with pytest.raises(ValueError, match="got 3 masks, want 1, one an image"):
+        check_mask(torch.ones(3, 30, 40), image[:1])
 
 
 def test_reduction_equals_the_released_preprocessing():
