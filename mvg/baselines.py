@@ -19,9 +19,19 @@ SMALLEST_SHRINKAGE = 1e-6  # keeps the covariance invertible
 
 
 def walk_text(healthy: Tensor, disease: Tensor, n: int, N: int) -> Tensor:
-    """The text embedding of stage n of N: n / N of the straight way, both ends bit for bit.
+    """The text embedding of a stage of the walk: n / N of the straight way, both ends bit for bit.
 
-    healthy, disease: one shape, [B, tokens, width] or pooled [B, width]. ValueError where they differ.
+    Args:
+        healthy: embedding [B, tokens, width], or pooled [B, width].
+        disease: another of the same shape.
+        n: the stage, 0 to N.
+        N: the number of stages.
+
+    Returns:
+        The embedding, of the same shape.
+
+    Raises:
+        ValueError: the shapes differ, or n is out of range.
     """
     if healthy.shape != disease.shape:
         raise ValueError(f"disease: got {tuple(disease.shape)}, want the shape of healthy, {tuple(healthy.shape)}")
@@ -41,11 +51,27 @@ def walk_stage(
     beta_2: float = BETA_2,
     process: Process = VP,
 ) -> Tensor:
-    """Latent of stage n of N [B, C, h, w]: x_0 noised to sigmas[0], denoised, blended against x_0 (eq. 6).
+    """One stage of Stable Diffusion Walk (section 5.1): x_0 noised, denoised and blended against x_0 (eq. 6).
 
-    sigmas: descending, from `pie.sigmas_for`; a single level (k = 0) leaves x_0. denoise: carries `walk_text`.
-    noise: two draws of x_0's shape, the same for all stages (`pie.stage_noise` with stage 0); the start noise is n / N
-    of the way from one to the other on the sphere. mask: as for `pie.pie_stage`. NonFiniteError names stage and step.
+    Args:
+        x_0: latent of the original [B, C, h, w].
+        sigmas: descending levels [k + 1] from `pie.sigmas_for`; one level (k = 0) leaves x_0.
+        n: the stage, 0 to N.
+        N: the number of stages.
+        denoise: the run downwards, with the text of `walk_text`.
+        noise: two draws of x_0's shape, the same for all stages (`pie.stage_noise` with stage 0); the start noise is n
+            / N of the way from one to the other on the sphere.
+        mask: as for `pie.pie_stage`.
+        beta_1: how much of the edit to keep outside the mask, in [0, 1].
+        beta_2: the same inside.
+        process: how the model's family mixes image and noise.
+
+    Returns:
+        The latent of stage n [B, C, h, w].
+
+    Raises:
+        ValueError: n is out of range.
+        NonFiniteError: the model returned NaN or infinity; the message names stage and step.
     """
     share = _share(n, N)
     x = x_0
@@ -59,13 +85,24 @@ def walk_stage(
 
 
 def direction(healthy: Tensor, diseased: Tensor, method: str = "mean") -> Tensor:
-    """The direction [...] of a disease in latent space, from latents [n, ...] without and [m, ...] with it.
+    """The direction of a disease in latent space, computed in float64.
 
-    method "mean": the difference of the means. "linear": the normal of the linear classifier of the two sets (Fisher's
-    discriminant with the covariance of Ledoit and Wolf 2004, whose ridge follows from the data), of such a length that
-    its projection on the difference of the means is that difference: either way a step of 1 leads from mean to mean.
-    Computed in float64, deterministic. After Han et al. 2022, who extrapolate in a GAN's latent space.
-    ValueError: fewer than two latents in a set, shapes that differ, values that are not finite, equal means.
+    After Han et al. 2022, who extrapolate in a GAN's latent space. A step of 1 leads from mean to mean by either
+    method.
+
+    Args:
+        healthy: latents [n, ...] without it, n >= 2.
+        diseased: latents [m, ...] with it, m >= 2.
+        method: "mean" is the difference of the means. "linear" is the normal of the linear classifier of the two sets
+            (Fisher's discriminant with the covariance of Ledoit and Wolf 2004, whose ridge follows from the data),
+            scaled so that its projection on the difference of the means is that difference.
+
+    Returns:
+        [...] in the type of healthy.
+
+    Raises:
+        ValueError: a set has fewer than two latents, shapes differ, values are not finite, the means are equal or the
+            method is unknown.
     """
     if method not in METHODS:
         raise ValueError(f"method: got {method!r}, want one of {', '.join(METHODS)}")
@@ -97,9 +134,22 @@ def extrapolate(
     beta_1: float = BETA_1,
     beta_2: float = BETA_2,
 ) -> Tensor:
-    """z_0 + n * step * d of every row of z_0 [B, C, h, w], blended against z_0 (eq. 6).
+    """One stage of linear extrapolation, z_0 + n * step * d, blended against z_0 (section 5.1, eq. 6).
 
-    d: from `direction`, the shape of a row. step: in lengths of d; 1 / N takes stage N a whole d away.
+    Args:
+        z_0: latent of the original [B, C, h, w].
+        d: the direction [C, h, w], from `direction`.
+        n: the stage.
+        step: in lengths of d; 1 / N takes stage N a whole d away.
+        mask: as for `pie.pie_stage`.
+        beta_1: how much of the edit to keep outside the mask, in [0, 1].
+        beta_2: the same inside.
+
+    Returns:
+        The latent of stage n [B, C, h, w].
+
+    Raises:
+        ValueError: d has not the shape of a row of z_0, or step is not finite.
     """
     if d.shape != z_0.shape[1:]:
         raise ValueError(f"d: got {tuple(d.shape)}, want the shape of a row of z_0, {tuple(z_0.shape[1:])}")

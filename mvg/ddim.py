@@ -53,7 +53,18 @@ FLOW = Process(scale=lambda sigma: 1.0, add_noise=lambda x0, noise, sigma: (1.0 
 
 
 def noise_levels(sigmas: Tensor, *, ascending: bool) -> list[float]:
-    """The levels as numbers. ValueError unless monotone, finite and zero at the clean end at most."""
+    """The levels of a schedule as numbers, checked.
+
+    Args:
+        sigmas: [steps + 1].
+        ascending: the order that they must have.
+
+    Returns:
+        The levels in their order.
+
+    Raises:
+        ValueError: they are not monotone, not finite, or zero anywhere but at the clean end.
+    """
     levels = [float(s) for s in sigmas.tolist()]
     order = levels if ascending else levels[::-1]
     if not order or not all(math.isfinite(s) for s in order) or order[0] < 0:
@@ -65,7 +76,21 @@ def noise_levels(sigmas: Tensor, *, ascending: bool) -> list[float]:
 
 
 def slope(model: Model, x: Tensor, sigma: float, extra_args: dict[str, Any], where: str) -> tuple[Tensor, Tensor]:
-    """(x - D) / sigma and D of one model call. NonFiniteError naming `where` if D is not finite."""
+    """The slope d = (x - D) / sigma of one model call.
+
+    Args:
+        model: gives the denoised estimate D.
+        x: state [B, ...].
+        sigma: its level, above 0.
+        extra_args: the model's own.
+        where: the step in words, for the error.
+
+    Returns:
+        d and D, each [B, ...].
+
+    Raises:
+        NonFiniteError: D is not finite; the message begins with ``where``.
+    """
     denoised = model(x, x.new_full((x.shape[0],), sigma), **extra_args)
     if not torch.isfinite(denoised).all():
         raise NonFiniteError(f"{where} (sigma {sigma:.4g}): the model returned NaN or infinity")
@@ -85,14 +110,28 @@ def ddim_invert(
     pairing: str = "upper",
     process: Process = VP,
 ) -> Tensor:
-    """The state x [B, ...] at sigmas[0] carried up to sigmas[-1] (ascending; eq. 3, inverse of eq. 5).
+    """Carries a state up to a higher noise level (eq. 3, the inverse of eq. 5), as a k-diffusion sampler.
 
-    pairing "upper": the network is shown the current state with the level that the step moves to (diffusers);
-    "lower": with the level of the state itself. At sigma 0 the slope is undefined, so a first step from there is
-    always "upper". refine: fixed-point iterations a step towards the exact inverse of `ddim_denoise`, one model
-    call each (0 = plain DDIM); they converge where the step is a contraction.
-    The callback comes after every model call, with the step as 'i'. `disable` is k-diffusion's and has no effect.
-    ValueError: sigmas not ascending, unknown pairing, refine < 0. NonFiniteError: NaN from the model.
+    Args:
+        model: see the module.
+        x: state [B, ...] at sigmas[0].
+        sigmas: ascending levels [steps + 1].
+        extra_args: the model's own.
+        callback: called after every model call, with the step as "i".
+        disable: k-diffusion's, without effect.
+        refine: fixed-point iterations a step towards the exact inverse of `ddim_denoise`, one model call each; 0 is
+            plain DDIM. They converge where the step is a contraction.
+        pairing: "upper" shows the network the current state with the level that the step moves to (diffusers), "lower"
+            with the level of the state itself. At sigma 0 the slope is undefined, so a step from there is always
+            "upper".
+        process: how the model's family mixes image and noise.
+
+    Returns:
+        The state [B, ...] at sigmas[-1].
+
+    Raises:
+        ValueError: sigmas are not ascending, pairing is unknown or refine below 0.
+        NonFiniteError: the model returned NaN or infinity.
     """
     if pairing not in PAIRINGS:
         raise ValueError(f"pairing: got {pairing!r}, want one of {', '.join(PAIRINGS)}")
@@ -123,10 +162,23 @@ def ddim_denoise(
     *,
     before_step: Callable[[int, Tensor, float], Tensor] | None = None,
 ) -> Tensor:
-    """The state x [B, ...] at sigmas[0] carried down to sigmas[-1] (descending, 0 allowed at the end; eq. 5).
+    """Carries a state down to a lower noise level by DDIM with eta = 0 (eq. 5), as a k-diffusion sampler.
 
-    before_step(i, x, sigma) may replace the state before step i. `disable` is k-diffusion's and has no effect.
-    ValueError: sigmas not descending. NonFiniteError: NaN from the model.
+    Args:
+        model: see the module.
+        x: state [B, ...] at sigmas[0].
+        sigmas: descending levels [steps + 1], 0 allowed at the end.
+        extra_args: the model's own.
+        callback: called after every model call, with the step as "i".
+        disable: k-diffusion's, without effect.
+        before_step: (i, x, sigma) -> the state that step i starts from.
+
+    Returns:
+        The state [B, ...] at sigmas[-1].
+
+    Raises:
+        ValueError: sigmas are not descending.
+        NonFiniteError: the model returned NaN or infinity.
     """
     levels = noise_levels(sigmas, ascending=False)
     extra_args = extra_args or {}
@@ -156,7 +208,18 @@ class RoundTrip(NamedTuple):
 
 
 def round_trip(x: Tensor, back: Tensor) -> RoundTrip:
-    """The error of `back` against the latents x [B, ...] that were inverted. ValueError where the shapes differ."""
+    """The error of an inversion that was denoised again.
+
+    Args:
+        x: the latents that were inverted [B, ...].
+        back: what came back, of the same shape.
+
+    Returns:
+        RMS error and PSNR of every row.
+
+    Raises:
+        ValueError: the shapes differ.
+    """
     if back.shape != x.shape:
         raise ValueError(f"back: got {tuple(back.shape)}, want the shape of x, {tuple(x.shape)}")
     rows = x.double().flatten(1)

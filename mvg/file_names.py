@@ -7,12 +7,26 @@ SHOWN = 80
 
 
 def is_reserved(name: str) -> bool:
-    """Whether Windows keeps a name for a device (CON, NUL.txt, COM1) or drops its end (a dot or a blank)."""
+    """Whether Windows keeps a name for a device (CON, NUL.txt, COM1) or drops its end (a dot or a blank).
+
+    Args:
+        name: of a file, without its folder.
+
+    Returns:
+        True for a name that a file cannot have there.
+    """
     return name != name.rstrip(" .") or PureWindowsPath(name).is_reserved()
 
 
 def shortened(name: str) -> str:
-    """A name for an error message: at most 80 letters, the middle left out."""
+    """A name for an error message.
+
+    Args:
+        name: of any length.
+
+    Returns:
+        The name, of a long one its first 40 and last 20 letters.
+    """
     return name if len(name) <= SHOWN else f"{name[: SHOWN // 2]}...{name[-SHOWN // 4 :]}"
 
 

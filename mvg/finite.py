@@ -5,7 +5,15 @@ from torch import Tensor
 
 
 def check_finite(name: str, images: Tensor) -> None:
-    """ValueError naming the first picture of [B, ...] with a value that is NaN or infinite."""
+    """Refuses pictures with values that are NaN or infinite.
+
+    Args:
+        name: of the input, for the error.
+        images: [B, ...].
+
+    Raises:
+        ValueError: naming the first such picture, counted from 1.
+    """
     bad = (~torch.isfinite(images)).flatten(1).any(1)
     if bad.any():
         number = int(bad.nonzero()[0])

@@ -16,11 +16,19 @@ _FONT, _SCALE, _THICKNESS = cv2.FONT_HERSHEY_SIMPLEX, 4.0, 12
 
 
 def labelled(images: Tensor) -> Tensor:
-    """Copies of ``images`` [N, H, W, 3] in [0, 1] with the word SYNTHETIC in the top left corner, white on black.
+    """Pictures with the word SYNTHETIC in the top left corner, white on black.
 
     The label is a quarter of the width and at least 56 pixels wide, in a picture smaller than that as large as fits;
     what lies under it is gone. The lower corners are left alone: in a chest film that is where an effusion begins.
-    N may be 0. Raises ValueError for another shape.
+
+    Args:
+        images: [N, H, W, 3] in [0, 1]; N may be 0.
+
+    Returns:
+        Copies [N, H, W, 3].
+
+    Raises:
+        ValueError: another shape.
     """
     if images.ndim != 4 or images.shape[-1] != 3:
         raise ValueError(f"images: got shape {tuple(images.shape)}, want [N, H, W, 3]")
@@ -32,7 +40,15 @@ def labelled(images: Tensor) -> Tensor:
 
 
 def label_size(height: int, width: int) -> tuple[int, int]:
-    """Height and width in pixels of the label on a picture of that size; it begins at the top left corner."""
+    """The size of the label, which begins at the top left corner.
+
+    Args:
+        height: of the picture, in pixels.
+        width: of the picture, in pixels.
+
+    Returns:
+        Height and width of the label in pixels.
+    """
     across, down = _master().shape[1], _master().shape[0]
     wanted = min(width, max(LEAST, round(SHARE * width)), int(height * across / down))
     return max(1, round(wanted * down / across)), max(1, wanted)

@@ -41,12 +41,26 @@ def check_picture(path: Path, *, gray: bool = False, name: str = "") -> tuple[in
 
 
 def is_dicom(path: Path) -> bool:
-    """Whether a file is to be read as DICOM: by its suffix, or by how it begins."""
+    """Whether a file is to be read as DICOM.
+
+    Args:
+        path: the file.
+
+    Returns:
+        True by its suffix, or by how it begins.
+    """
     return path.suffix.lower() in DICOM_SUFFIXES or has_dicom_content(path)
 
 
 def has_dicom_content(path: Path) -> bool:
-    """Whether the file carries the mark of PS3.10, 7.1, or begins like a data set; False for one that is unreadable."""
+    """Whether a file carries the mark of PS3.10, 7.1, or begins like a data set.
+
+    Args:
+        path: the file.
+
+    Returns:
+        False also for one that cannot be read.
+    """
     try:
         with open(path, "rb") as file:
             start = file.read(132)
@@ -62,16 +76,30 @@ def has_dicom_content(path: Path) -> bool:
 
 
 def unreadable(name: str, error: OSError) -> ValueError:
-    """The error of a file that cannot be opened."""
+    """The error of a file that cannot be opened.
+
+    Args:
+        name: what the error calls the file.
+        error: the system's.
+
+    Returns:
+        The error to raise.
+    """
     return ValueError(f"image: {name!r} cannot be opened ({error.strerror or 'input error'})")
 
 
 def open_picture(file: BinaryIO, name: str) -> Image.Image:
     """A picture whose header Pillow has read.
 
-    Not from a path: Pillow 13 maps such files, and then scrambles a TIFF that it turns.
+    Args:
+        file: the open file. Not a path: Pillow 13 maps such files, and then scrambles a TIFF that it turns.
+        name: what errors call it.
 
-    ValueError where the kind, size or depth is not one that is read.
+    Returns:
+        The picture, its pixels not yet decoded.
+
+    Raises:
+        ValueError: the kind, size or depth is not one that is read.
     """
     try:
         image = Image.open(file, formats=FORMATS)
@@ -88,7 +116,16 @@ def open_picture(file: BinaryIO, name: str) -> Image.Image:
 
 
 def check_size(width: int, height: int, name: str) -> None:
-    """ValueError unless both sides have 16 pixels and both together at most 64 megapixels."""
+    """Refuses a picture that is too small or too large.
+
+    Args:
+        width: in pixels.
+        height: in pixels.
+        name: what the error calls it.
+
+    Raises:
+        ValueError: a side is below 16 pixels, or the picture above 64 megapixels.
+    """
     if min(width, height) < MIN_SIDE:
         raise ValueError(f"image: {name!r} is {width} x {height} pixels, want at least {MIN_SIDE} x {MIN_SIDE}")
     if width * height > MAX_PIXELS:

@@ -20,9 +20,19 @@ S = TypeVar("S")
 
 
 def n_inverted(steps: int, gamma: float) -> int:
-    """k = gamma * steps to the nearest integer, halves up (0.29 of 50 gives 15; Python's round() would give 14).
+    """k = gamma * steps to the nearest integer, halves up: 0.29 of 50 gives 15, where Python's round() gives 14.
 
-    steps: T >= 1. gamma: noise strength in [0, 1]. The released PIE code cuts the fraction off instead.
+    The released PIE code cuts the fraction off instead.
+
+    Args:
+        steps: T >= 1.
+        gamma: noise strength in [0, 1].
+
+    Returns:
+        k, from 0 to T.
+
+    Raises:
+        ValueError: an argument is out of range.
     """
     if steps != int(steps) or steps < 1:
         raise ValueError(f"steps: got {steps}, want an integer >= 1")
@@ -32,10 +42,21 @@ def n_inverted(steps: int, gamma: float) -> int:
 
 
 def sigmas_for(sigmas: Tensor, k: int, final: float | None = None) -> Tensor:
-    """The k + 1 lowest levels of a descending schedule: those that k steps of it run through.
+    """The k + 1 lowest levels of a schedule: those that k steps of it run through.
 
-    final: another last level in place of the schedule's own. The host's schedules end at 0; diffusers' DDIM
-    (set_alpha_to_one = False) ends at sqrt((1 - a_0) / a_0), the model's lowest level. Inversion runs over `.flip(0)`.
+    Inversion runs over their ``flip(0)``.
+
+    Args:
+        sigmas: descending levels [T + 1].
+        k: steps, from 0 to T.
+        final: another last level in place of the schedule's own. The host's schedules end at 0; diffusers' DDIM
+            (set_alpha_to_one = False) ends at sqrt((1 - a_0) / a_0), the model's lowest level.
+
+    Returns:
+        Descending levels [k + 1].
+
+    Raises:
+        ValueError: k is out of range, or final is negative or not below the last step.
     """
     if not 0 <= k <= len(sigmas) - 1:
         raise ValueError(f"k: got {k}, want 0 to {len(sigmas) - 1}, the steps of the schedule")
@@ -48,9 +69,15 @@ def sigmas_for(sigmas: Tensor, k: int, final: float | None = None) -> Tensor:
 
 
 def stage_noise(shape: Sequence[int], seed: int, stage: int) -> tuple[Tensor, Tensor]:
-    """The two draws of a stage in mode "noise" (start, outside), each of `shape` [B, ...], on the CPU.
+    """The two draws of a stage in mode "noise", on the CPU.
 
-    Row b depends on seed + b and the stage only: a row of a batch equals the run of it alone.
+    Args:
+        shape: [B, ...] of each draw.
+        seed: of row 0. Row b depends on seed + b and the stage alone, so a row of a batch equals the run of it alone.
+        stage: n >= 0.
+
+    Returns:
+        The noise that the stage starts from, and that of the region outside the mask.
     """
     rows = []
     for b in range(shape[0]):
@@ -74,8 +101,27 @@ def pie_noise_denoise(
 ) -> Tensor:
     """The k-diffusion sampler of the released PIE code: DDIM with the kept region pasted in.
 
-    Before every step but the first, x <- y * (1 - mask) + x * mask, y being `original` (the clean latent x_0) noised
-    with the one draw `noise_outside` to the level of the step. mask broadcasts to x, or None for no pasting.
+    Before every step but the first, x <- y * (1 - mask) + x * mask, y being ``original`` noised to the level of the
+    step.
+
+    Args:
+        model: see `ddim`.
+        x: state [B, C, h, w] at sigmas[0].
+        sigmas: descending levels [k + 1].
+        extra_args: the model's own.
+        callback: called after every model call.
+        disable: without effect.
+        original: the clean latent x_0, of x's shape.
+        noise_outside: the one draw that it is noised with, of x's shape.
+        mask: in [0, 1], broadcasting to x; None for no pasting.
+        process: how the model's family mixes image and noise.
+
+    Returns:
+        The state [B, C, h, w] at sigmas[-1].
+
+    Raises:
+        ValueError: sigmas are not descending.
+        NonFiniteError: the model returned NaN or infinity.
     """
     if mask is None:
         return ddim_denoise(model, x, sigmas, extra_args, callback, disable)
@@ -103,7 +149,17 @@ class Run(Protocol):
 def direct_run(
     model: Model, process: Process = VP, extra_args: dict[str, Any] | None = None, callback: Callback | None = None
 ) -> Run:
-    """A `Run` over a bare model, without a host."""
+    """A `Run` over a bare model, without a host.
+
+    Args:
+        model: see `ddim`.
+        process: how the model's family mixes image and noise.
+        extra_args: the model's own.
+        callback: the sampler's.
+
+    Returns:
+        The run; at a noisy end it takes and returns the state as the network sees it.
+    """
 
     def run(sampler: Any, latent: Tensor, noise: Tensor | None, sigmas: Tensor, **options: Any) -> Tensor:
         first, last = float(sigmas[0]), float(sigmas[-1])
@@ -130,13 +186,31 @@ def pie_stage(
     process: Process = VP,
     stage: int | None = None,
 ) -> Tensor:
-    """Latent x_n [B, C, h, w] from x_(n-1) and the original x_0 of the same shape (eq. 3, 5, 6).
+    """One stage of PIE: x_n from x_(n-1), blended against the original (eq. 3, 5, 6).
 
-    sigmas: descending, from `sigmas_for`; a single level (k = 0) leaves x_(n-1) for the blend alone.
-    mode "ddim" (the paper): `invert` runs up, `denoise` runs down. mode "noise" (the released code): the draws
-    `noise` = (start, outside), see `stage_noise`; the noised original is pasted outside the mask in the loop.
-    mask: as many axes as x, broadcasting to it (`roi.latent_mask`); without one nothing is blended.
-    NonFiniteError names the stage, where given, and the step.
+    Args:
+        x_prev: latent x_(n-1) [B, C, h, w].
+        x_0: latent of the original, of the same shape.
+        sigmas: descending levels [k + 1] from `sigmas_for`; one level (k = 0) leaves x_(n-1) for the blend alone.
+        denoise: the run downwards.
+        invert: the run upwards, needed in mode "ddim".
+        mode: "ddim" (the paper) inverts and denoises; "noise" (the released code) adds noise and pastes the noised
+            original outside the mask in the loop.
+        mask: in [0, 1], as many axes as x, broadcasting to it (`roi.latent_mask`); None blends nothing.
+        beta_1: how much of the edit to keep outside the mask, in [0, 1].
+        beta_2: the same inside.
+        refine: see `ddim_invert`.
+        pairing: see `ddim_invert`.
+        noise: the draws of `stage_noise`, needed in mode "noise".
+        process: how the model's family mixes image and noise.
+        stage: n, for errors.
+
+    Returns:
+        The latent x_n [B, C, h, w].
+
+    Raises:
+        ValueError: mode is unknown, the shapes differ, or the mode's own argument is missing.
+        NonFiniteError: the model returned NaN or infinity; the message names stage and step.
     """
     if mode not in MODES:
         raise ValueError(f"mode: got {mode!r}, want one of {', '.join(MODES)}")
@@ -163,10 +237,17 @@ def pie_stage(
 
 
 def pick_stages(stages: Sequence[S], count: int = 0) -> list[S]:
-    """What each of the N = `count` stages is drawn towards, of a plan's own stages.
+    """What each of N stages is drawn towards, of a plan's own stages.
 
-    count 0: all of the plan's. A plan of one stage serves all; of a longer one the first `count` are taken.
-    ValueError where the plan has fewer, but not one.
+    Args:
+        stages: the plan's; one of a single stage serves all N.
+        count: N, of which the first are taken; 0 takes all of the plan's.
+
+    Returns:
+        N stages.
+
+    Raises:
+        ValueError: count is negative, or the plan has fewer stages and more than one.
     """
     if count < 0:
         raise ValueError(f"stages: got {count}, want an integer >= 0")
@@ -178,9 +259,17 @@ def pick_stages(stages: Sequence[S], count: int = 0) -> list[S]:
 
 
 def convergence_curve(states: Sequence[Tensor], norm: str = "rms") -> Tensor:
-    """[N] float64, entry n - 1 being the "rms" or "mean" over all elements of |x_n - x_(n-1)| (proposition 2).
+    """The change from stage to stage, |x_n - x_(n-1)| over all elements (proposition 2).
 
-    states: x_0 .. x_N, tensors of one shape (or stacked along the first axis).
+    Args:
+        states: x_0 .. x_N, tensors of one shape, or stacked along the first axis.
+        norm: "rms" or "mean".
+
+    Returns:
+        [N] float64, that of stage n at n - 1.
+
+    Raises:
+        ValueError: norm is unknown, or there is no state.
     """
     if norm not in ("rms", "mean"):
         raise ValueError(f'norm: got {norm!r}, want "rms" or "mean"')
@@ -192,7 +281,14 @@ def convergence_curve(states: Sequence[Tensor], norm: str = "rms") -> Tensor:
 
 
 def row_curves(states: Sequence[Tensor]) -> Tensor:
-    """[B, N] float64: the RMS change |x_n - x_(n-1)| of every row of x_0 .. x_N, each [B, ...] (proposition 2)."""
+    """The RMS change |x_n - x_(n-1)| of every row of a batch (proposition 2).
+
+    Args:
+        states: x_0 .. x_N, each [B, ...].
+
+    Returns:
+        [B, N] float64.
+    """
     curves = torch.zeros(len(states[0]), len(states) - 1, dtype=torch.float64)
     for n, (before, after) in enumerate(pairwise(states)):
         curves[:, n] = (after.double() - before.double()).flatten(1).square().mean(1).sqrt()
@@ -200,12 +296,31 @@ def row_curves(states: Sequence[Tensor]) -> Tensor:
 
 
 def stop_stage(curve: Tensor | Sequence[float], delta: float) -> int | None:
-    """The first stage n >= 1 whose change is below delta >= 0, or None where there is none (proposition 2)."""
+    """The first stage whose change is below a threshold (proposition 2).
+
+    Args:
+        curve: [N], of `convergence_curve`.
+        delta: the threshold, finite and >= 0.
+
+    Returns:
+        n >= 1, or None where there is none.
+
+    Raises:
+        ValueError: delta is negative or not finite.
+    """
     if not delta >= 0 or math.isinf(delta):
         raise ValueError(f"delta: got {delta}, want a finite number >= 0")
     return next((n for n, change in enumerate(curve, start=1) if float(change) < delta), None)
 
 
 def stop_stages(curves: Tensor, delta: float) -> list[int | None]:
-    """`stop_stage` of every row of curves [B, N]."""
+    """`stop_stage` of every row of a batch.
+
+    Args:
+        curves: [B, N], of `row_curves`.
+        delta: the threshold, finite and >= 0.
+
+    Returns:
+        For each row n >= 1, or None where there is none.
+    """
     return [stop_stage(curve, delta) for curve in curves]

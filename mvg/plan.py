@@ -113,7 +113,14 @@ class Plan:
         return self
 
     def unguided(self, stage: Stage) -> str:
-        """The prompt that guidance pulls away from in a stage."""
+        """The prompt that guidance pulls away from in a stage.
+
+        Args:
+            stage: one of the plan's.
+
+        Returns:
+            The plan's negative prompt, or the stage's source where it has none.
+        """
         return self.negative or stage.source
 
     @property

@@ -20,9 +20,17 @@ FADE = 2.563
 
 
 def check_mask(mask: Tensor, image: Tensor) -> Tensor:
-    """The mask [B, H, W] for an image [B, H, W, C], unchanged; [H, W] gets its batch axis.
+    """Checks a mask against the image that it is for.
 
-    ValueError where the sizes differ, the batch is neither 1 nor the image's, or a value is outside [0, 1].
+    Args:
+        mask: [B, H, W] or [H, W], B being 1 or the image's.
+        image: [B, H, W, C].
+
+    Returns:
+        The mask [B, H, W], values unchanged.
+
+    Raises:
+        ValueError: the axes or sizes are others, the batch is neither 1 nor the image's, or a value is outside [0, 1].
     """
     if image.ndim != 4:
         raise ValueError(f"image: got {image.ndim} axes, want [B, H, W, C]")
@@ -44,21 +52,38 @@ def check_mask(mask: Tensor, image: Tensor) -> Tensor:
 
 
 def resize_mask(mask: Tensor, height: int, width: int) -> Tensor:
-    """[B, H, W] -> [B, height, width], bilinear without antialiasing, soft values kept.
+    """Resizes a mask, bilinear without antialiasing, soft values kept.
 
     At a reduction of 8 that is the mean of the middle 2 x 2 of each 8 x 8 block, as in the released PIE code.
+
+    Args:
+        mask: [B, H, W].
+        height: of the result.
+        width: of the result.
+
+    Returns:
+        [B, height, width] float32.
     """
     return interpolate(mask[:, None].float(), (height, width), mode="bilinear", align_corners=False)[:, 0]
 
 
 def refine(mask: Tensor, grow: float = 0.0, feather: float = 0.0, fill: bool = False) -> Tensor:
-    """A mask [B, H, W] in [0, 1] with its holes filled, then grown, then feathered; as it is where nothing is asked.
+    """Fills the holes of a mask, then grows it, then feathers it; returns it as it is where none is asked.
 
-    grow in [-0.5, 0.5]: how far the edge moves outwards, or inwards where negative. feather in [0, 0.5]: over how far
-    an edge fades from 0.9 to 0.1, half of it on either side. Both are shares of the picture's shorter side, so that a
-    region stays the same in a picture of another size. fill: what the region encloses becomes part of it. Soft masks
+    Shares are of the picture's shorter side, so that a region stays the same in a picture of another size. Soft masks
     are treated level by level, in 255 steps. The border of the picture is no edge.
-    ValueError naming the argument.
+
+    Args:
+        mask: [B, H, W] in [0, 1].
+        grow: how far the edge moves outwards, or inwards where negative, a share in [-0.5, 0.5].
+        feather: over how far an edge fades from 0.9 to 0.1, half of it on either side, a share in [0, 0.5].
+        fill: whether what the region encloses becomes part of it.
+
+    Returns:
+        [B, H, W] in [0, 1].
+
+    Raises:
+        ValueError: naming the argument.
     """
     if not -MAX_SHARE <= grow <= MAX_SHARE:
         raise ValueError(f"grow: got {grow}, want a number in [{-MAX_SHARE}, {MAX_SHARE}]")
@@ -85,9 +110,14 @@ def refine(mask: Tensor, grow: float = 0.0, feather: float = 0.0, fill: bool = F
 
 
 def boxes(mask: Tensor, least: float = 0.1) -> list[tuple[int, int, int, int]]:
-    """The boxes (x0, y0, x1, y1) in pixels of the parts of a mask [H, W] that are 0.5 or more, the largest first.
+    """The boxes round the parts of a mask that are 0.5 or more.
 
-    Parts smaller than ``least`` of the largest are left out. The box ends behind the last pixel: x1 - x0 is its width.
+    Args:
+        mask: [H, W] in [0, 1].
+        least: parts smaller than this share of the largest are left out.
+
+    Returns:
+        (x0, y0, x1, y1) in pixels, the largest part first. A box ends behind the last pixel: x1 - x0 is its width.
     """
     inside = (mask.detach().cpu().numpy() >= 0.5).astype(np.uint8)
     count, _, stats, _ = cv2.connectedComponentsWithStats(inside, connectivity=8)
@@ -123,22 +153,50 @@ def _filled(mask: np.ndarray) -> np.ndarray:
 
 
 def latent_mask(mask: Tensor, latent: Tensor) -> Tensor:
-    """A mask [B, H, W] at the size of a latent [B, C, h, w] or [B, C, t, h, w]: [B, 1, (1,) h, w]."""
+    """A mask at the size of a latent, see `resize_mask`.
+
+    Args:
+        mask: [B, H, W].
+        latent: [B, C, h, w] or [B, C, t, h, w].
+
+    Returns:
+        [B, 1, h, w] or [B, 1, 1, h, w], with the latent's type and device.
+    """
     small = resize_mask(mask, latent.shape[-2], latent.shape[-1]).to(latent)
     return small.reshape(len(small), *[1] * (latent.ndim - 3), *small.shape[1:])
 
 
 def pixel_mask(mask: Tensor, image: Tensor) -> Tensor:
-    """A mask [B, H, W] of an image [B, H, W, C] as [B, H, W, 1]. ValueError as `check_mask`."""
+    """A mask as `roi_blend` takes it for pictures.
+
+    Args:
+        mask: [B, H, W] or [H, W] in [0, 1].
+        image: [B, H, W, C].
+
+    Returns:
+        [B, H, W, 1], with the image's type and device.
+
+    Raises:
+        ValueError: as `check_mask`.
+    """
     return check_mask(mask, image)[..., None].to(image)
 
 
 def roi_blend(x: Tensor, x_0: Tensor, mask: Tensor | None, beta_1: float = BETA_1, beta_2: float = BETA_2) -> Tensor:
-    """(b1 * (x - x0) + x0) * (1 - M) + (b2 * (x - x0) + x0) * M (eq. 6), latents or pixels alike.
+    """(b1 * (x - x0) + x0) * (1 - M) + (b2 * (x - x0) + x0) * M (eq. 6), of latents or pixels alike.
 
-    x, x_0: one shape. mask in [0, 1]: as many axes, broadcasting (`latent_mask`, `pixel_mask`); None: x unblended.
-    beta_1, beta_2 in [0, 1]: how much of the change is kept outside and inside.
-    Where the weight of the change is 0 or 1 the result is x_0 or x bit for bit.
+    Args:
+        x: the edit.
+        x_0: the original, of the same shape.
+        mask: M in [0, 1], as many axes as x, broadcasting to it (`latent_mask`, `pixel_mask`); None leaves x unblended.
+        beta_1: how much of the change to keep outside the mask, in [0, 1].
+        beta_2: the same inside.
+
+    Returns:
+        The blend, of x's shape; where the weight of the change is 0 or 1, x_0 or x bit for bit.
+
+    Raises:
+        ValueError: a beta is out of range, or the shapes do not fit.
     """
     for name, beta in (("beta_1", beta_1), ("beta_2", beta_2)):
         if not 0 <= beta <= 1:
@@ -156,10 +214,20 @@ def roi_blend(x: Tensor, x_0: Tensor, mask: Tensor | None, beta_1: float = BETA_
 
 
 def restore_detail(image: Tensor, original: Tensor, decoded: Tensor) -> Tensor:
-    """image + (original - decoded) in [0, 1], pictures [B or 1, H, W, C]: takes the autoencoder's error out.
+    """Takes the autoencoder's error out of a picture: image + (original - decoded), clamped to [0, 1].
 
-    decoded: what the autoencoder makes of the original's latent. Where a stage changed nothing the result is the
-    original up to rounding, and what the autoencoder loses (grain, fine vessels) stays. ValueError where shapes differ.
+    Where a stage changed nothing the result is the original up to rounding; grain and fine vessels stay.
+
+    Args:
+        image: decoded stage [B, H, W, C] in [0, 1].
+        original: the input picture [B or 1, H, W, C].
+        decoded: what the autoencoder makes of the original's latent, of that shape.
+
+    Returns:
+        [B, H, W, C] in [0, 1].
+
+    Raises:
+        ValueError: the shapes differ.
     """
     for name, other in (("original", original), ("decoded", decoded)):
         if other.shape[1:] != image.shape[1:] or len(other) not in (1, len(image)):
@@ -197,11 +265,21 @@ def composite(
 
 
 def clip_blend(frames: Tensor, first: Tensor, last: Tensor, mask: Tensor | None, mode: str = "mean") -> Tensor:
-    """A clip [K, H, W, C] between the stage images first and last [H, W, C] (eq. 10).
+    """Blends the frames between two stage images with a background (eq. 10): background * (1 - M) + frame * M.
 
-    Between the ends a frame is background * (1 - M) + frame * M. mode "mean" (the paper): the background is
-    (first + last) / 2; "crossfade": it moves from first to last linearly, without a jump next to the ends.
-    mask: [1 or K, H, W] or [H, W] in [0, 1], None for the frames alone. The ends are first and last bit for bit.
+    Args:
+        frames: clip [K, H, W, C], K >= 2.
+        first: stage image [H, W, C].
+        last: the next one.
+        mask: [1 or K, H, W] or [H, W] in [0, 1]; None takes the frames alone.
+        mode: "mean" (the paper) has (first + last) / 2 as background; "crossfade" moves linearly from first to last,
+            without a jump next to the ends.
+
+    Returns:
+        [K, H, W, C], whose ends are first and last bit for bit.
+
+    Raises:
+        ValueError: mode is unknown, or the shapes do not fit.
     """
     if mode not in CLIP_MODES:
         raise ValueError(f"mode: got {mode!r}, want one of {', '.join(CLIP_MODES)}")

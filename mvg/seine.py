@@ -25,7 +25,18 @@ Draw = Callable[[Sequence[int]], Tensor]
 
 
 def respaced_timesteps(steps: int, total: int = 1000) -> list[int]:
-    """`steps` of the time steps 0 .. total - 1, ascending, both ends among them; one step is time step 0 alone."""
+    """Evenly spaced time steps of a training schedule, both ends among them.
+
+    Args:
+        steps: how many, from 1 to total; one is time step 0 alone.
+        total: time steps of the schedule.
+
+    Returns:
+        Time steps of 0 .. total - 1, ascending.
+
+    Raises:
+        ValueError: steps is out of range.
+    """
     if steps != int(steps) or not 1 <= steps <= total:
         raise ValueError(f"steps: got {steps}, want an integer from 1 to {total}")
     stride = (total - 1) / (steps - 1) if steps > 1 else 0.0
@@ -37,10 +48,18 @@ def respaced_timesteps(steps: int, total: int = 1000) -> list[int]:
 
 
 def schedule(levels: Tensor, steps: int, denoise: float = 1.0) -> Tensor:
-    """The steps + 1 levels of a run, descending to 0. levels: the model's sigmas by time step.
+    """The noise levels of a run.
 
-    denoise in (0, 1]: below 1 the last `steps` of a longer run, steps / denoise, as the host's samplers have it.
-    ValueError: steps or denoise out of range, together over the number of levels.
+    Args:
+        levels: the model's sigmas by time step, ascending.
+        steps: model calls of the run.
+        denoise: in (0, 1]; below 1 the last ``steps`` of a longer run, steps / denoise, as the host's samplers have it.
+
+    Returns:
+        [steps + 1], descending to 0.
+
+    Raises:
+        ValueError: steps or denoise is out of range, or the longer run has more steps than there are levels.
     """
     if not 0 < denoise <= 1:
         raise ValueError(f"denoise: got {denoise}, want a number in (0, 1]")
@@ -67,7 +86,22 @@ def ddpm_denoise(
     The mean is that of the posterior (eq. 7), the variance the step's own beta_t (their sigma_t^2 = beta_t), betas
     being those of the steps taken: 1 - a_t / a_s. In the sigma form (x over sqrt(a), s the step's lower level) the mean
     is D + (sigma_s / sigma_t)^2 * (x - D) and the variance beta_t / a_s. The last step, to sigma 0, adds no noise.
-    `disable` is k-diffusion's and has no effect. ValueError: sigmas not descending. NonFiniteError: NaN from the model.
+
+    Args:
+        model: see `ddim`.
+        x: state [B, ...] at sigmas[0].
+        sigmas: descending levels [steps + 1].
+        extra_args: the model's own.
+        callback: called after every model call, with the step as "i".
+        disable: k-diffusion's, without effect.
+        draw: shape -> standard normal noise.
+
+    Returns:
+        The state [B, ...] at sigmas[-1].
+
+    Raises:
+        ValueError: sigmas are not descending.
+        NonFiniteError: the model returned NaN or infinity.
     """
     levels = noise_levels(sigmas, ascending=False)
     for i, (high, low) in enumerate(pairwise(levels)):
@@ -103,7 +137,19 @@ class ClipNoise:
 
 
 def frame_mask(frames: int, first: int = 1, last: int = 1) -> Tensor:
-    """[frames] of 1 (to be generated) and 0 (given): `first` frames at the start and `last` at the end are given."""
+    """Which frames of a clip are to be generated.
+
+    Args:
+        frames: K, more than are given.
+        first: frames given at the start.
+        last: frames given at the end.
+
+    Returns:
+        [K] of 1 (to be generated) and 0 (given).
+
+    Raises:
+        ValueError: no frame is left to be generated, or a count is negative.
+    """
     if frames != int(frames) or first < 0 or last < 0 or frames <= first + last:
         raise ValueError(f"frames: got {frames}, want an integer above the {first + last} given")
     mask = torch.ones(int(frames))
@@ -113,7 +159,19 @@ def frame_mask(frames: int, first: int = 1, last: int = 1) -> Tensor:
 
 
 def masked_video(first: Tensor, last: Tensor, frames: int) -> Tensor:
-    """[frames, H, W, C] in [0, 1]: the images first and last [H, W, C] at the ends, mid-gray between them (eq. 9)."""
+    """The clip that SEINE is shown: the given images at its ends, mid-gray between them (eq. 9).
+
+    Args:
+        first: image [H, W, C] in [0, 1].
+        last: another of the same shape.
+        frames: K >= 3.
+
+    Returns:
+        [K, H, W, C] in [0, 1].
+
+    Raises:
+        ValueError: the shapes differ, or K is below 3.
+    """
     if first.shape != last.shape or first.ndim != 3:
         raise ValueError(f"last: got {tuple(last.shape)}, want [H, W, C], the shape of first, {tuple(first.shape)}")
     known = frame_mask(frames) == 0
@@ -123,13 +181,20 @@ def masked_video(first: Tensor, last: Tensor, frames: int) -> Tensor:
 
 
 def clip_conditioning(stages: Tensor, gray: Tensor, frames: int, between: str = "gray") -> tuple[Tensor, Tensor]:
-    """(masked videos [N, C, K, h, w], masks [N, 1, K, h, w]) of the N transitions between N + 1 stage latents (eq. 9).
+    """What SEINE is shown for the N transitions between N + 1 stages (eq. 9). The latents go through as they are.
 
-    stages: [N + 1, C, h, w]. gray: [1, C, h, w], the latent of a mid-gray picture (of `masked_video`'s inner frames),
-    which is not zero. Mask: 1 to be generated, 0 given. The latents go through as they are.
-    between "walk": in place of gray the straight way from stage to stage, for a network that was trained so (a small
-    one learns to copy from its own frame long before it learns to look another up over time).
-    ValueError: fewer than two stages, K < 3, a gray of another size, an unknown between.
+    Args:
+        stages: latents [N + 1, C, h, w].
+        gray: latent of a mid-gray picture [1, C, h, w], as in `masked_video`; it is not zero.
+        frames: K >= 3.
+        between: "gray", or "walk" for a network that was trained with the straight way from stage to stage in its place
+            (a small one learns to copy from its own frame long before it learns to look another up over time).
+
+    Returns:
+        The masked videos [N, C, K, h, w], and masks [N, 1, K, h, w] of 1 (to be generated) and 0 (given).
+
+    Raises:
+        ValueError: there are fewer than two stages, K is below 3, gray has another size, or between is unknown.
     """
     if stages.ndim != 4 or len(stages) < 2:
         raise ValueError(f"stages: got {tuple(stages.shape)}, want [N + 1, C, h, w], two stages at least")
@@ -147,16 +212,39 @@ def clip_conditioning(stages: Tensor, gray: Tensor, frames: int, between: str = 
 
 
 def straight_way(clips: Tensor) -> Tensor:
-    """Clips [N, C, K, h, w] that go evenly from the first frame of each to its last, both as they are."""
+    """Clips that go evenly from their first frame to their last.
+
+    Args:
+        clips: [N, C, K, h, w], of which the ends are read.
+
+    Returns:
+        [N, C, K, h, w] with the same ends.
+    """
     walks = [latent_walk(clip[:, 0], clip[:, -1], clip.shape[1], "linear") for clip in clips]
     return torch.stack(walks).movedim(1, 2)
 
 
 def pictures(clips: Tensor) -> Tensor:
-    """[N * K, C, h, w], what a VAE of pictures decodes, from clips [N, C, K, h, w]."""
+    """The frames of clips as a batch that a VAE of pictures decodes.
+
+    Args:
+        clips: [N, C, K, h, w].
+
+    Returns:
+        [N * K, C, h, w].
+    """
     return clips.movedim(2, 1).flatten(0, 1)
 
 
 def stretch(images: Tensor, height: int, width: int) -> Tensor:
-    """[B, height, width, C] from [B, H, W, C]: bilinear, not antialiased, proportions not kept, as SEINE's script."""
+    """Resizes pictures as SEINE's script does: bilinear, not antialiased, proportions not kept.
+
+    Args:
+        images: [B, H, W, C].
+        height: of the result.
+        width: of the result.
+
+    Returns:
+        [B, height, width, C].
+    """
     return interpolate(images.movedim(-1, 1), (height, width), mode="bilinear", align_corners=False).movedim(1, -1)

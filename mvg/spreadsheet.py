@@ -20,11 +20,25 @@ def as_text(cell: str) -> str:
 
 
 def from_text(cell: str) -> str:
-    """What ``as_text`` was given."""
+    """Undoes ``as_text``.
+
+    Args:
+        cell: what ``as_text`` returned.
+
+    Returns:
+        The cell as it was.
+    """
     return cell[1:] if cell.startswith(MARK) and runs(cell[1:]) else cell
 
 
 def runs(cell: str) -> bool:
-    """Whether a spreadsheet would take a cell for a formula."""
+    """Whether a spreadsheet would take a cell for a formula.
+
+    Args:
+        cell: any text.
+
+    Returns:
+        True where it begins with ``= + - @``, a tab or a line end, and is no number.
+    """
     bare = cell.lstrip(MARK)  # an apostrophe of its own is kept apart from the one that is added
     return bare.startswith(("=", "+", "-", "@", "\t", "\r", "\n")) and not NUMBER.fullmatch(bare)

@@ -46,13 +46,21 @@ def latent_walk(z_a: Tensor, z_b: Tensor, frames: int, mode: str = "slerp") -> T
 
 
 def anchored(clip: Tensor, first: Tensor, last: Tensor, inner: int = 0) -> Tensor:
-    """A decoded clip [K, H, W, C] in [0, 1] whose ends are moved onto the stages, the frames between in proportion.
+    """A decoded clip whose ends are moved onto the stages, the frames between in proportion.
 
     A clip's own ends are not the stage images bit for bit: an autoencoder loses grain and fine lines, and a video model
     is only steered by the frames it is given. Without this a film whose keyframes are exact would jump next to them.
-    inner: 0 takes the clip's own ends. A number takes the straight lines through so many frames next to each end,
-    prolonged to it, which removes what is wrong in all inner frames alike, as it is where they came of one noise; the
-    ends are then the stages themselves. A clip of fewer than four frames has no such line, and its own ends are taken.
+
+    Args:
+        clip: [K, H, W, C] in [0, 1].
+        first: stage image [H, W, C].
+        last: the next one.
+        inner: 0 takes the clip's own ends. A number takes the straight lines through so many frames next to each end,
+            prolonged to it, which removes what is wrong in all inner frames alike, as it is where they came of one
+            noise; the ends are then the stages themselves. A clip of fewer than four frames has no such line.
+
+    Returns:
+        [K, H, W, C] in [0, 1].
     """
     first, last = first.to(clip), last.to(clip)
     start, end = clip[0], clip[-1]
@@ -75,14 +83,29 @@ def _prolonged(frames: Tensor) -> Tensor:
 
 
 def jumps(film: Tensor) -> Tensor:
-    """[F - 1], the mean absolute change from each frame of a film [F, H, W, C] to the next."""
+    """The mean absolute change from each frame to the next.
+
+    Args:
+        film: [F, H, W, C].
+
+    Returns:
+        [F - 1].
+    """
     return (film[1:] - film[:-1]).abs().flatten(1).mean(1)
 
 
 def split_film(film: Tensor, clips: int) -> list[Tensor]:
-    """N clips [K, H, W, C] of a film [N * (K - 1) + 1, H, W, C], neighbours sharing their keyframe.
+    """Cuts a film into its clips, neighbors sharing their keyframe.
 
-    ValueError: a number of frames that no K >= 2 gives.
+    Args:
+        film: [N * (K - 1) + 1, H, W, C].
+        clips: N >= 1.
+
+    Returns:
+        N clips [K, H, W, C].
+
+    Raises:
+        ValueError: no K >= 2 gives that number of frames.
     """
     inner, rest = divmod(len(film) - 1, clips)
     if rest or inner < 1:
@@ -93,16 +116,34 @@ def split_film(film: Tensor, clips: int) -> list[Tensor]:
 
 
 def film_length(stages: int, frames: int) -> int:
-    """N * (K - 1) + 1 frames for N transitions of K frames: shared stage frames count once."""
+    """The frames of a film; stage frames that two clips share count once.
+
+    Args:
+        stages: N transitions.
+        frames: K >= 2 of a clip.
+
+    Returns:
+        N * (K - 1) + 1.
+
+    Raises:
+        ValueError: K is below 2.
+    """
     _check_frames(frames)
     return stages * (frames - 1) + 1
 
 
 def join_clips(clips: Sequence[Tensor], stages: Tensor) -> Tensor:
-    """N clips [K, H, W, C] between the stage images [N + 1, H, W, C] -> [N * (K - 1) + 1, H, W, C].
+    """Joins the clips between stages into one film.
 
-    Frame n * (K - 1) is stage n bit for bit. N = 0: the one stage alone.
-    ValueError: K < 2, clips of different shapes, a number of stages that is not N + 1.
+    Args:
+        clips: N clips [K, H, W, C]; none gives the one stage alone.
+        stages: stage images [N + 1, H, W, C].
+
+    Returns:
+        [N * (K - 1) + 1, H, W, C]; frame n * (K - 1) is stage n bit for bit.
+
+    Raises:
+        ValueError: K is below 2, shapes differ, or there are not N + 1 stages.
     """
     if stages.ndim != 4 or len(stages) != len(clips) + 1:
         raise ValueError(f"stages: got {tuple(stages.shape)}, want [{len(clips) + 1}, H, W, C] for {len(clips)} clips")

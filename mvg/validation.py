@@ -45,6 +45,9 @@ def validate(kind: type[T], data: object, error: type[Exception], name: str = ""
         name: what the data are, in front of the field: a file, an entry.
         quote: whether the error may hold values of the data; False for secrets and texts of patients.
 
+    Returns:
+        The validated value.
+
     Raises:
         error: with the first problem. It has no context, as pydantic's own error holds all of the data.
     """
@@ -56,7 +59,18 @@ def validate(kind: type[T], data: object, error: type[Exception], name: str = ""
 
 
 def raises(error: type[Exception], *, quote: bool = True) -> Callable[[type[T]], type[T]]:
-    """Class decorator: the constructor of a pydantic dataclass or model raises ``error`` with the first problem."""
+    """Class decorator: a constructor of pydantic raises our error with the first problem.
+
+    Args:
+        error: the class of the exception.
+        quote: whether the error may hold values, as in `validate`.
+
+    Returns:
+        The decorator of a pydantic dataclass or model.
+
+    Raises:
+        error: by the constructor.
+    """
 
     def wrap(kind: type[T]) -> type[T]:
         init = kind.__init__
@@ -77,7 +91,16 @@ def raises(error: type[Exception], *, quote: bool = True) -> Callable[[type[T]],
 
 
 def problems(error: ValidationError, kind: Any = None, *, quote: bool = True) -> list[str]:
-    """The problems of a validation, a line each; ``kind``: what was validated, to list the fields that it knows."""
+    """The problems of a validation in words.
+
+    Args:
+        error: pydantic's.
+        kind: what was validated, to list the fields that it knows.
+        quote: whether a line may hold values, as in `validate`.
+
+    Returns:
+        A line each.
+    """
     return [_line(item, kind, quote) for item in error.errors(include_url=False)]
 
 
