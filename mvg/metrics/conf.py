@@ -17,9 +17,19 @@ def classifier_input(
     mean: Sequence[float] = IMAGENET_MEAN,
     std: Sequence[float] = IMAGENET_STD,
 ) -> Tensor:
-    """Images [B, H, W, 1 or 3] in [0, 1] -> [B, C, size, size]: bilinear (antialiased), normalised.
+    """Pictures as a classifier takes them: bilinear (antialiased) to its size, normalized.
 
-    C is the number of means, 3 or 1: gray is repeated for three, colour is averaged for one.
+    Args:
+        images: [B, H, W, 1 or 3] in [0, 1].
+        size: height and width of the result, in pixels.
+        mean: a number a channel, 3 or 1: gray is repeated for three, color is averaged for one.
+        std: as many.
+
+    Returns:
+        [B, C, size, size] float32, C being the number of means.
+
+    Raises:
+        ValueError: images has another shape.
     """
     if images.ndim != 4 or images.shape[-1] not in (1, 3):
         raise ValueError(f"images: got {tuple(images.shape)}, want [B, H, W, C] with C = 1 or 3")
@@ -31,9 +41,14 @@ def classifier_input(
 
 
 def check_pictures(images: Tensor) -> None:
-    """ValueError for an empty batch, or naming the first of the images [B, H, W, C] that no classifier can read.
+    """Refuses pictures that no classifier can read: a network answers to them, and means nothing by it.
 
-    Such are values that are not finite, and one colour all over: a network answers to both, and means nothing by it.
+    Args:
+        images: [B, H, W, C].
+
+    Raises:
+        ValueError: the batch is empty, or naming the first picture with values that are not finite or one color all
+            over.
     """
     if len(images) < 1:
         raise ValueError("images: got an empty batch, want at least one picture")
@@ -46,18 +61,29 @@ def check_pictures(images: Tensor) -> None:
 
 
 def conf(logits: Tensor, activation: str = "sigmoid", op_threshs: Sequence[float] | None = None) -> Tensor:
-    """Confidence in [0, 1] from logits [B, K]: sigmoid (section 5), or softmax over classes that exclude each other.
+    """Confidence in each finding (section 5).
 
-    With ``op_threshs``, one a logit, it is no probability but torchxrayvision's scale, see `operating_point`.
+    Args:
+        logits: [B, K].
+        activation: "sigmoid" (the paper), or "softmax" over classes that exclude each other.
+        op_threshs: K thresholds, see `operating_point`; the result is then no probability but torchxrayvision's scale.
+
+    Returns:
+        [B, K] in [0, 1], float32.
     """
     probability = torch.softmax(logits.float(), dim=-1) if activation == "softmax" else torch.sigmoid(logits.float())
     return probability if op_threshs is None else operating_point(probability, op_threshs)
 
 
 def operating_point(probability: Tensor, op_threshs: Sequence[float]) -> Tensor:
-    """Probabilities [B, K] and K thresholds in (0, 1) -> [0, 1], linear to either side, 0.5 at the threshold.
+    """Moves each threshold to 0.5, linear to either side: torchxrayvision's op_norm (section 2.5 of arXiv:2111.00595).
 
-    torchxrayvision's op_norm (section 2.5 of arXiv:2111.00595).
+    Args:
+        probability: [B, K] in [0, 1].
+        op_threshs: K thresholds in (0, 1).
+
+    Returns:
+        [B, K] in [0, 1].
     """
     threshold = probability.new_tensor(op_threshs)
     below, above = probability / (2 * threshold), 1 - (1 - probability) / (2 * (1 - threshold))
@@ -65,7 +91,18 @@ def operating_point(probability: Tensor, op_threshs: Sequence[float]) -> Tensor:
 
 
 def find_label(name: str, labels: Sequence[str]) -> int:
-    """Place of a finding among a classifier's labels, whatever its case; ValueError listing those there are."""
+    """The place of a finding among a classifier's labels, whatever its case.
+
+    Args:
+        name: of the finding.
+        labels: the classifier's.
+
+    Returns:
+        Its index.
+
+    Raises:
+        ValueError: it is none of them; the message lists those there are.
+    """
     wanted = label_key(name)
     for place, label in enumerate(labels):
         if label_key(label) == wanted:
@@ -74,5 +111,12 @@ def find_label(name: str, labels: Sequence[str]) -> int:
 
 
 def label_key(label: str) -> str:
-    """What makes two labels one: case and underscores do not set them apart."""
+    """What makes two labels one: case and underscores do not set them apart.
+
+    Args:
+        label: as a classifier or a user writes it.
+
+    Returns:
+        A text that is equal for equal labels.
+    """
     return " ".join(label.replace("_", " ").split()).casefold()

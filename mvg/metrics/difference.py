@@ -8,7 +8,18 @@ from ..finite import check_finite
 
 
 def difference_map(x_n: Tensor, x_prev: Tensor) -> Tensor:
-    """|x_n - x_prev| of images [B, H, W, C], the mean over the channels: [B, H, W]."""
+    """|x_n - x_(n-1)|, the mean over the channels (figure 2).
+
+    Args:
+        x_n: images [B, H, W, C].
+        x_prev: others of the same shape.
+
+    Returns:
+        [B, H, W].
+
+    Raises:
+        ValueError: the shapes differ, or a value is not finite.
+    """
     if x_n.ndim != 4 or x_n.shape != x_prev.shape:
         raise ValueError(f"images: got {tuple(x_n.shape)} and {tuple(x_prev.shape)}, want [B, H, W, C] of one shape")
     for images in (x_n, x_prev):
@@ -17,10 +28,19 @@ def difference_map(x_n: Tensor, x_prev: Tensor) -> Tensor:
 
 
 def heat_map(difference: Tensor, peak: float | None = None, colormap: str = "inferno") -> Tensor:
-    """[B, H, W] >= 0 in colour: [B, H, W, 3] in [0, 1], 0 at the map's first colour and `peak` at its last.
+    """A difference in color (figure 2).
 
-    peak > 0: the default is the largest value of the whole batch, so that its images compare.
-    colormap: any name that matplotlib has.
+    Args:
+        difference: [B, H, W], >= 0.
+        peak: the value, above 0, of the map's last color; by default the largest of the batch, so that its images
+            compare.
+        colormap: any name that matplotlib has; its first color stands for 0.
+
+    Returns:
+        [B, H, W, 3] in [0, 1].
+
+    Raises:
+        ValueError: peak is not above 0.
     """
     if peak is not None and not peak > 0:
         raise ValueError(f"peak: got {peak}, want a number > 0")

@@ -47,22 +47,56 @@ def _mask(mask: Tensor | None, images: Tensor) -> Tensor | None:
 
 
 def mae(a: Tensor, b: Tensor, mask: Tensor | None = None) -> Tensor:
-    """Mean absolute error an image (section 5): [B] from two [B, H, W, C]; a mask [1 or B, H, W] weighs the pixels."""
+    """Mean absolute error of each image (section 5).
+
+    Args:
+        a: images [B, H, W, C] in [0, 1].
+        b: others of the same shape.
+        mask: weights of the pixels [1 or B, H, W] in [0, 1].
+
+    Returns:
+        [B] float64.
+
+    Raises:
+        ValueError: shapes differ, a value is not finite or a mask is empty.
+    """
     a, b = _pair(a, b)
     return _mean((a - b).abs().mean(-1), _mask(mask, a))
 
 
 def psnr(a: Tensor, b: Tensor, mask: Tensor | None = None) -> Tensor:
-    """Peak signal-to-noise ratio an image in dB for a peak of 1: [B], infinite for equal images; mask as in `mae`."""
+    """Peak signal-to-noise ratio of each image for a peak of 1.
+
+    Args:
+        a: images [B, H, W, C] in [0, 1].
+        b: others of the same shape.
+        mask: weights of the pixels [1 or B, H, W] in [0, 1].
+
+    Returns:
+        [B] float64 in dB, infinite for equal images.
+
+    Raises:
+        ValueError: as `mae`.
+    """
     a, b = _pair(a, b)
     return -10 * torch.log10(_mean((a - b).square().mean(-1), _mask(mask, a)))
 
 
 def ssim_map(a: Tensor, b: Tensor) -> Tensor:
-    """Structural similarity round each pixel (Wang et al. 2004): [B, H - 10, W - 10] from two [B, H, W, C].
+    """Structural similarity round each pixel (Wang et al. 2004), the mean over the channels.
 
-    A Gaussian window of sigma 1.5 and 11 x 11 pixels, K1 0.01, K2 0.03, a range of 1, population covariances, the mean
-    over the channels. The 5 pixels at each border, which no whole window surrounds, are left out, as in scikit-image.
+    A Gaussian window of sigma 1.5 and 11 x 11 pixels, K1 0.01, K2 0.03, a range of 1, population covariances. The 5
+    pixels at each border, which no whole window surrounds, are left out, as in scikit-image.
+
+    Args:
+        a: images [B, H, W, C] in [0, 1], at least 11 x 11 pixels.
+        b: others of the same shape.
+
+    Returns:
+        [B, H - 10, W - 10] float64 in [-1, 1].
+
+    Raises:
+        ValueError: shapes differ, a value is not finite or the images are too small.
     """
     a, b = _pair(a, b)
     least = 2 * SSIM_RADIUS + 1
@@ -80,9 +114,18 @@ def ssim_map(a: Tensor, b: Tensor) -> Tensor:
 
 
 def ssim(a: Tensor, b: Tensor, mask: Tensor | None = None) -> Tensor:
-    """Structural similarity an image, the mean of `ssim_map`: [B] in [-1, 1]; mask as in `mae`.
+    """Structural similarity of each image: the mean of `ssim_map`.
 
-    Of two constant images it compares the brightness alone: 1 where they are equal.
+    Args:
+        a: images [B, H, W, C] in [0, 1], at least 11 x 11 pixels.
+        b: others of the same shape.
+        mask: weights of the pixels [1 or B, H, W] in [0, 1].
+
+    Returns:
+        [B] float64 in [-1, 1]. Of two constant images it compares the brightness alone: 1 where they are equal.
+
+    Raises:
+        ValueError: as `ssim_map`, or a mask is empty.
     """
     similarity = ssim_map(a, b)
     mask = _mask(mask, a)
@@ -92,11 +135,21 @@ def ssim(a: Tensor, b: Tensor, mask: Tensor | None = None) -> Tensor:
 def compare(
     a: Tensor, b: Tensor, mask: Tensor | None = None, valid: Tensor | None = None
 ) -> dict[str, dict[str, Tensor]]:
-    """Metric ("mae", "ssim", "psnr") -> region -> [B], of two [B, H, W, C].
+    """All distances of two batches, by region.
 
-    Regions: "whole"; with a mask [1 or B, H, W] in [0, 1] also "inside" and "outside", weighed by M and 1 - M.
-    valid: [1 or B, H, W], 0 where a pixel counts nowhere (what a registered image does not show); SSIM leaves out every
-    window that touches such a pixel. ValueError where shapes differ, a value is not finite or a region is empty.
+    Args:
+        a: images [B, H, W, C] in [0, 1], at least 11 x 11 pixels.
+        b: others of the same shape.
+        mask: M, [1 or B, H, W] in [0, 1].
+        valid: [1 or B, H, W], 0 where a pixel counts nowhere (what a registered image does not show); SSIM leaves out
+            every window that touches such a pixel.
+
+    Returns:
+        Metric ("mae", "ssim", "psnr") -> region -> [B] float64. Regions: "whole"; with a mask also "inside" and
+        "outside", weighed by M and 1 - M.
+
+    Raises:
+        ValueError: shapes differ, a value is not finite or a region is empty.
     """
     a, b = _pair(a, b)
     known = torch.ones_like(a[:1, ..., 0]) if valid is None else check_mask(valid.to(a), a)

@@ -47,11 +47,23 @@ def _note(n: int, m: int, subset_size: int) -> str:
 
 
 def kid(real: Tensor, fake: Tensor, subsets: int = 100, subset_size: int = 50, seed: int = 0) -> KID:
-    """Kernel distance between the features of two sets of images, [n, D] and [m, D], by torchmetrics in float64.
+    """KID: the unbiased MMD^2 with the kernel (x.y / D + 1)^3, over random subsets (section 5), by torchmetrics in float64.
 
-    The unbiased MMD^2 with the kernel (x.y / D + 1)^3 of ``subsets`` random subsets of ``subset_size`` images of each.
-    ValueError where a set has fewer images than a subset or than 2, or a feature is not finite. The same seed gives
-    the same result, and torch's global random numbers stay where they are.
+    The same seed gives the same result, and torch's global random numbers stay where they are.
+
+    Args:
+        real: Inception features of real images [n, D].
+        fake: those of generated images [m, D].
+        subsets: how many are drawn, >= 1.
+        subset_size: images of each set in a subset, >= 2.
+        seed: of the draws.
+
+    Returns:
+        Mean and std over the subsets, with what they were made of.
+
+    Raises:
+        ValueError: a set has fewer images than a subset or than 2, a feature is not finite, or a number is out of
+            range.
     """
     _check(real, fake)
     if subset_size < 2:
@@ -74,7 +86,18 @@ def kid(real: Tensor, fake: Tensor, subsets: int = 100, subset_size: int = 50, s
 
 
 def kid_exact(real: Tensor, fake: Tensor) -> float:
-    """The unbiased MMD^2 of `kid` over all images at once, in float64: what the mean over many subsets tends to."""
+    """The unbiased MMD^2 of `kid` over all images at once, in float64: what the mean over many subsets tends to.
+
+    Args:
+        real: features of real images [n, D], n >= 2.
+        fake: those of generated images [m, D], m >= 2.
+
+    Returns:
+        The distance; of like sets it may be below 0.
+
+    Raises:
+        ValueError: a set has fewer than 2 images, or a feature is not finite.
+    """
     _check(real, fake)
     x, y = real.detach().cpu().double(), fake.detach().cpu().double()
     n, m = len(x), len(y)

@@ -38,11 +38,22 @@ def progression_plot(
     width: int = 900,
     height: int = 600,
 ) -> Tensor:
-    """Image [height, width, 3] in [0, 1] of the curves of a run (figure 7 and proposition 2).
+    """The curves of a run in one picture (figure 7 and proposition 2). An empty curve has no panel.
 
-    conf: finding -> Conf of stages 0 .. N, conf_label says on which scale. real: the same of the patient's real
-    pictures, dashed. convergence: |x_n - x_(n-1)| of stages 1 .. N, with the threshold delta; change_label says what
-    was measured. clip_i: similarity of stages 1 .. N with stage 0. An empty one has no panel.
+    Args:
+        conf: finding -> Conf of stages 0 .. N.
+        convergence: |x_n - x_(n-1)| of stages 1 .. N.
+        clip_i: similarity of stages 1 .. N with stage 0.
+        real: finding -> Conf of the patient's real pictures, dashed.
+        delta: the threshold of convergence.
+        conf_label: the scale of conf.
+        change_label: what convergence measures.
+        title: above the panels.
+        width: in pixels.
+        height: in pixels.
+
+    Returns:
+        Image [height, width, 3] in [0, 1].
     """
     figure = _figure(width, height)
     panels = [name for name, curve in (("convergence", convergence), ("clip_i", clip_i)) if len(curve)]
@@ -96,10 +107,20 @@ def contact_sheet(
     columns: int = 7,
     cell: int = 192,
 ) -> Tensor:
-    """Image [H', W', 3] in [0, 1]: the stages [N + 1, H, W, 1 or 3] in even rows of at most `columns`.
+    """The stages of a run in even rows.
 
-    heat_maps: [N, H, W, 3], that of stage n under stage n. labels: N + 1 short texts above the stages, by default
-    "stage n". cell: width of a picture in pixels; the height follows the images.
+    Args:
+        stages: [N + 1, H, W, 1 or 3] in [0, 1].
+        heat_maps: [N, H, W, 3], that of stage n under stage n.
+        labels: N + 1 short texts above the stages, by default "stage n".
+        columns: stages in a row at most.
+        cell: width of a picture in pixels; the height follows the images.
+
+    Returns:
+        Image [H', W', 3] in [0, 1].
+
+    Raises:
+        ValueError: stages has another shape, or the heat maps or labels are not as many.
     """
     count, rows_high, cols_wide, channels = stages.shape
     if count < 1 or channels not in (1, 3):

@@ -37,10 +37,19 @@ class Registration(NamedTuple):
 
 
 def register(later: Tensor, earlier: Tensor, motion: str = "rigid") -> Registration:
-    """Finds the motion ("rigid": rotation and shift, or "affine") between two images [H, W, C] of one shape in [0, 1].
+    """Finds the motion between two images and undoes it. Brightness and contrast may differ.
 
-    Brightness and contrast may differ. Where nothing correlates better than the image as it is, the identity is kept
-    and the note says so. ValueError where shapes differ, a value is not finite or an image is constant.
+    Args:
+        later: image [H, W, C] in [0, 1].
+        earlier: another of the same shape.
+        motion: "rigid" (rotation and shift) or "affine".
+
+    Returns:
+        The later image on the earlier. Where nothing correlates better than it as it is, the identity is kept and the
+        note says so.
+
+    Raises:
+        ValueError: motion is unknown, the shapes differ, a value is not finite or an image is constant.
     """
     if motion not in MOTIONS:
         raise ValueError(f"motion: got {motion!r}, want one of {', '.join(MOTIONS)}")
@@ -63,7 +72,15 @@ def register(later: Tensor, earlier: Tensor, motion: str = "rigid") -> Registrat
 
 
 def red_cyan(earlier: Tensor, later: Tensor) -> Tensor:
-    """Both images [H, W, C] in one, [H, W, 3]: gray where they agree, red where the earlier is brighter, else cyan."""
+    """Two images in one: gray where they agree, red where the earlier is brighter, else cyan.
+
+    Args:
+        earlier: [H, W, C] in [0, 1].
+        later: another of the same shape.
+
+    Returns:
+        [H, W, 3] in [0, 1].
+    """
     red, cyan = earlier.mean(-1), later.mean(-1)
     return torch.stack([red, cyan, cyan], dim=-1)
 

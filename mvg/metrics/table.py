@@ -32,6 +32,7 @@ class Row:
 
     @property
     def key(self) -> tuple:
+        """What tells a row from all others of a table."""
         return self.chain, self.stage, self.metric, self.model, self.settings
 
 
@@ -39,10 +40,18 @@ COLUMNS = tuple(field.name for field in fields(Row))
 
 
 def rows_of(scores: str | Mapping[str, Any], chain: str) -> list[Row]:
-    """The rows of a score, the JSON text (or its object) of a score node: "metric", "values", "model" and settings.
+    """The rows of a score.
 
-    "all" holds a list of values a finding, "parts" further scores that share the settings; "mean" and "std" become rows
-    without a stage. ValueError where it is no such score or a value is NaN.
+    Args:
+        scores: the JSON text, or its object, of a score node: "metric", "values", "model" and settings. "all" holds a
+            list of values a finding, "parts" further scores that share the settings.
+        chain: the name of this patient and seed.
+
+    Returns:
+        A row a value; "mean" and "std" are rows without a stage.
+
+    Raises:
+        ValueError: chain is empty, it is no such score, or a value is NaN.
     """
     if not chain.strip():
         raise ValueError("chain: got no name, want one that tells this patient and seed from others")
@@ -105,9 +114,16 @@ def merge(*tables: Iterable[Row]) -> list[Row]:
 
 
 def to_csv(rows: Iterable[Row]) -> str:
-    """The table as CSV text with a header; names that a spreadsheet would run get an apostrophe, see ``spreadsheet``.
+    """The table as CSV with a header; names that a spreadsheet would run get an apostrophe, see ``spreadsheet``.
 
-    ValueError where a value is NaN or a key is there twice.
+    Args:
+        rows: the table.
+
+    Returns:
+        The text.
+
+    Raises:
+        ValueError: a value is NaN, or a key is there twice.
     """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
@@ -129,13 +145,32 @@ def _all_checked(rows: Iterable[Row]) -> list[Row]:
 
 
 def write_csv(rows: Iterable[Row], path: Path) -> None:
-    """Writes the table, replacing one that is there only once all is on the disk. ValueError as `to_csv`."""
+    """Writes the table, replacing one that is there only once all is on the disk.
+
+    Args:
+        rows: the table.
+        path: the file.
+
+    Raises:
+        ValueError: as `to_csv`.
+    """
     text = to_csv(rows)
     _replace(path, lambda temporary: temporary.write_text(text, encoding="utf-8", newline=""))
 
 
 def from_csv(text: str, name: str = "table") -> list[Row]:
-    """The rows of `to_csv`'s text; ValueError with ``name`` and the line where it is none."""
+    """Reads the text of `to_csv`.
+
+    Args:
+        text: CSV.
+        name: what errors call it.
+
+    Returns:
+        The rows.
+
+    Raises:
+        ValueError: it is no such table; the message names the line.
+    """
     lines = csv.reader(io.StringIO(text))
     if tuple(next(lines, ())) != COLUMNS:
         raise ValueError(f"{name}: got no score table, want the columns {', '.join(COLUMNS)}")
@@ -150,12 +185,30 @@ def from_csv(text: str, name: str = "table") -> list[Row]:
 
 
 def read_csv(path: Path) -> list[Row]:
-    """The table that `write_csv` wrote. ValueError as `from_csv`."""
+    """Reads the file of `write_csv`.
+
+    Args:
+        path: the file.
+
+    Returns:
+        The rows.
+
+    Raises:
+        ValueError: as `from_csv`.
+    """
     return from_csv(path.read_text(encoding="utf-8"), path.name)
 
 
 def write_parquet(rows: Iterable[Row], path: Path) -> None:
-    """The table as Parquet with the same columns, typed. ValueError as `to_csv`; needs the package pyarrow."""
+    """Writes the table as Parquet with the same columns, typed.
+
+    Args:
+        rows: the table.
+        path: the file.
+
+    Raises:
+        ValueError: as `to_csv`, or the package pyarrow is not installed.
+    """
     try:
         import pyarrow
         import pyarrow.parquet

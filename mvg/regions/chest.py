@@ -64,6 +64,7 @@ class Anatomy:
 
     @property
     def lungs(self) -> np.ndarray:
+        """Both lung fields, [H, W] in [0, 1]."""
         return np.maximum(self.right, self.left)
 
 
@@ -200,10 +201,16 @@ def _refine(
 
 
 def locate(image: Tensor) -> Anatomy:
-    """Lung fields and heart of the first picture of [B, H, W, C] in [0, 1], a frontal chest X-ray.
+    """Lung fields and heart of a frontal chest X-ray. Equal images give equal results.
 
-    Equal images give equal results. ValueError for other shapes, an empty batch, sides below 32 pixels and values that
-    are not finite.
+    Args:
+        image: [B, H, W, C] in [0, 1], of which the first is looked at.
+
+    Returns:
+        What was found; ``fitted`` is False where the usual chest stands in.
+
+    Raises:
+        ValueError: another shape, an empty batch, sides below 32 pixels or values that are not finite.
     """
     if image.ndim != 4:
         raise ValueError(f"image: got {image.ndim} axes, want [B, H, W, C]")

@@ -140,9 +140,16 @@ def _find_fovea(small: np.ndarray, field: np.ndarray, centre, radius: float, dis
 
 
 def find_fundus(image: Tensor) -> Fundus:
-    """Lit field, optic disc and fovea of the first picture of [B, H, W, 3] in [0, 1], a colour fundus photograph.
+    """Lit field, optic disc and fovea of a color fundus photograph.
 
-    ValueError as `fundus_roi`.
+    Args:
+        image: [B, H, W, 3] in [0, 1], of which the first is looked at.
+
+    Returns:
+        What was found, at the working size.
+
+    Raises:
+        ValueError: as `fundus_roi`.
     """
     small = working_size(checked_picture(image))
     field, centre, radius = _field_of_view(small)

@@ -11,7 +11,18 @@ WORK = 256
 
 
 def checked_picture(image: Tensor) -> np.ndarray:
-    """The first picture of [B, H, W, 3] as [H, W, 3] float32. ValueError for what is no colour image in [0, 1]."""
+    """The first picture of a batch, once it is known to be a color photograph.
+
+    Args:
+        image: [B, H, W, 3] in [0, 1].
+
+    Returns:
+        [H, W, 3] float32.
+
+    Raises:
+        ValueError: another shape, sides below 32 pixels, values that are not finite or not in [0, 1], a constant or a
+            gray picture.
+    """
     if image.ndim != 4:
         raise ValueError(f"image: got {image.ndim} axes, want [B, H, W, 3]")
     batch, height, width, channels = image.shape
@@ -35,6 +46,14 @@ def checked_picture(image: Tensor) -> np.ndarray:
 
 
 def working_size(picture: np.ndarray) -> np.ndarray:
+    """Resizes a picture so that its longer side has WORK pixels.
+
+    Args:
+        picture: [H, W, C] float32.
+
+    Returns:
+        [h, w, C].
+    """
     height, width = picture.shape[:2]
     scale = WORK / max(height, width)
     size = max(8, round(width * scale)), max(8, round(height * scale))
@@ -42,26 +61,68 @@ def working_size(picture: np.ndarray) -> np.ndarray:
 
 
 def full_size(mask: np.ndarray, height: int, width: int) -> Tensor:
-    """A soft mask at the working size -> [height, width] float32 in [0, 1]."""
+    """A mask at the size of the picture again; what 8 bits would show as 0 is 0.
+
+    Args:
+        mask: soft, [h, w] in [0, 1].
+        height: of the result.
+        width: of the result.
+
+    Returns:
+        [height, width] float32 in [0, 1].
+    """
     large = np.clip(cv2.resize(mask.astype(np.float32), (width, height), interpolation=cv2.INTER_LINEAR), 0, 1)
     return torch.from_numpy(np.where(large < 1 / 255, 0, large).astype(np.float32))  # 0 is what 8 bits show as 0
 
 
 def disc_kernel(radius: float) -> np.ndarray:
+    """A disc for OpenCV's morphology.
+
+    Args:
+        radius: in pixels, rounded, 1 at least.
+
+    Returns:
+        [2 r + 1, 2 r + 1] uint8 of 0 and 1.
+    """
     side = 2 * max(1, round(radius)) + 1
     return cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))
 
 
 def blur(values: np.ndarray, sigma: float) -> np.ndarray:
+    """A Gaussian blur.
+
+    Args:
+        values: [h, w] or [h, w, C].
+        sigma: in pixels, 0.3 at least.
+
+    Returns:
+        The same shape, float32.
+    """
     return cv2.GaussianBlur(values.astype(np.float32), (0, 0), max(sigma, 0.3))
 
 
 def blur_inside(values: np.ndarray, inside: np.ndarray, sigma: float) -> np.ndarray:
-    """Blur that takes nothing from outside of the mask."""
+    """A Gaussian blur that takes nothing from outside of a mask.
+
+    Args:
+        values: [h, w].
+        inside: the mask, [h, w].
+        sigma: in pixels.
+
+    Returns:
+        [h, w] float32.
+    """
     return blur(values * inside, sigma) / (blur(inside, sigma) + 1e-3)
 
 
 def filled(mask: np.ndarray) -> np.ndarray:
-    """A bool mask without holes."""
+    """A mask without its holes.
+
+    Args:
+        mask: [h, w] bool.
+
+    Returns:
+        [h, w] bool.
+    """
     outlines, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
     return cv2.drawContours(np.zeros(mask.shape, np.uint8), outlines, -1, 1, cv2.FILLED) > 0

@@ -130,9 +130,16 @@ def _central_part(mask: np.ndarray, difference: np.ndarray, lab: np.ndarray) -> 
 
 
 def find_lesion(image: Tensor) -> Lesion:
-    """The pigmented lesion of the first picture of [B, H, W, 3] in [0, 1], a dermoscopic image.
+    """The pigmented lesion of a dermoscopic image.
 
-    ValueError as `skin_roi`.
+    Args:
+        image: [B, H, W, 3] in [0, 1], of which the first is looked at.
+
+    Returns:
+        The lesion, at the working size.
+
+    Raises:
+        ValueError: as `skin_roi`.
     """
     small = _without_hairs(working_size(checked_picture(image)))
     lit = _lit(small)
