@@ -10,7 +10,7 @@ from ..mvg.finite import check_finite
 from ..mvg.metrics.conf import check_pictures, classifier_input, conf
 from .classifier_checkpoint import read_classifier
 from .classifier_config import Config
-from .model_patcher import loaded, managed
+from .model_patcher import load_to_device, make_patcher
 
 
 class DenseNet(torch.nn.Module):
@@ -50,7 +50,7 @@ class Classifier:
     @torch.inference_mode()
     def logits(self, images: torch.Tensor, batch: int = 32) -> torch.Tensor:
         """images [B, H, W, C] in [0, 1] -> logits [B, outputs], on the CPU."""
-        device = loaded(self.patcher)
+        device = load_to_device(self.patcher)
         parts = [self.network(part.to(device, torch.float32)).cpu() for part in images.split(batch)]
         return torch.cat(parts)
 
@@ -73,4 +73,4 @@ def load_densenet(
     With ``patcher`` the network is wrapped in the host's ModelPatcher, so that the host moves and frees it.
     """
     network = DenseNet(*read_classifier(path, labels=labels, activation=activation, image_size=image_size))
-    return Classifier(network, managed(network) if patcher else None)
+    return Classifier(network, make_patcher(network) if patcher else None)

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .model_patcher import loaded, managed
+from .model_patcher import load_to_device, make_patcher
 from .weights import check_plain, check_shapes, read_torch
 
 LAYER = "2048"
@@ -32,7 +32,7 @@ class Inception:
         Returns:
             [B, 2048] on the CPU.
         """
-        device = loaded(self.patcher)
+        device = load_to_device(self.patcher)
         levels = (images[..., :3].clamp(0, 1) * 255).round().to(device, torch.uint8).movedim(-1, 1)
         return self.network(levels.expand(-1, 3, -1, -1))[0].cpu()
 
@@ -72,7 +72,7 @@ def load_inception(path: Path, patcher: bool = True) -> Inception:
         network = FeatureExtractorInceptionV3("inception-v3-compat", [LAYER], _saved(state))
     except (RuntimeError, ValueError) as error:
         raise ValueError(other) from error
-    return Inception(network, managed(network) if patcher else None, path.stem)
+    return Inception(network, make_patcher(network) if patcher else None, path.stem)
 
 
 def _saved(state: dict[str, Tensor]) -> io.BytesIO:

@@ -12,7 +12,7 @@ from torch.nn.functional import interpolate
 
 from ..mvg.metrics.conf import check_pictures
 from .medsam_checkpoint import read_sam
-from .model_patcher import loaded, managed
+from .model_patcher import load_to_device, make_patcher
 
 
 class Network(torch.nn.Module):
@@ -87,7 +87,7 @@ class MedSAM:
         constant, and for other shapes.
         """
         check_pictures(images)
-        device = loaded(self.patcher, self.network.memory)
+        device = load_to_device(self.patcher, self.network.memory)
         with after_each(self.network.layers, progress):
             return torch.cat([self.network.encode(image.to(device)).cpu() for image in images.split(1)])
 
@@ -97,7 +97,7 @@ class MedSAM:
 
         A mask is the union of what lies in the boxes of its image, soft and in [0, 1], on the CPU.
         """
-        device = loaded(self.patcher, self.network.memory)
+        device = load_to_device(self.patcher, self.network.memory)
         found = (
             self.network.decode(one.to(device), own.to(device), height, width).amax(dim=0)
             for one, own in zip(features.split(1), boxes, strict=True)
@@ -111,7 +111,7 @@ def load_medsam(path: Path, patcher: bool = True) -> MedSAM:
     With ``patcher`` the network is wrapped in the host's ModelPatcher, so that the host moves and frees it.
     """
     network = Network(read_sam(path))
-    return MedSAM(network, managed(network) if patcher else None)
+    return MedSAM(network, make_patcher(network) if patcher else None)
 
 
 @contextmanager

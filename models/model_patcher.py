@@ -5,8 +5,15 @@ from typing import Any
 import torch
 
 
-def managed(network: torch.nn.Module) -> Any:
-    """The network in the host's ModelPatcher."""
+def make_patcher(network: torch.nn.Module) -> Any:
+    """Puts a network into the host's ModelPatcher, so that the host moves and frees it.
+
+    Args:
+        network: any module.
+
+    Returns:
+        The ModelPatcher.
+    """
     import comfy.model_management
     import comfy.model_patcher
 
@@ -17,10 +24,15 @@ def managed(network: torch.nn.Module) -> Any:
     )
 
 
-def loaded(patcher: Any, memory: int = 0) -> torch.device:
-    """Where the network is now, after the host has loaded it whole; the CPU without a patcher (None).
+def load_to_device(patcher: Any, memory: int = 0) -> torch.device:
+    """Has the host load a network whole.
 
-    memory: bytes that it is going to need there beside its weights, which the host frees.
+    Args:
+        patcher: of `make_patcher`, or None for a network that the host does not know.
+        memory: bytes that it is going to need there beside its weights, which the host frees.
+
+    Returns:
+        Where the network is now; the CPU without a patcher.
     """
     if patcher is None:
         return torch.device("cpu")

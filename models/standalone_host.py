@@ -8,7 +8,14 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 def host_folder() -> Path:
-    """$COMFYUI_PATH, or the pinned host that run.py fetched. ValueError where there is none."""
+    """Where ComfyUI is: $COMFYUI_PATH, or the pinned one that run.py fetched.
+
+    Returns:
+        Its folder.
+
+    Raises:
+        ValueError: there is none.
+    """
     folder = Path(os.environ.get("COMFYUI_PATH") or ROOT / ".host" / "ComfyUI")
     if not (folder / "comfy").is_dir():
         raise ValueError(f"ComfyUI: {folder} holds none; python3 run.py doctor says what is missing")

@@ -28,6 +28,9 @@ def naming(path: Path) -> Iterator[None]:
     Args:
         path: the file.
 
+    Yields:
+        Nothing.
+
     Raises:
         ValueError: for an OSError, a ValueError or a RecursionError of the block.
     """
@@ -47,6 +50,9 @@ def shapes_alone(most: int) -> Iterator[None]:
 
     Args:
         most: tensors that the file holds; a network of many more is not built to its end.
+
+    Yields:
+        Nothing.
 
     Raises:
         ValueError: what the file says of its network makes none, or one of more tensors.
@@ -126,7 +132,14 @@ def read_json(key: str, text: str) -> Any:
 
 
 def first_of(names: Iterable[object]) -> str:
-    """The first names in words, and whether there are more: "a, b, c, ..."; "nothing" where there are none."""
+    """The first three names in words.
+
+    Args:
+        names: any number.
+
+    Returns:
+        "a, b, c, ..." where there are more; "nothing" where there are none.
+    """
     listed = [str(name) for name in names]
     return ", ".join(listed[:SHOWN]) + (", ..." if len(listed) > SHOWN else "") or "nothing"
 

@@ -134,7 +134,17 @@ FILES = {
 
 
 def family_of(domain: str) -> str:
-    """The family whose networks draw a domain; ValueError names the domains there are."""
+    """The family whose networks draw a domain.
+
+    Args:
+        domain: its name.
+
+    Returns:
+        The family's name.
+
+    Raises:
+        ValueError: no family draws it; the message names the domains there are.
+    """
     for family, domains in FAMILIES.items():
         if domain in domains:
             return family
@@ -142,7 +152,18 @@ def family_of(domain: str) -> str:
 
 
 def file_name(part: str, domain: str) -> str:
-    """Name of the file of one network of a domain, such as "unet.gray.safetensors"."""
+    """The name of the file of one network.
+
+    Args:
+        part: the network, of FILES.
+        domain: the name of a domain.
+
+    Returns:
+        A name such as "unet.gray.safetensors".
+
+    Raises:
+        ValueError: no family draws the domain.
+    """
     return FILES[part].format(domain=domain, family=family_of(domain))
 
 
@@ -153,6 +174,19 @@ class TorchOps:
 
     @staticmethod
     def conv_nd(dims, *args, **kwargs):
+        """A convolution of torch, as the host's networks ask for it.
+
+        Args:
+            dims: 2.
+            *args: of Conv2d.
+            **kwargs: of Conv2d.
+
+        Returns:
+            The layer.
+
+        Raises:
+            ValueError: dims is another.
+        """
         if dims != 2:
             raise ValueError(f"dims: got {dims}, want 2")
         from torch.nn import Conv2d
@@ -161,14 +195,22 @@ class TorchOps:
 
 
 def build_vae(config: dict = VAE):
-    """The host's AutoencoderKL; its weights are uninitialised until they are set."""
+    """The host's AutoencoderKL; its weights are uninitialized until they are set.
+
+    Args:
+        config: the arguments of the class.
+    """
     from comfy.ldm.models.autoencoder import AutoencoderKL
 
     return AutoencoderKL(**config)
 
 
 def build_unet(config: dict = UNET):
-    """The host's SD-1.x UNet with trainable layers."""
+    """The host's SD-1.x UNet with trainable layers, in fp32.
+
+    Args:
+        config: the arguments of the class.
+    """
     import torch
     from comfy.ldm.modules.diffusionmodules.openaimodel import UNetModel
 
@@ -176,7 +218,11 @@ def build_unet(config: dict = UNET):
 
 
 def build_seine(config: dict = SEINE):
-    """SEINE's 3D UNet with trainable layers."""
+    """SEINE's 3D UNet with trainable layers.
+
+    Args:
+        config: the fields of `models.seine.config.Config`.
+    """
     from ..seine.config import Config
     from ..seine.unet import UNet3D
 
@@ -184,18 +230,33 @@ def build_seine(config: dict = SEINE):
 
 
 def build_clip_text(config: dict = CLIP_TEXT):
+    """transformers' CLIP text tower with its projection.
+
+    Args:
+        config: the fields of transformers' CLIPTextConfig.
+    """
     from transformers import CLIPTextConfig, CLIPTextModelWithProjection
 
     return CLIPTextModelWithProjection(CLIPTextConfig(**config))
 
 
 def build_clip_vision(config: dict = CLIP_VISION):
+    """transformers' CLIP image tower with its projection.
+
+    Args:
+        config: the fields of transformers' CLIPVisionConfig.
+    """
     from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
 
     return CLIPVisionModelWithProjection(CLIPVisionConfig(**config))
 
 
 def build_classifier(config: dict = CLASSIFIER):
+    """torchvision's DenseNet with one logit an output.
+
+    Args:
+        config: growth_rate, block_config, num_init_features, bn_size and outputs, the names of the logits.
+    """
     from torchvision.models import DenseNet
 
     return DenseNet(
@@ -208,7 +269,15 @@ def build_classifier(config: dict = CLASSIFIER):
 
 
 def compact_text_embedding(state: dict, token_ids) -> dict:
-    """Replaces the 49408-row token table by the rows in ``token_ids`` and one row for every other token."""
+    """Replaces a token table by the rows that are used and one row, their mean, for every other token.
+
+    Args:
+        state: the text tower's tensors, with the table [49408, width].
+        token_ids: the tokens whose rows stay.
+
+    Returns:
+        A copy with ``token_ids``, ``token_rows`` and ``token_other`` in the table's place.
+    """
     import torch
 
     state = dict(state)
@@ -221,7 +290,17 @@ def compact_text_embedding(state: dict, token_ids) -> dict:
 
 
 def save_weights(state: dict, config: dict, path: Path, **metadata: str) -> None:
-    """Writes floating tensors as fp16 safetensors with ``config`` as JSON metadata; raises on NaN."""
+    """Writes safetensors, floating tensors as fp16, whole or not at all.
+
+    Args:
+        state: tensors by name.
+        config: the network's shape, which goes into the metadata as JSON.
+        path: the file; its folder is made.
+        **metadata: further texts.
+
+    Raises:
+        ValueError: a tensor is not finite.
+    """
     import torch
     from safetensors.torch import save_file
 

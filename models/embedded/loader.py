@@ -46,7 +46,18 @@ def register_folder() -> None:
 
 
 def find_weights(part: str, domain: str = "chest_xray") -> Path:
-    """Path of one network's file; ValueError with the places searched where there is none."""
+    """The file of one network, in the folders that the module names.
+
+    Args:
+        part: the network, of `architecture.FILES`.
+        domain: the name of a domain.
+
+    Returns:
+        Its path.
+
+    Raises:
+        ValueError: it is in none of the folders, or no family draws the domain.
+    """
     import folder_paths
 
     name = file_name(part, domain)
@@ -63,12 +74,32 @@ def find_weights(part: str, domain: str = "chest_xray") -> Path:
 
 
 def weight_files(domain: str) -> dict[str, Path]:
-    """The files ``load`` reads for a domain, by network."""
+    """The files that `load` reads.
+
+    Args:
+        domain: the name of a domain.
+
+    Returns:
+        network -> path.
+
+    Raises:
+        ValueError: as `find_weights`.
+    """
     return {part: find_weights(part, domain) for part in LOADED}
 
 
 def load(domain: str) -> Embedded:
-    """Every embedded network of a domain, wrapped for the host's samplers, offloading and progress."""
+    """Every embedded network of a domain, wrapped for the host's samplers, offloading and progress.
+
+    Args:
+        domain: its name.
+
+    Returns:
+        The networks as the host's own types.
+
+    Raises:
+        ValueError: a file is missing, or naming the one that holds no such network.
+    """
     files = weight_files(domain)
     return Embedded(
         load_model(files["unet"], files["vae"]),
@@ -109,10 +140,19 @@ def _latent_format(channels: int, metadata: dict[str, str], dimensions: int = 2)
 
 
 def load_model(path: Path, vae_path: Path | None = None):
-    """A native MODEL: the host's SD-1.x UNet, epsilon prediction, SD's scaled-linear betas.
+    """The host's SD-1.x UNet: epsilon prediction, SD's scaled-linear betas.
 
-    ``vae_path``: where the metadata keys latent_rgb_factors (and _bias) for the live preview are, if anywhere.
     It runs in fp32: it is small, and inversion is exact only as far as the arithmetic is.
+
+    Args:
+        path: the file.
+        vae_path: where the metadata keys latent_rgb_factors (and _bias) for the live preview are, if anywhere.
+
+    Returns:
+        A MODEL.
+
+    Raises:
+        ValueError: naming the file where it holds no such network.
     """
     import comfy.model_base
     import comfy.model_management
@@ -144,7 +184,18 @@ def load_model(path: Path, vae_path: Path | None = None):
 
 
 def load_transition(path: Path, vae_path: Path):
-    """A native MODEL: SEINE's network on the embedded VAE's latents, in fp32 as the UNet is. See `load_model`."""
+    """SEINE's network on the embedded VAE's latents, in fp32 as the UNet is.
+
+    Args:
+        path: the file.
+        vae_path: as in `load_model`.
+
+    Returns:
+        A MODEL.
+
+    Raises:
+        ValueError: naming the file where it holds no such network.
+    """
     from ..seine import native
     from ..seine.checkpoint import read_checkpoint
 
@@ -155,7 +206,18 @@ def load_transition(path: Path, vae_path: Path):
 
 
 def expand_token_table(state: dict[str, torch.Tensor], vocabulary: int) -> dict[str, torch.Tensor]:
-    """The full token table [vocabulary, width] from ``token_ids``, ``token_rows`` and ``token_other``."""
+    """Undoes `architecture.compact_text_embedding`.
+
+    Args:
+        state: tensors by name, perhaps with ``token_ids``, ``token_rows`` and ``token_other``.
+        vocabulary: rows of the table.
+
+    Returns:
+        A copy with the table [vocabulary, width] in their place.
+
+    Raises:
+        ValueError: one of the three is missing, or their shapes or numbers do not fit.
+    """
     state = dict(state)
     if "token_ids" in state:
         if missing := [name for name in ("token_rows", "token_other") if name not in state]:
@@ -172,7 +234,17 @@ def expand_token_table(state: dict[str, torch.Tensor], vocabulary: int) -> dict[
 
 
 def load_clip(path: Path):
-    """A native CLIP: the host's SD-1.x text tower and tokenizer at the width of the file."""
+    """The host's SD-1.x text tower and tokenizer, at the width of the file.
+
+    Args:
+        path: the file.
+
+    Returns:
+        A CLIP.
+
+    Raises:
+        ValueError: naming the file where it holds no such network, or one of another vocabulary.
+    """
     import comfy.sd
     import comfy.sd1_clip
     import comfy.supported_models_base
@@ -200,7 +272,17 @@ def load_clip(path: Path):
 
 
 def load_vae(path: Path):
-    """A native VAE: the host's AutoencoderKL, f = 8. It runs in fp32 for the sake of fine texture."""
+    """The host's AutoencoderKL, f = 8. It runs in fp32 for the sake of fine texture.
+
+    Args:
+        path: the file.
+
+    Returns:
+        A VAE.
+
+    Raises:
+        ValueError: naming the file where it holds no such network.
+    """
     import comfy.sd
 
     state, config, _ = read_weights(path)
@@ -214,7 +296,17 @@ def load_vae(path: Path):
 
 
 def load_clip_vision(path: Path):
-    """A native CLIP_VISION: the host's CLIP image tower at the size of the file."""
+    """The host's CLIP image tower, at the size of the file.
+
+    Args:
+        path: the file.
+
+    Returns:
+        A CLIP_VISION.
+
+    Raises:
+        ValueError: naming the file where it holds no such network.
+    """
     import comfy.clip_vision
 
     state, config, _ = read_weights(path)

@@ -18,9 +18,17 @@ ROWS = 2**15
 
 
 def attend(q: Tensor, k: Tensor, v: Tensor, heads: int, bias: Tensor | None = None) -> Tensor:
-    """softmax(q k^T / sqrt(width) + bias) v with q [rows, n, heads * width], k and v [rows, m, heads * width].
+    """Attention of several heads: softmax(q k^T / sqrt(width) + bias) v.
 
-    bias: [heads, n, m], the same for every row.
+    Args:
+        q: [rows, n, heads * width].
+        k: [rows, m, heads * width].
+        v: of k's shape.
+        heads: how many.
+        bias: [heads, n, m], the same for every row.
+
+    Returns:
+        [rows, n, heads * width].
     """
     q, k, v = (rearrange(t, "r n (h d) -> r h n d", h=heads) for t in (q, k, v))
     mask = None if bias is None else bias[None]
@@ -42,6 +50,7 @@ class Attention(nn.Module):
         self.to_out = nn.ModuleList([operations.Linear(width, width, **factory)])
 
     def forward(self, x: Tensor, context: Tensor | None = None) -> Tensor:
+        """x [rows, n, width], context [rows, m, context_width] or None -> [rows, n, width]."""
         source = x if context is None else context
         return self.to_out[0](attend(self.to_q(x), self.to_k(source), self.to_v(source), self.heads))
 
@@ -59,13 +68,21 @@ class Rotary(nn.Module):
         self.freqs = nn.Parameter(ROTARY_BASE**-exponents, requires_grad=False)
 
     def angles(self, frames: int, like: Tensor) -> Tensor:
-        """[frames, dim], each angle twice, in fp32 at least."""
+        """The angles of every frame.
+
+        Args:
+            frames: F.
+            like: a tensor of the device, and of the type if that is wider than fp32.
+
+        Returns:
+            [F, dim], each angle twice, in fp32 at least.
+        """
         dtype = torch.promote_types(torch.float32, like.dtype)
         freqs = self.freqs.to(like.device, dtype)
         return torch.outer(torch.arange(frames, device=like.device, dtype=dtype), freqs).repeat_interleave(2, -1)
 
     def forward(self, x: Tensor, angles: Tensor) -> Tensor:
-        """x [..., frames, channels >= dim] with its first channels turned."""
+        """x [..., frames, channels >= dim] and angles [frames, dim] -> x with its first channels turned."""
         turned, rest = x.split([angles.shape[-1], x.shape[-1] - angles.shape[-1]], dim=-1)
         even, odd = turned[..., 0::2], turned[..., 1::2]
         across = torch.stack((-odd, even), dim=-1).flatten(-2)
@@ -73,7 +90,15 @@ class Rotary(nn.Module):
 
 
 def position_buckets(frames: int, device=None) -> Tensor:
-    """[query, key] int64: which row of the bias table a pair of frames uses (Raffel et al., T5, section 2.1)."""
+    """Which row of the bias table a pair of frames uses (Raffel et al., T5, section 2.1).
+
+    Args:
+        frames: F.
+        device: of the result.
+
+    Returns:
+        [query, key] int64 in 0 .. BUCKETS - 1.
+    """
     time = torch.arange(frames, device=device)
     offset = time[:, None] - time[None, :]
     distance = offset.abs()
@@ -91,7 +116,7 @@ class PositionBias(nn.Module):
         self.relative_attention_bias = operations.Embedding(BUCKETS, heads, **factory)
 
     def forward(self, frames: int, like: Tensor) -> Tensor:
-        """[heads, query, key] in the type and on the device of `like`."""
+        """The bias [heads, query, key] of so many frames, in the type and on the device of ``like``."""
         table = self.relative_attention_bias(position_buckets(frames, like.device))
         # CUDA's fused kernels want the last axis of a mask without gaps, else the scores stand in memory.
         return rearrange(table, "q k h -> h q k").to(like).contiguous()
@@ -106,6 +131,7 @@ class TemporalAttention(Attention):
         self.rotary_emb = Rotary(rotary_dim, factory.get("device"))
 
     def forward(self, x: Tensor, context: Tensor | None = None) -> Tensor:
+        """x [rows, frames, width] -> the same shape; there is no context."""
         frames = x.shape[1]
         angles = self.rotary_emb.angles(frames, x)[:, None]
         q, k = (rearrange(f(x), "r f (h d) -> r f h d", h=self.heads) for f in (self.to_q, self.to_k))
@@ -121,6 +147,7 @@ class GatedGELU(nn.Module):
         self.proj = operations.Linear(width, 2 * inner, **factory)
 
     def forward(self, x: Tensor) -> Tensor:
+        """x [..., width] -> [..., inner]."""
         value, gate = self.proj(x).chunk(2, dim=-1)
         return value * gelu(gate)
 
@@ -138,6 +165,7 @@ class FeedForward(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
+        """x [..., width] -> the same shape."""
         return self.net[2](self.net[0](x))
 
 
@@ -157,7 +185,7 @@ class TransformerBlock(nn.Module):
         self.norm3 = operations.LayerNorm(width, **factory)
 
     def forward(self, x: Tensor, context: Tensor, frames: int) -> Tensor:
-        """x [batch * frames, pixels, width], context [batch, tokens, context_width]."""
+        """x [batch * frames, pixels, width], context [batch, tokens, context_width] -> x's shape."""
         pixels = x.shape[1]
         x = x + self.attn1(self.norm1(x))
         # All frames of a clip ask the same text: as one row of queries, keys and values are made once a clip.

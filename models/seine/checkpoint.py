@@ -26,10 +26,18 @@ BARE = SimpleNamespace(
 
 
 def read_checkpoint(path: Path) -> tuple[dict[str, Tensor], Config]:
-    """-> (tensors under the released names, shape). ValueError naming the file where it is no SEINE checkpoint.
+    """Reads the weights of SEINE's network.
 
-    .safetensors: the shape is in the metadata key `config`, or read off the tensors. Any other suffix: a file of
-    torch.save, read as tensors alone (code in it is refused, never run), with the weights under the key `ema`.
+    Args:
+        path: .safetensors, whose shape is in the metadata key ``config`` or read off the tensors; or, by any other
+            suffix, a file of torch.save with the weights under the key ``ema``, read as tensors alone (code in it is
+            never run).
+
+    Returns:
+        The tensors under the released names, and the network's shape.
+
+    Raises:
+        ValueError: naming the file where it is no SEINE checkpoint.
     """
     metadata: dict[str, str] = {}
     with weights.naming(path):
@@ -44,9 +52,15 @@ def read_checkpoint(path: Path) -> tuple[dict[str, Tensor], Config]:
 
 
 def infer_config(state: Mapping[str, Tensor]) -> Config:
-    """The shape that the tensors have, or the released one where they are not of this layout (`check_state` tells).
+    """The shape of a network, read off its tensors.
 
     Group norms leave no trace of their number of groups: it is the released network's.
+
+    Args:
+        state: tensors under the released names.
+
+    Returns:
+        Their shape, or the released one where they are not of this layout (`check_state` tells).
     """
     levels = _count(state, "down_blocks.")
     try:
@@ -67,7 +81,15 @@ def infer_config(state: Mapping[str, Tensor]) -> Config:
 
 
 def check_state(state: Mapping[str, Tensor], config: Config) -> None:
-    """ValueError naming the first tensors that are missing, unexpected, of another shape, not floats or not finite."""
+    """Compares tensors with those of SEINE's network.
+
+    Args:
+        state: tensors under the released names.
+        config: the network's shape.
+
+    Raises:
+        ValueError: naming the first that are missing, unexpected, of another shape, not floats or not finite.
+    """
     with weights.shapes_alone(len(state)):
         bare = UNet3D(config, device="meta", operations=BARE)
     want = {name: tuple(t.shape) for name, t in bare.state_dict().items()}
@@ -97,10 +119,19 @@ def check_state(state: Mapping[str, Tensor], config: Config) -> None:
 
 
 def convert(path: Path, *, overwrite: bool = False) -> Path:
-    """Writes a checkpoint beside itself as safetensors, whole or not at all, and returns the new file.
+    """Writes a checkpoint beside itself as safetensors, whole or not at all.
 
-    Tensors keep their type; the shape goes into the metadata key `config`. ValueError: no SEINE checkpoint,
-    safetensors already, or the new file exists and `overwrite` is off.
+    Tensors keep their type; the shape goes into the metadata key ``config``.
+
+    Args:
+        path: the checkpoint.
+        overwrite: whether an earlier safetensors file of its name may go.
+
+    Returns:
+        The new file.
+
+    Raises:
+        ValueError: it is no SEINE checkpoint, is safetensors already, or the new file exists and ``overwrite`` is off.
     """
 
     def read() -> tuple[dict[str, Tensor], dict]:

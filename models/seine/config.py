@@ -89,10 +89,18 @@ class Config:
 
 
 def read_config(values: Mapping[str, Any]) -> Config:
-    """From the original's configuration or from `Config.values`. ValueError names what the network here is not.
+    """The shape of a network from a configuration.
 
-    The original calls the number of heads `attention_head_dim` (one number, or one a level) and says with the types of
-    the blocks where attention is. Keys it does not know pass if they are empty, "default" or start with "_".
+    Args:
+        values: the original's configuration, or `Config.values`. The original calls the number of heads
+            ``attention_head_dim`` (one number, or one a level) and says with the types of the blocks where attention
+            is. Keys it does not know pass if they are empty, "default" or start with "_".
+
+    Returns:
+        The shape.
+
+    Raises:
+        ValueError: naming what the network here is not.
     """
     if not isinstance(values, Mapping):
         raise ValueError(f"config: got {type(values).__name__}, want names and values")

@@ -57,13 +57,31 @@ class SEINE(comfy.model_base.BaseModel):
         super().__init__(shape, comfy.model_base.ModelType.EPS, device=device, unet_model=UNet3D)
 
     def extra_conds(self, **kwargs: Any) -> dict:
+        """What the network is given beside the latent, as the host's samplers ask for it.
+
+        Args:
+            **kwargs: the host's: noise, the text as cross_attn, and what `with_frames` put into the conditioning.
+
+        Returns:
+            name -> condition of the host.
+        """
         conds = {"c_concat": comfy.conds.CONDNoiseShape(self.concat_cond(**kwargs))}
         if (text := kwargs.get("cross_attn")) is not None:
             conds["c_crossattn"] = comfy.conds.CONDCrossAttn(text)
         return conds
 
     def concat_cond(self, **kwargs: Any) -> Tensor:
-        """Mask and masked video [B, 1 + C, F, h, w] of the conditioning, in the order of the network's channels."""
+        """The channels of the network that are not noise.
+
+        Args:
+            **kwargs: as in `extra_conds`.
+
+        Returns:
+            Mask and masked video [B, 1 + C, F, h, w], in the order of the network's channels.
+
+        Raises:
+            ValueError: the conditioning holds no frames, or the shapes are not those of the latent.
+        """
         noise, mask, video = kwargs["noise"], kwargs.get(MASK), kwargs.get(VIDEO)
         if mask is None or video is None:
             raise ValueError("conditioning: got text alone, want SEINE's mask and given frames with it")
@@ -79,16 +97,31 @@ class SEINE(comfy.model_base.BaseModel):
 
 
 def load(path: Path, dtype: torch.dtype | None = None):
-    """A MODEL from `seine.pt` or its safetensors. dtype: of the weights, by default what the host picks for the device.
+    """SEINE from a file.
 
-    ValueError naming the file where it is no SEINE checkpoint.
+    Args:
+        path: ``seine.pt`` or its safetensors.
+        dtype: of the weights, by default what the host picks for the device.
+
+    Returns:
+        A MODEL.
+
+    Raises:
+        ValueError: naming the file where it is no SEINE checkpoint.
     """
     state, config = read_checkpoint(path)
     return wrap(state, config, dtype=dtype, checked=True)
 
 
 def between(model) -> str:
-    """What the network of a MODEL from here wants to see between given frames, of `mvg.seine.BETWEEN`."""
+    """What a network wants to see between given frames.
+
+    Args:
+        model: a MODEL from here.
+
+    Returns:
+        One of `mvg.seine.BETWEEN`.
+    """
     return model.model.diffusion_model.config.between
 
 
@@ -100,9 +133,20 @@ def wrap(
     dtype: torch.dtype | None = None,
     checked: bool = False,
 ):
-    """A MODEL from weights under the released names. latent_format: of latents that are not Stable Diffusion 1.x's.
+    """Weights as the host's own MODEL.
 
-    ValueError where the tensors are not those of `config`, or the format has not its channels.
+    Args:
+        state: tensors under the released names.
+        config: the network's shape.
+        latent_format: of latents that are not Stable Diffusion 1.x's.
+        dtype: of the weights, by default what the host picks for the device.
+        checked: whether `check_state` has seen the tensors.
+
+    Returns:
+        A MODEL.
+
+    Raises:
+        ValueError: the tensors are not those of ``config``, or the format has not its channels.
     """
     if not checked:
         check_state(state, config)
@@ -131,22 +175,48 @@ def wrap(
 
 
 def with_frames(conditioning: list, video: Tensor, mask: Tensor) -> list:
-    """A CONDITIONING that shows the network the given frames, from `mvg.seine.clip_conditioning`.
+    """A conditioning that shows the network the given frames (eq. 9); the input stays as it is.
 
-    video: latents as a VAE gives them [B, C, F, h, w]. mask: [B, 1, F, h, w], 1 to be generated. The input stays.
+    Args:
+        conditioning: CONDITIONING of text.
+        video: from `mvg.seine.clip_conditioning`, latents as a VAE gives them [B, C, F, h, w].
+        mask: [B, 1, F, h, w], 1 to be generated.
+
+    Returns:
+        A new CONDITIONING.
     """
     return [[text, {**options, VIDEO: video, MASK: mask}] for text, options in conditioning]
 
 
 def sigmas(model: Any, steps: int, denoise: float = 1.0) -> Tensor:
-    """SEINE's own steps as SIGMAS: steps + 1 levels, descending to 0; see `mvg.seine.schedule`."""
+    """SEINE's own steps as SIGMAS, see `mvg.seine.schedule`.
+
+    Args:
+        model: a MODEL from here.
+        steps: model calls of the run.
+        denoise: in (0, 1].
+
+    Returns:
+        [steps + 1], descending to 0.
+
+    Raises:
+        ValueError: steps or denoise is out of range.
+    """
     return seine.schedule(model.get_model_object("model_sampling").sigmas, steps, denoise)
 
 
 def clips_at_once(model: Any, clip: tuple[int, ...], clips: int) -> int:
-    """How many clips of the shape [C, F, h, w] fit into the device's memory beside the weights, 1 to `clips`.
+    """How many clips fit into the device's memory beside the weights.
 
     The host itself halves a batch for guidance where it must, but never a batch of clips.
+
+    Args:
+        model: a MODEL from here.
+        clip: the shape of a clip's latent [C, F, h, w].
+        clips: how many there are.
+
+    Returns:
+        1 to ``clips``.
     """
     free = comfy.model_management.get_free_memory(model.load_device) - (model.model_size() - model.loaded_size())
     fitting = [n for n in range(1, clips + 1) if HEADROOM * model.memory_required([n, *clip]) <= free]
@@ -154,7 +224,18 @@ def clips_at_once(model: Any, clip: tuple[int, ...], clips: int) -> int:
 
 
 def sampler(method: str, draw: seine.Draw):
-    """A SAMPLER: "ddim" (eta 0, nothing random) or "ddpm" (ancestral, SEINE's own), its noise taken from `draw`."""
+    """A SAMPLER of SEINE.
+
+    Args:
+        method: "ddim" (eta 0, nothing random) or "ddpm" (ancestral, SEINE's own).
+        draw: the noise of the ancestral steps.
+
+    Returns:
+        The host's KSAMPLER.
+
+    Raises:
+        ValueError: method is unknown.
+    """
     if method not in METHODS:
         raise ValueError(f"method: got {method!r}, want one of {', '.join(METHODS)}")
     if method == "ddim":
@@ -176,12 +257,28 @@ def sample(
     denoise: float = 1.0,
     callback: Callable | None = None,
 ) -> Tensor:
-    """Latents [N, C, K, h, w], as a VAE decodes them, of the clips whose ends are given (eq. 9).
+    """Generates the clips whose ends are given (eq. 9).
 
-    positive, negative: CONDITIONING of text. video, mask: from `mvg.seine.clip_conditioning`. draw: the noise, first of
-    the start, then of each DDPM step (`mvg.seine.ClipNoise`). method: see `sampler`. denoise: 1 starts from noise, less
-    from the straight way between the ends with noise on it (SDEdit, Meng et al. 2022). callback: the host's
-    (step, denoised, x, steps). NonFiniteError names the step.
+    Args:
+        model: a MODEL from here.
+        positive: CONDITIONING of text.
+        negative: another, for the unguided half.
+        video: from `mvg.seine.clip_conditioning` [N, C, K, h, w].
+        mask: likewise [N, 1, K, h, w].
+        steps: model calls of the run.
+        draw: the noise, first of the start, then of each DDPM step (`mvg.seine.ClipNoise`).
+        guidance: classifier-free guidance scale.
+        method: see `sampler`.
+        denoise: 1 starts from noise, less from the straight way between the ends with noise on it (SDEdit, Meng et al.
+            2022).
+        callback: the host's (step, denoised, x, steps).
+
+    Returns:
+        Latents [N, C, K, h, w], as a VAE decodes them.
+
+    Raises:
+        ValueError: an argument is out of range, or the shapes do not fit.
+        NonFiniteError: the model returned NaN or infinity; the message names the step.
     """
     start = seine.straight_way(video) if denoise < 1 else torch.zeros_like(video)
     return comfy.sample.sample_custom(

@@ -16,7 +16,15 @@ from .config import Config
 
 
 def per_frame(layer: nn.Module, x: Tensor) -> Tensor:
-    """A layer of pictures [B * F, C, H, W] applied to clips [B, C, F, H, W]."""
+    """A layer of pictures applied to every frame of clips.
+
+    Args:
+        layer: takes and gives [B * F, C, H, W].
+        x: clips [B, C, F, H, W].
+
+    Returns:
+        Clips, with the layer's channels and size.
+    """
     frames = x.shape[2]
     return rearrange(layer(rearrange(x, "b c f h w -> (b f) c h w")), "(b f) c h w -> b c f h w", f=frames)
 
@@ -39,6 +47,7 @@ class TimeEncoding(nn.Module):
         return exponents.double().exp().float()
 
     def forward(self, timesteps: Tensor) -> Tensor:
+        """timesteps [B] -> [B, width] float32."""
         arguments = timesteps.float()[:, None] * self.frequencies().to(timesteps.device)
         return torch.cat((arguments.cos(), arguments.sin()), dim=-1)
 
@@ -50,6 +59,7 @@ class TimeEmbedding(nn.Module):
         self.linear_2 = operations.Linear(inner, inner, **factory)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Encoded time steps [B, width] -> their embedding [B, embedding width]."""
         return self.linear_2(silu(self.linear_1(x)))
 
 
@@ -67,6 +77,7 @@ class ResnetBlock(nn.Module):
         self.conv_shortcut = operations.Conv2d(width_in, width, 1, **factory) if width_in != width else None
 
     def forward(self, x: Tensor, time: Tensor) -> Tensor:
+        """x [B, C, F, H, W] and time embedding [B, embedding width] -> [B, C', F, H, W]."""
         h = per_frame(self.conv1, silu(self.norm1(x)))
         h = h + self.time_emb_proj(silu(time))[:, :, None, None, None]
         h = per_frame(self.conv2, silu(self.norm2(h)))
@@ -88,6 +99,7 @@ class Transformer(nn.Module):
         self.proj_out = operations.Conv2d(width, width, 1, **factory)
 
     def forward(self, x: Tensor, context: Tensor) -> Tensor:
+        """x [B, C, F, H, W] and context [B, tokens, width] -> x's shape."""
         frames, height = x.shape[2:4]
         h = rearrange(x, "b c f h w -> (b f) c h w")
         h = rearrange(self.proj_in(self.norm(h)), "r c h w -> r (h w) c")
@@ -105,6 +117,7 @@ class Resample(nn.Module):
         self.conv = operations.Conv2d(width, width, 3, stride=stride, padding=1, **factory)
 
     def forward(self, x: Tensor, size: tuple[int, int] | None = None) -> Tensor:
+        """x [B, C, F, H, W] -> half its height and width, or ``size`` (height, width) where one is given."""
         if size is not None:
             x = interpolate(x, (x.shape[2], *size), mode="nearest")
         return per_frame(self.conv, x)
@@ -122,6 +135,7 @@ class Level(nn.Module):
         self.resnets = nn.ModuleList(ResnetBlock(config, w, width, time_width, **make) for w in widths_in)
 
     def attend(self, index: int, x: Tensor, context: Tensor) -> Tensor:
+        """x [B, C, F, H, W] after the transformer of this index, as it is where the level has none."""
         return self.attentions[index](x, context) if hasattr(self, "attentions") else x
 
 
@@ -134,6 +148,7 @@ class DownLevel(Level):
         self.downsamplers = None if last else nn.ModuleList([Resample(width, 2, **make)])
 
     def forward(self, x: Tensor, time: Tensor, context: Tensor, skips: list[Tensor]) -> Tensor:
+        """x [B, C, F, H, W] -> the next level's; every state on the way is added to ``skips``."""
         for i, resnet in enumerate(self.resnets):
             x = self.attend(i, resnet(x, time), context)
             skips.append(x)
@@ -149,6 +164,7 @@ class MidLevel(Level):
         super().__init__(config, level, [config.block_out_channels[level]] * 2, 1, **make)
 
     def forward(self, x: Tensor, time: Tensor, context: Tensor) -> Tensor:
+        """x [B, C, F, H, W] -> the same shape."""
         return self.resnets[1](self.attend(0, self.resnets[0](x, time), context), time)
 
 
@@ -161,6 +177,7 @@ class UpLevel(Level):
         self.upsamplers = nn.ModuleList([Resample(width, 1, **make)]) if level > 0 else None
 
     def forward(self, x: Tensor, time: Tensor, context: Tensor, skips: list[Tensor]) -> Tensor:
+        """x [B, C, F, H, W] -> the next level's; the states of ``skips`` are taken from its end."""
         for i, resnet in enumerate(self.resnets):
             x = self.attend(i, resnet(torch.cat((x, skips.pop()), dim=1), time), context)
         if self.upsamplers is not None:
@@ -202,10 +219,20 @@ class UNet3D(nn.Module):
     def forward(
         self, x: Tensor, timesteps: Tensor, context: Tensor, control=None, transformer_options: dict | None = None
     ) -> Tensor:
-        """[B, out_channels, F, H, W] from x [B, in_channels, F, H, W] (noisy latent, mask, masked-video latent).
+        """The network's prediction of the noise. Any F, H and W >= 1 will do.
 
-        timesteps: [B], 0 to 999. context: text embeddings [B, tokens, cross_attention_dim]. Any F, H and W >= 1.
-        control, transformer_options: passed by the host; a ControlNet has no place here, attention patches are unread.
+        Args:
+            x: noisy latent, mask and masked-video latent [B, in_channels, F, H, W].
+            timesteps: [B], 0 to 999.
+            context: text embeddings [B, tokens, cross_attention_dim].
+            control: the host's; a ControlNet has no place here.
+            transformer_options: the host's; attention patches are unread.
+
+        Returns:
+            [B, out_channels, F, H, W].
+
+        Raises:
+            ValueError: x or context has another shape, or there is a ControlNet.
         """
         if x.ndim != 5 or x.shape[1] != self.config.in_channels:
             raise ValueError(f"x: got {tuple(x.shape)}, want [B, {self.config.in_channels}, F, H, W]")

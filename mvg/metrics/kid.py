@@ -47,9 +47,10 @@ def _note(n: int, m: int, subset_size: int) -> str:
 
 
 def kid(real: Tensor, fake: Tensor, subsets: int = 100, subset_size: int = 50, seed: int = 0) -> KID:
-    """KID: the unbiased MMD^2 with the kernel (x.y / D + 1)^3, over random subsets (section 5), by torchmetrics in float64.
+    """KID: the unbiased MMD^2 with the kernel (x.y / D + 1)^3 over random subsets (section 5).
 
-    The same seed gives the same result, and torch's global random numbers stay where they are.
+    By torchmetrics, in float64. The same seed gives the same result, and torch's global random numbers stay where they
+    are.
 
     Args:
         real: Inception features of real images [n, D].

@@ -131,10 +131,10 @@ def test_a_network_is_where_its_weights_are(monkeypatch):
     """A host that keeps layers which are not its own off the GPU (--novram) says so by no other sign."""
     patcher = SimpleNamespace(model=torch.nn.Linear(2, 2), load_device=torch.device("meta"))
     monkeypatch.setattr(comfy.model_management, "load_models_gpu", lambda *_, **__: None)
-    assert model_patcher.loaded(patcher) == torch.device("cpu")
+    assert model_patcher.load_to_device(patcher) == torch.device("cpu")
     patcher.model.to("meta")
-    assert model_patcher.loaded(patcher) == torch.device("meta")
-    assert model_patcher.loaded(None) == torch.device("cpu")
+    assert model_patcher.load_to_device(patcher) == torch.device("meta")
+    assert model_patcher.load_to_device(None) == torch.device("cpu")
 
 
 def test_the_flag_of_burned_in_text_is_carried_from_the_sources(tmp_path, monkeypatch):
