@@ -110,7 +110,7 @@ class RayEngine:
 
     def start(self, classes: frozenset[str]) -> list[ServerInfo]:
         try:
-            return self.ray.get([actor.facts.remote(classes) for actor in self.actors], timeout=READY_SECONDS)
+            return self.ray.get([actor.info.remote(classes) for actor in self.actors], timeout=READY_SECONDS)
         except self.ray.exceptions.RayError as error:
             raise NoWorkers(str(error).strip().splitlines()[-1]) from error
 

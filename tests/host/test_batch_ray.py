@@ -13,7 +13,7 @@ def actors() -> list[int]:
     found = []
     for file in Path("/proc").glob("[0-9]*/cmdline"):
         try:
-            if file.read_bytes().startswith(b"ray::Holder"):
+            if file.read_bytes().startswith(b"ray::HostActor"):
                 found.append(int(file.parent.name))
         except OSError:
             continue
