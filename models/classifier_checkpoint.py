@@ -28,13 +28,21 @@ OLD_NAME = re.compile(r"(denselayer\d+\.(?:norm|conv))\.([12]\.)")
 def read_classifier(
     path: Path, *, labels: str = "", activation: str = "", image_size: int = 0
 ) -> tuple[nn.Module, Config]:
-    """-> (torchvision's DenseNet with the file's weights in fp32, what its logits mean).
+    """A DenseNet from a file; its shape (DenseNet-121, 169 and so on) is read off the tensors.
 
-    .safetensors: the metadata key ``config`` (JSON: outputs, activation, image_size, image_mean, image_std, name) or
-    ``labels`` (a JSON list, or names between commas) may say what they mean. Any other suffix: a file of torch.save,
-    read as tensors alone (code in it is refused, never run). The shape is read off the tensors: DenseNet-121, 169 and
-    so on. ``labels`` between commas, ``activation`` and ``image_size`` go before what the file says.
-    ValueError names the file, or the argument, with what it got and what it wants.
+    Args:
+        path: .safetensors, whose metadata key ``config`` (JSON: outputs, activation, image_size, image_mean,
+            image_std, name) or ``labels`` (a JSON list, or names between commas) may say what the logits mean; or a
+            file of torch.save, read as tensors alone (code in it is refused, never run).
+        labels: a name a logit, between commas; goes before what the file says, as the next two do.
+        activation: "sigmoid" or "softmax".
+        image_size: side in pixels of what the network sees, from 32.
+
+    Returns:
+        torchvision's DenseNet with the file's weights in fp32, for evaluation, and what its logits mean.
+
+    Raises:
+        ValueError: naming the file, and the tensor or entry that is missing, of another shape or makes no sense.
     """
     with weights.naming(path):
         held, metadata = weights.read_named(path, LAYOUTS, NEVER)
@@ -57,7 +65,16 @@ def torchvision_state(held: Mapping[str, Any]) -> dict[str, Tensor]:
     """The tensors of a checkpoint under torchvision's names; op_threshs of torchxrayvision stays among them.
 
     Undone are a nesting (state_dict, model), a prefix (module. of DataParallel, model. of Lightning), the layer names
-    of old torchvisions and the classifier.0 of CheXNet's Sequential. ValueError: these are no weights of a DenseNet.
+    of old torchvisions and the classifier.0 of CheXNet's Sequential.
+
+    Args:
+        held: what the file holds, by name.
+
+    Returns:
+        Its tensors by name.
+
+    Raises:
+        ValueError: these are no weights of a DenseNet.
     """
     places = [held, *(held[key] for key in NESTED if isinstance(held.get(key), Mapping))]
     stems = ((place, name) for place in places for name in place if str(name).endswith(STEM))
@@ -76,10 +93,17 @@ def torchvision_state(held: Mapping[str, Any]) -> dict[str, Tensor]:
 
 
 def convert(path: Path, *, labels: str, activation: str = "", image_size: int = 0, overwrite: bool = False) -> Path:
-    """Writes a classifier beside itself as safetensors that says what its logits mean, and returns the new file.
+    """Writes a classifier beside itself as safetensors that says what its logits mean.
 
-    Arguments as in `read_classifier`. ValueError: no such classifier, safetensors already, or the new file exists and
-    ``overwrite`` is off.
+    Args:
+        path, labels, activation, image_size: as in `read_classifier`.
+        overwrite: whether an earlier safetensors file of its name may go.
+
+    Returns:
+        The new file.
+
+    Raises:
+        ValueError: it is no such classifier, safetensors already, or the new file exists and ``overwrite`` is off.
     """
 
     def read() -> tuple[dict[str, Tensor], dict[str, Any]]:

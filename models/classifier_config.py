@@ -38,7 +38,17 @@ class Config:
 
 
 def read_metadata(metadata: Mapping[str, str]) -> dict[str, Any]:
-    """What the metadata says of the logits and the pictures, under the names of Config. ValueError."""
+    """What a file says of its logits and pictures.
+
+    Args:
+        metadata: of a safetensors file.
+
+    Returns:
+        The entries that it has, under the names of `Config`; not yet checked.
+
+    Raises:
+        ValueError: ``config`` or ``labels`` cannot be read.
+    """
     told = read_json("config", metadata.get("config", "{}"))
     if not isinstance(told, dict):
         raise ValueError(f"metadata key config: got {type(told).__name__}, want a JSON object")
@@ -51,10 +61,20 @@ def read_metadata(metadata: Mapping[str, str]) -> dict[str, Any]:
 def describe(
     name: str, told: Mapping[str, Any], logits: int, channels: int, op_threshs: list[float] | None
 ) -> tuple[Config, list[int]]:
-    """-> (what the logits mean, the places of those that were trained for a finding).
+    """What the logits of a network mean.
 
-    name: where ``told``, the entries of Config that are known, has none. logits, channels, op_threshs: those of the
-    network. ValueError names the entry, what it got and what it wants.
+    Args:
+        name: of the network, where ``told`` has none.
+        told: the entries of `Config` that are known.
+        logits: how many the network has.
+        channels: of the pictures it sees, 1 or 3.
+        op_threshs: a threshold a logit, NaN where it was not trained; None for other networks than torchxrayvision's.
+
+    Returns:
+        The meaning of the logits that were trained for a finding, and their places.
+
+    Raises:
+        ValueError: naming the entry, what it got and what it wants.
     """
     labels = _labels(told.get("outputs"), logits, op_threshs)
     kept = [place for place, label in enumerate(labels) if label]

@@ -22,7 +22,17 @@ class DenseNet(torch.nn.Module):
         self.config = config
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        """images [B, H, W, 1 or 3] in [0, 1] -> logits [B, outputs]. Bilinear to ``image_size`` squared."""
+        """Logits of pictures, resized bilinearly to ``image_size`` squared and normalized as the file says.
+
+        Args:
+            images: [B, H, W, 1 or 3] in [0, 1].
+
+        Returns:
+            [B, outputs].
+
+        Raises:
+            ValueError: the shape is another.
+        """
         config = self.config
         return self.densenet(classifier_input(images, config.image_size, config.image_mean, config.image_std))
 
@@ -49,15 +59,33 @@ class Classifier:
 
     @torch.inference_mode()
     def logits(self, images: torch.Tensor, batch: int = 32) -> torch.Tensor:
-        """images [B, H, W, C] in [0, 1] -> logits [B, outputs], on the CPU."""
+        """Logits of pictures, so many at a time.
+
+        Args:
+            images: [B, H, W, 1 or 3] in [0, 1].
+            batch: pictures that the network sees at once.
+
+        Returns:
+            [B, outputs] on the CPU.
+
+        Raises:
+            ValueError: the shape is another.
+        """
         device = load_to_device(self.patcher)
         parts = [self.network(part.to(device, torch.float32)).cpu() for part in images.split(batch)]
         return torch.cat(parts)
 
     def conf(self, images: torch.Tensor) -> torch.Tensor:
-        """images as in `logits` -> Conf [B, outputs] in [0, 1], on `scale`.
+        """The score Conf of every finding (section 5), on `scale`.
 
-        ValueError naming an image that is not finite, or one colour all over, or whose logits are not finite.
+        Args:
+            images: [B, H, W, 1 or 3] in [0, 1].
+
+        Returns:
+            [B, outputs] in [0, 1], on the CPU.
+
+        Raises:
+            ValueError: naming a picture that is not finite or one colour all over, or whose logits are not finite.
         """
         check_pictures(images)
         logits = self.logits(images)
@@ -68,9 +96,17 @@ class Classifier:
 def load_densenet(
     path: Path, patcher: bool = True, *, labels: str = "", activation: str = "", image_size: int = 0
 ) -> Classifier:
-    """The classifier of a file, see `read_classifier` for the files, the arguments and the errors.
+    """The classifier of a file.
 
-    With ``patcher`` the network is wrapped in the host's ModelPatcher, so that the host moves and frees it.
+    Args:
+        path, labels, activation, image_size: as in `read_classifier`.
+        patcher: wrap the network in the host's ModelPatcher, so that the host moves and frees it.
+
+    Returns:
+        The classifier, for evaluation.
+
+    Raises:
+        ValueError: see `read_classifier`.
     """
     network = DenseNet(*read_classifier(path, labels=labels, activation=activation, image_size=image_size))
     return Classifier(network, make_patcher(network) if patcher else None)

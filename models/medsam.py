@@ -38,13 +38,29 @@ class Network(torch.nn.Module):
         return 3 * 4 * vision.num_attention_heads * (vision.image_size // vision.patch_size) ** 4
 
     def encode(self, images: Tensor) -> Tensor:
-        """Images [B, H, W, 1 or 3] in [0, 1] -> features [B, C, h, w]."""
+        """Features of pictures.
+
+        Args:
+            images: [B, H, W, 1 or 3] in [0, 1].
+
+        Returns:
+            [B, C, h, w].
+
+        Raises:
+            ValueError: the shape is another.
+        """
         return self.sam.vision_encoder(medsam_input(images, self.size)).last_hidden_state
 
     def decode(self, features: Tensor, boxes: Tensor, height: int, width: int) -> Tensor:
-        """Features [1, C, h, w] and boxes [N, 4] (x0, y0, x1, y1) in pixels of the image -> masks [N, height, width].
+        """Masks of boxes, as MedSAM_Inference.py of the release: one a box, sigmoid, then bilinear.
 
-        As MedSAM_Inference.py of the release: a box scaled to the encoder's size, one mask a box, sigmoid, bilinear.
+        Args:
+            features: [1, C, h, w] of one picture.
+            boxes: [N, 4] as x0, y0, x1, y1 in pixels of the picture.
+            height, width: of the picture in pixels.
+
+        Returns:
+            [N, height, width] in [0, 1].
         """
         scaled = boxes.to(features) / features.new_tensor([width, height, width, height]) * self.size
         found = self.sam(image_embeddings=features, input_boxes=scaled[None], multimask_output=False)
@@ -52,9 +68,17 @@ class Network(torch.nn.Module):
 
 
 def medsam_input(images: Tensor, size: int) -> Tensor:
-    """Images [B, H, W, 1 or 3] -> [B, 3, size, size]: bicubic without regard to the aspect, each stretched to [0, 1].
+    """What MedSAM's encoder sees: bicubic without regard to the aspect, each picture stretched to [0, 1].
 
-    ValueError for other shapes.
+    Args:
+        images: [B, H, W, 1 or 3].
+        size: side of the result in pixels.
+
+    Returns:
+        [B, 3, size, size] in [0, 1].
+
+    Raises:
+        ValueError: the shape is another.
     """
     if images.ndim != 4 or images.shape[-1] not in (1, 3):
         raise ValueError(f"image: got {tuple(images.shape)}, want [B, H, W, C] with C = 1 or 3")
@@ -81,10 +105,17 @@ class MedSAM:
 
     @torch.inference_mode()
     def encode(self, images: Tensor, progress: Callable[[], None] = lambda: None) -> Tensor:
-        """Images [B, H, W, 1 or 3] in [0, 1] -> features [B, C, h, w] on the CPU, one image after the other.
+        """Features of pictures, one after the other.
 
-        progress is called after every layer and may raise, to cancel. ValueError naming an image that is not finite or
-        constant, and for other shapes.
+        Args:
+            images: [B, H, W, 1 or 3] in [0, 1].
+            progress: called after every layer; may raise, to cancel.
+
+        Returns:
+            [B, C, h, w] on the CPU.
+
+        Raises:
+            ValueError: the shape is another, or a picture is not finite or constant; it is named.
         """
         check_pictures(images)
         device = load_to_device(self.patcher, self.network.memory)
@@ -93,9 +124,15 @@ class MedSAM:
 
     @torch.inference_mode()
     def masks(self, features: Tensor, boxes: list[Tensor], height: int, width: int) -> Tensor:
-        """Features [B, C, h, w] and the boxes [N, 4] of every image, see `Network.decode`, -> [B, height, width].
+        """A mask a picture: the union of what lies in its boxes.
 
-        A mask is the union of what lies in the boxes of its image, soft and in [0, 1], on the CPU.
+        Args:
+            features: [B, C, h, w], from `encode`.
+            boxes: of every picture [N, 4], see `Network.decode`.
+            height, width: of the pictures in pixels.
+
+        Returns:
+            [B, height, width], soft and in [0, 1], on the CPU.
         """
         device = load_to_device(self.patcher, self.network.memory)
         found = (
@@ -106,9 +143,17 @@ class MedSAM:
 
 
 def load_medsam(path: Path, patcher: bool = True) -> MedSAM:
-    """MedSAM from a file, see `read_sam` for the files and the errors.
+    """MedSAM from a file.
 
-    With ``patcher`` the network is wrapped in the host's ModelPatcher, so that the host moves and frees it.
+    Args:
+        path: as in `read_sam`.
+        patcher: wrap the network in the host's ModelPatcher, so that the host moves and frees it.
+
+    Returns:
+        The network for evaluation.
+
+    Raises:
+        ValueError: see `read_sam`.
     """
     network = Network(read_sam(path))
     return MedSAM(network, make_patcher(network) if patcher else None)

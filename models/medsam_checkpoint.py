@@ -56,11 +56,16 @@ PARTS = (
 
 
 def read_sam(path: Path) -> Any:
-    """-> transformers' SamModel with the file's weights in fp32, for evaluation.
+    """MedSAM's or SAM's network from a file; its shape is read off the tensors.
 
-    .safetensors, or a file of torch.save, read as tensors alone (code in it is refused, never run). The shape is read
-    off the tensors. ValueError naming the file and the first tensors that are missing, unexpected, of another shape or
-    not finite.
+    Args:
+        path: .safetensors, or a file of torch.save, read as tensors alone (code in it is refused, never run).
+
+    Returns:
+        transformers' SamModel with the file's weights in fp32, for evaluation.
+
+    Raises:
+        ValueError: naming the file and the first tensors that are missing, unexpected, of another shape or not finite.
     """
     with weights.naming(path):
         state = _state(weights.read_named(path, LAYOUTS)[0])
@@ -93,14 +98,26 @@ class State:
         return self.held[self.own_name(name)]
 
     def size(self, name: str, axis: int, axes: int) -> int:
-        """Of one axis of a tensor of so many axes, at least 1."""
+        """Length of one axis of a tensor.
+
+        Args:
+            name: transformers' of the tensor.
+            axis: which.
+            axes: how many the tensor is to have.
+
+        Returns:
+            At least 1.
+
+        Raises:
+            ValueError: the tensor is missing, or has other axes.
+        """
         shape = self[name].shape
         if len(shape) != axes or not shape[axis]:
             raise ValueError(f"{self.own_name(name)}: got {list(shape)}, want {axes} axes, as in {LAYOUTS}")
         return shape[axis]
 
     def count(self, list_name: str) -> int:
-        """Of the members of a list of layers."""
+        """How many layers a list of that name (transformers') has."""
         prefix = re.escape(self.own_name(f"{list_name}.0.")[: -len("0.")])
         return len({found[1] for name in self.held if (found := re.match(rf"{prefix}(\d+)\.", name))})
 

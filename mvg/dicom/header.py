@@ -230,7 +230,14 @@ def read_header(data: bytes) -> File:
 
 
 def refuse_other_objects(header: pydicom.Dataset) -> None:
-    """Refused for volumes, their slices and films."""
+    """Lets single projection images alone pass.
+
+    Args:
+        header: the data set.
+
+    Raises:
+        Refused: it is a volume, a slice of one, or has several frames.
+    """
     volume = VOLUMES.get(str(header.get("Modality"))) or VOLUME_CLASSES.get(header.get("SOPClassUID"))
     if volume:
         raise Refused(f"is a slice or volume ({volume}), want a projection image or photograph")
@@ -240,7 +247,19 @@ def refuse_other_objects(header: pydicom.Dataset) -> None:
 
 
 def integer(header: pydicom.Dataset, keyword: str, default: int | None = None) -> int:
-    """An element's value; Refused where it is no single whole number."""
+    """An element's whole number.
+
+    Args:
+        header: the data set.
+        keyword: the element's.
+        default: the value where it is absent or empty; None where it must be there.
+
+    Returns:
+        Its value.
+
+    Raises:
+        Refused: it is no single whole number.
+    """
     value = header.get(keyword)
     if value is None and default is not None:
         return default
@@ -250,7 +269,17 @@ def integer(header: pydicom.Dataset, keyword: str, default: int | None = None) -
 
 
 def format_of(header: pydicom.Dataset) -> Format:
-    """Size, colour and bits of the pixels; Refused for what no such image has."""
+    """How the pixels are stored.
+
+    Args:
+        header: the data set.
+
+    Returns:
+        Size, colour and bits.
+
+    Raises:
+        Refused: they are none that such an image has.
+    """
     rows, columns = integer(header, "Rows"), integer(header, "Columns")
     if min(rows, columns) < 1:
         raise Refused(f"is {columns} x {rows} pixels, want at least 1 x 1")

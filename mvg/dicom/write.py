@@ -32,7 +32,14 @@ TYPE_2 = (
 
 
 def series_uids(run: str) -> tuple[UID, UID]:
-    """-> (study, series) of ``run``: the same text always gives the same two, and they do not tell it."""
+    """Where the images of a run belong.
+
+    Args:
+        run: a text; the same one always gives the same two identifiers, and they do not tell it.
+
+    Returns:
+        Study and Series Instance UID.
+    """
     return generate_uid(entropy_srcs=["mvg", "study", run]), generate_uid(entropy_srcs=["mvg", "series", run])
 
 
