@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
+from ..mvg.domains import BUILT_IN
 from .workflow import Graph
 
 SUFFIXES = (".safetensors", ".sft", ".ckpt", ".pt", ".pth", ".bin", ".gguf", ".onnx")
@@ -15,7 +16,9 @@ UNSEEN = "unseen"
 
 
 def named_models(graph: Graph) -> tuple[str, ...]:
-    """Names of weight files in the widgets, and embedded/DOMAIN where the bundled networks are loaded."""
+    """Names of weight files in the widgets, embedded/DOMAIN where the bundled networks are loaded, and the file of a
+    domain of the user's own.
+    """
     found = set()
     for node in graph.values():
         for name, value in node["inputs"].items():
@@ -23,6 +26,8 @@ def named_models(graph: Graph) -> tuple[str, ...]:
                 found.add(value)
             elif node["class_type"] == "MVG_LoadEmbedded" and name == "domain":
                 found.add(f"embedded/{value}")
+            elif node["class_type"] == "MVG_Recaption" and name == "domain" and value not in BUILT_IN:
+                found.add(f"domains/{value}.toml")
     return tuple(sorted(found))
 
 

@@ -22,10 +22,12 @@ from .architecture import (
     build_clip_vision,
     build_unet,
     build_vae,
+    family_of,
     file_name,
 )
 
 BUNDLED = Path(__file__).parent / "weights"
+FINDINGS = "findings.json"
 LOADED = ("unet", "clip_text", "vae", "clip_vision", "classifier", "seine")
 
 
@@ -58,9 +60,12 @@ def find_weights(part: str, domain: str = "chest_xray") -> Path:
     Raises:
         ValueError: it is in none of the folders, or no family draws the domain.
     """
+    return _find(file_name(part, domain))
+
+
+def _find(name: str) -> Path:
     import folder_paths
 
-    name = file_name(part, domain)
     folders = []
     if "mvg" in folder_paths.folder_names_and_paths:
         folders = [Path(folder) / "embedded" for folder in folder_paths.get_folder_paths("mvg")]
@@ -86,6 +91,29 @@ def weight_files(domain: str) -> dict[str, Path]:
         ValueError: as `find_weights`.
     """
     return {part: find_weights(part, domain) for part in LOADED}
+
+
+def drawn_findings(domain: str) -> tuple[str, ...]:
+    """What the embedded networks of a domain were trained to draw, as findings.json beside them says.
+
+    Args:
+        domain: one of `architecture.DOMAINS`.
+
+    Returns:
+        The findings, in the order of the classifier's outputs.
+
+    Raises:
+        ValueError: an unknown domain, or a file that is missing or is not of this form.
+    """
+    family_of(domain)
+    path = _find(FINDINGS)
+    try:
+        findings = json.loads(path.read_text(encoding="utf-8"))[domain]
+    except (ValueError, KeyError, TypeError):
+        findings = None
+    if not isinstance(findings, list) or not findings or not all(isinstance(name, str) for name in findings):
+        raise ValueError(f'{FINDINGS}: want {{"{domain}": [the findings that its networks draw], ...}}')
+    return tuple(findings)
 
 
 def load(domain: str) -> Embedded:

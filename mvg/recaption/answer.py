@@ -133,7 +133,7 @@ def _read_prompt(prompt: str, finding: str, side: str, question: Question, domai
     """(problem or "", severity word) of a prompt, read like a sentence of a report."""
     if len(prompt) > MAX_PROMPT:
         return f"got {len(prompt)} characters, want at most {MAX_PROMPT}", ""
-    if not prompt.startswith(f"{domain.prefix}, ") or not re.fullmatch(r"[A-Za-z ,-]+", prompt):
+    if not prompt.startswith(f"{domain.prefix}, ") or not re.fullmatch(r"[A-Za-z0-9 ,-]+", prompt):
         return f'want it to begin with "{domain.prefix}, " and to hold letters, spaces, commas and hyphens only', ""
     if not allowed_words(domain).issuperset(words_of(prompt)):
         return "uses a word that is not in the list of allowed words", ""

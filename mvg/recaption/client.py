@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from ..domains import find_domain
+from ..domains import Domain, find_domain
 from ..plan import NO_FINDING, Plan
 from . import offline
 from .answer import AnswerError, read_answer
@@ -23,7 +23,7 @@ MAX_ECHO = 20_000  # characters of a refused answer that go back for repair
 
 async def recaption(
     report: str,
-    domain: str,
+    domain: str | Domain,
     stages: int,
     mode: str = "terminal",
     finding: str | None = None,
@@ -79,8 +79,10 @@ async def recaption(
     rules = await asyncio.to_thread(
         offline.recaption, clean, domain, stages, mode, finding, known, terminal=terminal, strict=False
     )
-    known = tuple(known or find_domain(domain).known)
-    question = Question(domain, stages, mode, finding, known, terminal)
+    domain = find_domain(domain)
+    known = tuple(known or domain.known)
+    asked = None if finding is None else offline.drawn_as(domain, finding, known)
+    question = Question(domain, stages, mode, asked, known, terminal)
     path = answer_file(cache, clean, endpoint, question) if cache is not None else None
     plan = read_kept(path) if path else None
     if plan is None:

@@ -35,6 +35,11 @@ class LoadEmbedded(io.ComfyNode):
                 io.ClipVision.Output("clip_vision", display_name="clip vision", tooltip="Image encoder, for CLIP-I."),
                 Classifier.Output("classifier", tooltip="Reads findings from an image, for the score Conf."),
                 io.Model.Output("transition", tooltip="SEINE at a small size, for SEINE Transition."),
+                io.String.Output(
+                    "model_findings",
+                    display_name="model findings",
+                    tooltip="What the model can draw, for Recaption Report: its plan is then about one of these.",
+                ),
             ],
         )
 
@@ -44,7 +49,7 @@ class LoadEmbedded(io.ComfyNode):
 
     @classmethod
     def execute(cls, domain: str) -> io.NodeOutput:
-        return io.NodeOutput(*loader.load(domain))
+        return io.NodeOutput(*loader.load(domain), ", ".join(loader.drawn_findings(domain)))
 
 
 class LoadMedicalImage(io.ComfyNode):

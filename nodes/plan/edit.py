@@ -10,6 +10,7 @@ from ...mvg.recaption.answer import AnswerError
 from ...mvg.recaption.other_models import plan_in
 from ..support import types
 from ..support.cancellation import cancellable
+from ..support.domains import domain_folder
 
 
 class EditPlan(io.ComfyNode):
@@ -74,7 +75,7 @@ class EditPlan(io.ComfyNode):
             edited, by = parse_plan(text), "edited by hand"
         elif llm_text is not None:
             try:
-                edited, by = plan_in(llm_text, plan), "by a language model of this workflow"
+                edited, by = plan_in(llm_text, plan, domain_folder().domains), "by a language model of this workflow"
             except AnswerError as error:
                 raise AnswerError(f"llm_text: {error}") from None
         if edited is None:

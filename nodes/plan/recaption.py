@@ -4,18 +4,17 @@ import asyncio
 
 from comfy_api.latest import io
 
-from ...models.embedded.architecture import DOMAINS
-from ...mvg.domains import BUILT_IN
+from ...mvg.domains import Domain
 from ...mvg.plan import NO_FINDING
 from ...mvg.recaption import client, offline
 from ...mvg.recaption.other_models import question_text
 from ..support.cancellation import cancellable
+from ..support.domains import domain_folder, stamp
 from ..support.types import Plan
 from . import endpoints
 
 AUTO = "auto"
 TIMEOUT, ATTEMPTS = 120.0, 4
-FINDINGS = tuple(finding for domain in BUILT_IN.values() for finding in domain.known)
 
 
 class Recaption(io.ComfyNode):
@@ -23,6 +22,8 @@ class Recaption(io.ComfyNode):
 
     @classmethod
     def define_schema(cls) -> io.Schema:
+        domains = domain_folder().domains
+        findings = dict.fromkeys(finding for domain in domains.values() for finding in domain.known)
         return io.Schema(
             node_id="MVG_Recaption",
             display_name="Recaption Report",
@@ -38,7 +39,12 @@ class Recaption(io.ComfyNode):
                     tooltip="The report's text, from Load Report. A socket only: text typed into a widget would be "
                     "saved inside every picture.",
                 ),
-                io.Combo.Input("domain", options=list(DOMAINS), tooltip="Which kind of image the report is about."),
+                io.Combo.Input(
+                    "domain",
+                    options=list(domains),
+                    tooltip="Which kind of image the report is about: a built-in one, or one of your own in "
+                    "models/mvg/domains.",
+                ),
                 io.Int.Input(
                     "stages",
                     default=6,
@@ -56,7 +62,7 @@ class Recaption(io.ComfyNode):
                 ),
                 io.Combo.Input(
                     "finding",
-                    options=[AUTO, *FINDINGS],
+                    options=[AUTO, *findings],
                     tooltip="What progresses, one of the domain's findings. auto takes the finding that the report "
                     "makes most of.",
                 ),
@@ -77,6 +83,13 @@ class Recaption(io.ComfyNode):
                     "any address that speaks OpenAI's protocol, on this machine unless its operator allowed another. "
                     "Names, dates and numbers of persons are taken out of the report before it is sent, by rules; no "
                     "rule finds all of them, so what must not leave stays with an endpoint on this machine.",
+                ),
+                io.String.Input(
+                    "model_findings",
+                    optional=True,
+                    force_input=True,
+                    tooltip="What the model can draw, from Load Embedded Models or as words with commas between: the "
+                    "plan is about one of these. Not connected: about any finding of the domain.",
                 ),
             ],
             outputs=[
@@ -126,20 +139,23 @@ class Recaption(io.ComfyNode):
     ) -> bool | str:
         if isinstance(engine, str):
             return f"engine: got {engine!r}, want offline or openai"
-        if domain is not None and domain not in BUILT_IN:
-            return f"domain: got {domain!r}, want one of {', '.join(BUILT_IN)}"
+        folder = domain_folder()
+        try:
+            known = None if domain is None else folder.find(domain).known
+        except ValueError as error:
+            return str(error)
         if finding is None or finding == AUTO:
             return True
-        if finding not in FINDINGS:
-            return f"finding: got {finding!r}, want {AUTO} or one of {', '.join(FINDINGS)}"
-        if domain is not None and finding not in BUILT_IN[domain].known:
-            own = ", ".join(BUILT_IN[domain].known)
-            return f"finding: got {finding!r}, which is none of {domain}; want {AUTO} or one of {own}"
+        every = tuple(name for other in folder.domains.values() for name in other.known)
+        if finding not in every:
+            return f"finding: got {finding!r}, want {AUTO} or one of {', '.join(dict.fromkeys(every))}"
+        if known is not None and finding not in known:
+            return f"finding: got {finding!r}, which is none of {domain}; want {AUTO} or one of {', '.join(known)}"
         return True
 
     @classmethod
-    def fingerprint_inputs(cls, engine: dict | None = None, **_: object) -> str:
-        return endpoints.fingerprint() if cls.asks(engine) else ""
+    def fingerprint_inputs(cls, domain: str | None = None, engine: dict | None = None, **_: object) -> str:
+        return stamp(domain) + (endpoints.fingerprint() if cls.asks(engine) else "")
 
     @staticmethod
     def asks(engine: dict | None) -> bool:
@@ -155,9 +171,12 @@ class Recaption(io.ComfyNode):
         finding: str,
         strict: bool,
         engine: dict | None = None,
+        model_findings: str | None = None,
         **_: object,  # inputs that the host does not know
     ) -> io.NodeOutput:
-        asked = report, domain, stages, mode, None if finding == AUTO else finding
+        kind = domain_folder().find(domain)
+        known = model_draws(kind, model_findings)
+        asked = report, kind, stages, mode, None if finding == AUTO else finding, known
         return await cancellable(cls.recaption(asked, strict, engine))
 
     @classmethod
@@ -177,3 +196,27 @@ class Recaption(io.ComfyNode):
             plan = plan or rules
         question = await asyncio.to_thread(question_text, *asked)
         return io.NodeOutput(plan, plan.to_text(), question)
+
+
+def model_draws(domain: Domain, model_findings: str | None) -> tuple[str, ...] | None:
+    """The findings that a model draws, as `offline.recaption` takes them.
+
+    Args:
+        domain: whose findings they are.
+        model_findings: their names with commas between; None where the model is not known.
+
+    Returns:
+        The names, or None for any finding of the domain.
+
+    Raises:
+        ValueError: where a name is none of the domain's, or there is none.
+    """
+    if model_findings is None:
+        return None
+    drawn = tuple(name.strip() for name in model_findings.split(",") if name.strip())
+    other = next((name for name in drawn if name not in domain.known), None)
+    if other is not None or not drawn:
+        raise ValueError(
+            f"model_findings: got {other or 'none'!r}, want some of {domain.name}: {', '.join(domain.known)}"
+        )
+    return drawn

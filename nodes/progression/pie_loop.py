@@ -11,6 +11,7 @@ from comfy_api.latest import io
 from comfy_execution.graph_utils import GraphBuilder
 
 from ...mvg import pie
+from ..support.embedded import check_drawable
 from ..support.preview import index_of, new_token
 from ..support.types import Plan
 from .pie_inputs import (
@@ -197,6 +198,7 @@ class PIELoop(io.ComfyNode):
             raise ValueError(f"plan: got {len(wanted)} stages, want at most {MAX_STAGES}")
 
         links = cls.hidden.dynprompt.get_node(cls.hidden.unique_id)["inputs"]
+        check_drawable(plan, cls.hidden.dynprompt, links["model"])
         image_link = links["image"]
         graph = GraphBuilder()
         mask_link = None if mask is None else graph.node("MVG_FixedMask", "mask", data=mask_to_text(mask)).out(0)

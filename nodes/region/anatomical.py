@@ -3,6 +3,7 @@
 from comfy_api.latest import io
 
 from ...mvg import regions, roi
+from ..support.domains import domain_folder
 from ..support.types import Plan
 
 
@@ -78,5 +79,5 @@ class AnatomicalROI(io.ComfyNode):
     def execute(
         cls, image, plan, grow: float = 0.0, feather: float = 0.0, fill: bool = False, strict: bool = False
     ) -> io.NodeOutput:
-        mask, notes = regions.roi_mask(image, plan, strict=strict)
+        mask, notes = regions.roi_mask(image, plan, domain_folder().find(plan.domain), strict)
         return io.NodeOutput(roi.refine(mask, grow, feather, fill), notes)

@@ -13,6 +13,7 @@ from comfy_api.latest import io
 from ...models.medsam import MedSAM, load_medsam
 from ...mvg import regions, roi
 from ...mvg.wording import one_or
+from ..support.domains import domain_folder
 from ..support.model_files import MEDSAM
 from ..support.types import Plan
 from .anatomical import shape_inputs
@@ -137,7 +138,7 @@ def plan_boxes(image: torch.Tensor, plan) -> tuple[list[Box], str]:
 
     ValueError where there is no such region, and as `mvg.regions.roi_mask`.
     """
-    region, words = regions.roi_mask(image, plan)
+    region, words = regions.roi_mask(image, plan, domain_folder().find(plan.domain))
     found: list[Box] = [(float(x0), float(y0), float(x1), float(y1)) for x0, y0, x1, y1 in roi.boxes(region[0])]
     if not found:
         raise ValueError(f"plan: got no region in the image ({words}), want a box: draw one")

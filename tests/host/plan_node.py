@@ -1,4 +1,4 @@
-"""A custom node of the test server: a plan from its JSON, so that a test may change any word of it."""
+"""Custom nodes of the test server: a plan from JSON, of which a test may change any word, and a user's own model."""
 
 import sys
 
@@ -18,13 +18,35 @@ class PlanFromJson(io.ComfyNode):
 
     @classmethod
     def execute(cls, text) -> io.NodeOutput:
-        module = next(module for name, module in sys.modules.items() if name.endswith("mvg_under_test.mvg.plan"))
-        return io.NodeOutput(module.Plan.from_json(text))
+        return io.NodeOutput(extension("mvg.plan").Plan.from_json(text))
+
+
+class OwnModel(io.ComfyNode):
+    """The host's own SD-1.x classes at a small size."""
+
+    @classmethod
+    def define_schema(cls):
+        return io.Schema(
+            node_id="OwnModel",
+            display_name="Own Model",
+            category="tests",
+            inputs=[],
+            outputs=[io.Model.Output("model"), io.Clip.Output("clip"), io.Vae.Output("vae")],
+        )
+
+    @classmethod
+    def execute(cls) -> io.NodeOutput:
+        return io.NodeOutput(*extension("models.embedded.loader").load("chest_xray")[:3])
+
+
+def extension(name):
+    """A module of the extension as the server has loaded it."""
+    return next(module for key, module in sys.modules.items() if key.endswith(f"mvg_under_test.{name}"))
 
 
 class Extension(ComfyExtension):
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
-        return [PlanFromJson]
+        return [PlanFromJson, OwnModel]
 
 
 async def comfy_entrypoint() -> ComfyExtension:
