@@ -76,7 +76,8 @@ CHEST_XRAY = Domain(
                     r"(?: in size)?",
                     rf"{_HEART_WORDS}[^.,;]{{1,40}}, (?:but )?(?:remains|(?:is )?still|is again) (?:\w+ly )?enlarged",
                     rf"{_HEART_WORDS}(?: {_IS})? (?:at )?(?:the )?(?:borderline|upper limits? of normal|top[- ]normal)",
-                    r"borderline (?:cardiac|heart) (?:size|silhouette)",
+                    r"borderline (?:cardiac|heart) (?:size|silhouette|shadow)",
+                    rf"borderline (?:size of|enlargement of) (?:the )?{_HEART}(?: (?:silhouette|shadow))?",
                     rf"{_RATIO} (?:is )?(?:mildly |slightly )?(?:increased|enlarged|elevated|above normal)",
                     rf"{_RATIO}{_MEASURES}(?:0?[.,](?:5[1-9]|50[1-9]|[6-9])\d*|(?:5[1-9]|[6-9]\d)(?:\.\d+)? percent)",
                     rf"{_RATIO} (?:is |of )?(?:>|greater than|more than|over|above|exceeds) ?(?:0?[.,]50?|50 percent)",
@@ -134,8 +135,9 @@ CHEST_XRAY = Domain(
                     r"empyema",
                     r"(?:blunt\w+|efface\w+|obliterat\w+|loss) of (?:the |both |bilateral |left |right ){0,3}"
                     r"(?:lateral |posterior )?"
-                    r"costo[- ]?(?:phrenic|diaphragmatic) (?:angles?|recess(?:es)?|sulc(?:us|i))",
-                    r"(?:costo[- ]?phrenic angles?|cp angles?) (?:is |are |appears? )?(?:mildly |slightly |not )?"
+                    r"(?:costo[- ]?(?:phrenic|diaphragmatic)|cp) (?:angles?|recess(?:es)?|sulc(?:us|i))",
+                    r"(?:costo[- ]?phrenic angles?|cp angles?)(?::? (?:left|right|both))? (?:is |are |appears? )?"
+                    r"(?:mildly |slightly |not )?"
                     r"(?:blunted|effaced|obliterated|obscured)",
                     r"blunted (?:left |right |both )?costo[- ]?phrenic angles?",
                 ),
@@ -171,6 +173,8 @@ CHEST_XRAY = Domain(
                     rf"(?:both |the )?lungs?(?: fields?| bases| volumes are normal and)?(?::| -)?(?: {_IS})?"
                     r"(?:(?: \w+)? \w*(?:expanded|inflated|aerated) (?:and|but))?"
                     r"(?: \w+ly| now| both| all| still| otherwise| again)? clear",
+                    rf"lungs?(?: fields?)? and (?:the |both )?(?:pleural spaces?|pleurae?"
+                    rf"|costo[- ]?phrenic angles?|cp angles?|heart)(?: {_IS})?(?: \w+ly)? clear",
                     r"clear lungs?",
                 ),
             ),
@@ -286,6 +290,7 @@ CHEST_XRAY = Domain(
         r"(?:normal|clear|unremarkable) (?:frontal |pa |ap )?(?:chest|lungs?|heart|cxr|x[- ]?ray|radiograph|film)",
     ),
     lookalikes=any_of(
+        rf"{_HEART_WORDS}(?: {_IS})? (?:prominent|large) but (?:likely |probably |still )?within normal limits",
         r"(?:pericardial|joint|knee|elbow|hip|middle[- ]ear|subdural|scrotal|ankle) effusions?",
         rf"(?:{_BODY}|{_BODY} and {_BODY}) (?:pitting |swelling and )?o?edema",
         rf"o?edema (?:of|in) (?:the |both |her |his )?(?:left |right |lower |upper |bilateral )*{_BODY}",

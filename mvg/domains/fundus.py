@@ -19,6 +19,9 @@ _SIGNS = (
 )
 # the International Clinical Diabetic Retinopathy scale, 0 to 4 (Wilkinson et al., Ophthalmology 2003)
 _SCALE = r"\b(?:icdrs?|dr) ?(?:severity |retinopathy )?(?:grade|level|stage|score|scale)? ?[:=]? ?"
+# the grades of the English screening program: R0 to R3 and M0, M1
+_RETINOPATHY = r"\b(?:retinopathy:? (?:level |grade )?)?"
+_MACULOPATHY = r"\b(?:maculopathy:? (?:level |grade )?)?"
 _STAGE = r"(?:(?:non|pre)[- ]?proliferative|proliferative|background|diabetic|apparent|referable|sight[- ]threatening)"
 _CAUSE = (
     r"(?:hypertensive|sickle[- ](?:cell|related)|radiation|solar|hiv|valsalva|leuka?emic|purtscher(?:'s)?|toxic"
@@ -127,6 +130,8 @@ FUNDUS = Domain(
     short_forms=tuple(
         (re.compile(pattern), words)
         for pattern, words in (
+            (r"\b(?:retinopathy|dr) screening(?: results?)?: ?(?:negative|normal|clear)\b", "no retinopathy"),
+            (r"\b(?:retinopathy|dr) screening(?: results?)?: ?positive\b", "retinopathy"),
             (rf"{_SCALE}0\b(?![.,]\d)", "no diabetic retinopathy"),
             (rf"{_SCALE}1\b", "mild diabetic retinopathy"),
             (rf"{_SCALE}2\b", "moderate diabetic retinopathy"),
@@ -135,12 +140,12 @@ FUNDUS = Domain(
             (r"\betdrs (?:grade |level |stage )?(?:1[45]|20|35)[a-f]?\b", "mild diabetic retinopathy"),
             (r"\betdrs (?:grade |level |stage )?4[37][a-f]?\b", "moderate diabetic retinopathy"),
             (r"\betdrs (?:grade |level |stage )?(?:53|6[0-9]|7[0-9]|8[0-9])[a-f]?\b", "severe diabetic retinopathy"),
-            (r"\br0(?=m[01]|\b)", "no diabetic retinopathy, "),
-            (r"\br1(?=m[01]|\b)", "mild diabetic retinopathy, "),
-            (r"\br2(?=m[01]|\b)", "moderate diabetic retinopathy, "),
-            (r"\br3[as]?(?=m[01]|\b)", "severe diabetic retinopathy, "),
-            (r"\bm0\b", "no macular edema, "),
-            (r"\bm1[a-c]?\b", "macular edema, "),
+            (rf"{_RETINOPATHY}r0(?=m[01]|\b)", "no diabetic retinopathy, "),
+            (rf"{_RETINOPATHY}r1(?=m[01]|\b)", "mild diabetic retinopathy, "),
+            (rf"{_RETINOPATHY}r2(?=m[01]|\b)", "moderate diabetic retinopathy, "),
+            (rf"{_RETINOPATHY}r3[as]?(?=m[01]|\b)", "severe diabetic retinopathy, "),
+            (rf"{_MACULOPATHY}m0\b", "no macular edema, "),
+            (rf"{_MACULOPATHY}m1[a-c]?\b", "macular edema, "),
             (r"\babsent (?=(?:diabetic )?retinopathy|dr\b)", "no "),
             (
                 r"(?<!non)(?<!non[- ])(?<!pre)(?<!pre[- ])\bproliferative (?=diabetic|retinopath|dr\b|changes)",

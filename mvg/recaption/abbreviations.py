@@ -26,11 +26,11 @@ _BEFORE_A_FINDING = re.compile(
 )
 _BEFORE_A_NAME = re.compile(
     r"(?:"
-    r"attending|by|cc|consultant|per|physician|radiologist|signed"
+    r"attending|by|cc|consultant|from|per|physician|radiologist|signed|to|with"
     r")"
 )
 _TITLE = re.compile(
-    r"(?:(?P<before>[A-Za-z]+)[ :]+)?\b(?P<title>D[Rr]s?|DRS|drs?)\b(?P<stop>\.?)(?=[ \n]*(?P<after>[A-Za-z]*))"
+    r"(?:(?P<before>[A-Za-z]+)[ :]+)?\b(?P<title>D[Rr]s?|DRS|drs?)\b(?P<stop>\.?)(?= *(?P<after>[A-Za-z]*))"
 )
 _STOPPED = re.compile(r"\b(?P<word>mrs?|ms|prof|st|vs|approx|ca|e\.g|i\.e|cf|resp|incl|esp)\.(?=\s)", re.IGNORECASE)
 _STOPPED_INSIDE = re.compile(  # ends a sentence only where a capital follows
@@ -109,6 +109,8 @@ def without_titles(text: str) -> str:
         The text with "doctor" for the title.
     """
 
+    mixed = sum(map(str.islower, text)) > sum(map(str.isupper, text))
+
     def spell(match: re.Match[str]) -> str:
         before, after = (match["before"] or "").lower(), match["after"].lower()
         title, stop = match["title"], match["stop"]
@@ -117,8 +119,8 @@ def without_titles(text: str) -> str:
         elif title == "DR" and match["after"].islower():
             named = False  # a name has a capital
         elif _BEFORE_A_NAME.fullmatch(before):
-            named = bool(after)
-        elif _BEFORE_A_FINDING.fullmatch(before) or not after:
+            named = len(after) == 1 or (bool(after) and _AFTER_A_FINDING.fullmatch(after) is None)
+        elif _BEFORE_A_FINDING.fullmatch(before) or not after or (mixed and before and stop):
             named = False
         else:
             named = _AFTER_A_FINDING.fullmatch(after) is None
@@ -164,7 +166,7 @@ def without_boxes(sentence: str, finding: re.Pattern[str]) -> str:
     head = sentence[: boxes[0].start()]
     ticked = [bool(b["tick"] or b["round"] or b["full"]) for b in boxes]
     bounds = [b.start() for b in boxes] + [len(sentence)]
-    after = [sentence[b.end() : bounds[i + 1]].strip(" ,|") for i, b in enumerate(boxes)]
+    after = [sentence[b.end() : bounds[i + 1]].strip(" ,|.;") for i, b in enumerate(boxes)]
     if not head and after[0].endswith(":") and finding.search(after[0]):  # a finding, then its options
         chosen = " ".join(item for item, tick in zip(after[1:], ticked[1:], strict=True) if tick)
         return f"{after[0]} {chosen if ticked[0] else 'no'}"

@@ -21,7 +21,7 @@ DOUBT = any_of(
     "apparent(?=ly)",
     "suspect(?:ed)?",
     "favou?r(?:s|ed|ing)?",
-    "suspicious (?:for|of)",
+    r"suspicious (?:\w+ ){0,2}(?:for|of)",
     "suspicion (?:of|for)",
     "questionabl[ey]",
     "question of",
@@ -50,11 +50,14 @@ DOUBT = any_of(
 )
 # "likely" and "possible" speak of the finding before them only where nothing follows that they may speak of.
 _ALONE = (
-    r"(?=\s*(?:[.,;)]|$)|\s+(?:on|in|at|and|but(?! (?:excluded|ruled|not|unlikely))|given|here|too|with|bilaterally)\b)"
+    r"(?=\s*(?:[.,;)]|$)|\s+(?:on|in|at|and|but(?! (?:excluded|ruled|not|unlikely))|given|here|too|with|left|right|both"
+    r"|bilateral(?:ly)?)\b)"
 )
 _DOUBTED = (
     rf"(?:(?:possible|probable|likely|suspected|suspect|equivocal|questionable|considered){_ALONE}"
-    r"|possibility|in the differential|not certain|uncertain|indeterminate|differential|favou?red|concern"
+    r"|(?:probably|possibly|likely|perhaps|presumably) (?:present|seen|there)|possibility"
+    r"|in the differential|not certain|uncertain"
+    r"|indeterminate|differential|favou?red|concern"
     r"|consideration)"
 )
 DOUBT_AFTER = re.compile(
@@ -87,12 +90,12 @@ HYPOTHESIS = re.compile(
     r" for|monitor(?:ing)? for|search for|exclusion of|test(?:ed|ing)? for|watch for|protect(?:ion)? (?:from|against)"
     r"|prophyla\w+ (?:for|against)|treat(?:ed|ment)? for|prevent(?:ion of)?)"
     r"|evaluat(?:ion|e) (?:of|for)|in case of|(?:at )?(?:low |high |increased )?risk (?:of|for|factors? for)"
-    r"|predisposed to|contact with|expos(?:ed|ure) to"
+    r"|predisposed to|(?:advice|information|leaflet|education|counsel+ing) (?:on|about)|contact with|expos(?:ed|ure) to"
     r"|clinical(?:ly)? (?:suspicion|concern|question|suspected|questioned)(?: of| for)?"
     r"|(?:worried|concerned|anxious|asks?|asking|fear|afraid) (?:about|of)"
     r"|refer(?:red|ral) (?:with|for|as)|mimic(?:s|king)?|mimick(?:s|ed|ing)|simulat(?:es?|ed|ing)|resembl(?:es?|ing)"
     r"|masquerad(?:es?|ing) as|(?:mistaken|confused) (?:for|with)|pretend(?:s|ing) to be|unlike|in contrast to"
-    r"|not to be confused with|distinguish(?:ed)? from|differentiate(?:d)? from"
+    r"|not to be confused with|distinguish(?:ed)? from|differentiat\w+|distinguish\w*"
     r"|should|if(?! any\b| present\b)|unless|before)"
     r"\s+(?:(?!(?:but|and)\b)\S+\s+){0,4}\??$"
 )
@@ -103,7 +106,7 @@ _WORDS_ON = (
 PAST = re.compile(rf"\b(?:history of|hx of|hx|remote|former|history):?{_WORDS_ON}|^history: ")
 EARLIER = re.compile(
     rf"\b(?:previous(?:ly)?(?: treated| known)?|prior|past|old|status post|after (?:treatment|drainage|excision) of"
-    rf"|excis(?:ion|ed)(?: of)?|treatment of|drainage of){_WORDS_ON}"
+    rf"|excis(?:ion|ed)(?: of)?|treatment of|(?:drainage|thoracentesis|aspiration|tapping|excision) of){_WORDS_ON}"
 )
 _FILM = (
     r"(?:previous|prior|last|old|earlier|preceding|comparison|outside|initial|first)(?: (?:chest|fundus|skin))?"
@@ -145,7 +148,7 @@ NOT_THE_THING = re.compile(
     r"^(?:'s)?[ -](?:like\b|mimic\b|mimicker|simulator|risk|screening|surveillance|clinic\b|vaccin|check\b"
     r"|prevention|awareness"
     r"|protocol|unit\b|team|specialist|centre|center|pathway|scor(?:e|ing)|program|trial|service|questionnaire|support"
-    r"|prophyla|drops|medication|free\b|guideline|education|leaflet|history\b|register|registry|nurse)"
+    r"|prophyla|drops|medication|free\b|self-exam|guideline|education|leaflet|history\b|register|registry|nurse)"
 )
 NOT_QUITE = re.compile(
     r"(?:\bnon|\bpseudo|\banti|\bpost|\bpre|\bnot? typical (?:of|for)|\batypical for|\bmimic of)[- ]?\s?$"

@@ -152,7 +152,8 @@ def _near(before: str) -> str:
     parts = re.split(r"\band\b", text)
     kept = [parts[-1]]
     for part in reversed(parts[:-1]):  # "mild left and moderate right effusions"
-        if not re.fullmatch(rf"(?:\s*(?:{_GRADE}|{_FILLER})\b-?)+\s*", part):
+        described = re.search(rf"(?:(?:^|[\s-])(?:{_GRADE}|{_FILLER})(?=[\s-]|$))+\s*$", part)
+        if described is None:
             break
-        kept.append(part)
+        kept.append(described[0])
     return " ".join(" and ".join(reversed(kept)).split()[-7:])

@@ -58,7 +58,10 @@ PSEUDO = any_of(
     r"|from)\b)?",
     rf"no (?!or\b|and\b)\w+ {_CHANGE} (?:in|of|from|since)\b",
     r"no longer (?:increas|progress|worsen|grow|enlarg)\w*",
-    r"no (?:doubt|question|less|smaller|better|worse|different|larger|bigger|more than|fewer)",
+    r"no (?:doubt|question|less|different|more than|fewer"
+    r"|(?:smaller|better|worse|larger|bigger)(?= than| now|[.,;]|$))",
+    r"(?:ensur(?:e|ing)|document|confirm|demonstrate|assess|monitor|verify|evaluate|await|until|to|for|pending|towards?)"
+    r" (?:complete |full |interval |the ){0,2}(?:resolution|clearing|clearance) of",
     r"without (?:a |any )?(?:doubt|question)",
     r"not (?:only|just|merely|simply|necessarily|surprisingly|unexpected(?:ly)?|insignificant|inconsiderable|until"
     r"|all)",
@@ -129,7 +132,7 @@ _ADJACENT = re.compile(
 _SEEN = (
     r"(?:seen|present|identified|visible|visuali[sz]ed|evident|demonstrated|detected|noted|apparent|appreciated|found"
     r"|observed|shown|a feature|there|suspected|confirmed|suggested|evidenced|recogni[sz]ed|discernible|in evidence"
-    r"|supported|likely|diagnosed|recorded|reported|documented|expected|depicted|delineated)"
+    r"|supported|likely|diagnosed|favou?red|considered|recorded|reported|documented|expected|depicted|delineated)"
 )
 _LINK = r"(?:is|are|was|were|has|have|had|been|be|now|could|can|appears?|remains?|seems?)"
 _AFTER = re.compile(
@@ -288,7 +291,9 @@ def _is_value(before: str, match: re.Match[str]) -> bool:
 
 
 def _in_scope(between: str, own: str, after: str, repeated: bool, narrow: bool) -> tuple[bool, bool]:
-    pieces = re.split(r",| and (?=(?:there|the|a|an|with)\b)| with (?=\w)(?!or\b)", between)
+    pieces = re.split(
+        r",| and (?=(?:there|the|a|an|with)\b)|(?<!consistent)(?<!compatible) with (?=\w)(?!or\b)", between
+    )
     if len(pieces) == 1 and not re.search(r"\band\b", between):
         verb = re.search(r"\b(?:is|are|was|were|has|have|there)\b", between)
         return not verb or bool(re.match(r"\s*(?:is|are|was|were|there|has|have)\b", between)), False
@@ -298,7 +303,9 @@ def _in_scope(between: str, own: str, after: str, repeated: bool, narrow: bool) 
     listed = bool(_LIST_END.search(ahead))
     if (narrow and not listed) or (repeated and not listed):
         return False, False
-    if any(_VERB.search(piece) for piece in pieces[1:]) or re.search(r" with (?=\w)(?!or\b)", between):
+    if any(_VERB.search(piece) for piece in pieces[1:]) or re.search(
+        r"(?<!consistent)(?<!compatible) with (?=\w)(?!or\b)", between
+    ):
         return False, False
     last = re.split(r"\band\b", pieces[-1])[-1].strip() + " "
     while start := _STARTS.match(last):

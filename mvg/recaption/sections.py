@@ -57,11 +57,11 @@ _REPORTED = re.compile(r"findings?|report|impressions?|conclusions?|results?")
 _FIRST = re.compile(r"[^\n]*?[.?!](?=\s|$)|[^\n]+")
 
 _ITEM = re.compile(
-    r"(?<![^\s.;:])(?<!grade )(?<!stage )(?<!level )(?<!ratio )\d{1,2}[.)](?=\s?[A-Za-z])"
+    r"(?<![^\s.;:])(?<!grade )(?<!stage )(?<!level )(?<!ratio )[1-9]\d?[.)](?= ?[A-Za-z])"
     r"|(?:^|(?<=\s))\((?:[a-h]|i{1,3}|iv|vi?|\d{1,2})\)(?=\s?[A-Za-z])",
     re.IGNORECASE,
 )
-_LIST = re.compile(r"(?<![^\s:])(?:1[.)]|\([a1i]\))\s?[A-Za-z]", re.IGNORECASE)
+_LIST = re.compile(r"(?<![^\s:])(?:1[.)] ?[A-Za-z][^\0]*?(?<!\d)2[.)]|\([a1i]\)) ?[A-Za-z]", re.IGNORECASE)
 _GLUED = re.compile(r"(?<=[a-z])\.(?=[A-Z][a-z])")
 _SENTENCE = re.compile(
     r"(?<=[.!])(?<!\.\.)\s+(?=\S)|(?<=\?)\s+(?=\S)(?!(?i:no|yes|none|nil)\b\s*(?:[.,;]|$))|;\s*(?!(?:none|no|nil|yes|absent|present|negative|positive|mild|moderate|severe|small|large)\s*(?:;|$|\n))|\n\s*(?=[A-Z\d*•|\[(-])|\n\s*\n"

@@ -106,6 +106,29 @@ AFFIRMED = (
     "The {s}{f} has worsened.",
     "The {g}{s}{f} has not changed.",
     "Known {g}{s}{f}.",
+    "The {s}{f} is {g0}.",
+    "{s}{f}, {g0}.",
+    "{s}{f} ({g0}).",
+    "{g}{s}{f} remains.",
+    "Persistent {g}{s}{f}.",
+    "Suggestive of {g}{s}{f}.",
+    "In keeping with {g}{s}{f}.",
+    "Impression: {g}{s}{f}.",
+    "Compared to the previous study, the {s}{f} is unchanged.",
+    "As compared to the prior exam, there is {a} new {g}{s}{f}.",
+    "{g}{s}{f}, previously noted, is again seen.",
+    "No appreciable change in {g}{s}{f}.",
+    "The {s}{f} shows no improvement.",
+    "There has been no change in the {g}{s}{f}.",
+    "{f}: {s}{g0}.",
+    "{f} = 1",
+    "{f} present{on}.",
+    "There is evidence of {g}{s}{f}.",
+    "{g}{s}{f} identified.",
+    "The {s}{f} has increased and is now {g0}.",
+    "{s}{f} increased from mild to {g0}.",
+    "{g}{f} seen{on}.",
+    "Dr Adams notes {g}{s}{f}.",
     "New {g}{s}{f}.",
     "Not only {g}{s}{f} is present.",
 )
@@ -168,6 +191,36 @@ DENIED = (
     "{f} is unlikely.",
     "No sign of any {f}.",
     "No residual {f}.",
+    "No obvious {f}.",
+    "No significant {f}.",
+    "No new {f}.",
+    "No recurrent {f}.",
+    "There are no signs of {f}.",
+    "{f} is not evident.",
+    "{f} is not identified{on}.",
+    "{f} not appreciated.",
+    "{f}: not identified",
+    "{f}: resolved.",
+    "{f} (absent).",
+    "{f} (none)",
+    "{f}: false",
+    "{f} - no",
+    "{f} is not a feature.",
+    "Previously seen {f} is no longer seen.",
+    "Previously noted {s}{f} has resolved.",
+    "The {f} seen on the prior study has resolved.",
+    "Unlikely {f}.",
+    "{f} is improbable.",
+    "Findings do not suggest {f}.",
+    "Findings are not consistent with {f}.",
+    "No convincing evidence of {f}.",
+    "Devoid of {f}.",
+    "{f} has disappeared.",
+    "Inconsistent with {f}.",
+    "Argues against {f}.",
+    "Low suspicion for {f}.",
+    "{f}: [ ] yes [x] no",
+    "{f} - not seen",
     "{f}? No.",
 )
 DOUBTED = (
@@ -202,6 +255,28 @@ DOUBTED = (
     "{s}{f} is neither confirmed nor excluded.",
     "{s}{f} should be considered.",
     "Not excluded: {g}{s}{f}.",
+    "{f}: possible.",
+    "{f}: cannot be excluded.",
+    "{g}{s}{f}, if any.",
+    "Unable to exclude {g}{s}{f}.",
+    "Impossible to exclude {s}{f}.",
+    "Raises the possibility of {s}{f}.",
+    "Thought to represent {g}{s}{f}.",
+    "Presumably {g}{s}{f}.",
+    "There might be {a} {g}{s}{f}.",
+    "{s}{f} cannot be entirely excluded.",
+    "Consider {s}{f}.",
+    "Question of {s}{f}.",
+    "{s}{f} is in the differential.",
+    "Findings favor {g}{s}{f}.",
+    "{s}{f} is likely.",
+    "{f} (?)",
+    "Suspicion of {g}{s}{f}.",
+    "{s}{f} or artefact.",
+    "Either {f} or artefact.",
+    "{s}{f} suspected.",
+    "Does not exclude {s}{f}.",
+    "Not certain about {s}{f}.",
 )
 IMPROVED = (
     "The {s}{f} has partially resolved.",
@@ -223,6 +298,16 @@ IMPROVED = (
     "{g}{s}{f}, improved.",
     "The {s}{f} is clearing.",
     "The {s}{f} is resolving.",
+    "The {s}{f} has not fully cleared.",
+    "The {s}{f} has almost gone.",
+    "Slow resolution of the {s}{f}.",
+    "There is residual {g}{s}{f}.",
+    "The {s}{f} has improved but persists.",
+    "The {s}{f} has improved but not resolved.",
+    "No further increase in {s}{f}.",
+    "Interval improvement in {s}{f}.",
+    "Substantially resolved {s}{f}.",
+    "{s}{f}, previously severe, is now {g0}.",
 )
 UNCOUNTED = (
     "Rule out {f}.",
@@ -241,6 +326,19 @@ UNCOUNTED = (
     "{f}: not assessed.",
     "Changes mimicking {f}.",
     "If {f} develops, repeat the study.",
+    "Father with {f}.",
+    "{f} in his sister.",
+    "Referred for {f}.",
+    "To exclude {f}.",
+    "A change simulating {f}.",
+    "{f}-like change.",
+    "On the prior study there was {f}.",
+    "The previous study showed {f}.",
+    "{f} two years ago.",
+    "Low risk of {f}.",
+    "{f} screening.",
+    "Worried about {f}.",
+    "{f}: not evaluated.",
 )
 BESIDE = (  # a denied and an affirmed finding in one sentence
     "No {n} but {g}{s}{f}.",
@@ -321,6 +419,9 @@ ASIDE = (
 )
 
 
+_JOINED = ("beside", "two denied", "two sides", "aside", "report")
+
+
 def generate(count: int, seed: int) -> Iterator[Example]:
     """Reports with their right values.
 
@@ -332,7 +433,7 @@ def generate(count: int, seed: int) -> Iterator[Example]:
         ``count`` examples.
     """
     rng = random.Random(seed)
-    kinds = {
+    statements = {
         "affirmed": (AFFIRMED, PRESENT),
         "denied": (DENIED, ABSENT),
         "doubted": (DOUBTED, POSSIBLE),
@@ -341,11 +442,11 @@ def generate(count: int, seed: int) -> Iterator[Example]:
     }
     for _ in range(count):
         domain = rng.choices(tuple(NAMES), (6, 2, 2))[0]
-        kind = rng.choices((*kinds, "beside", "two denied", "two sides", "aside"), (3, 4, 3, 2, 1, 4, 1, 1, 2))[0]
+        kind = rng.choices((*statements, *_JOINED), (3, 4, 3, 2, 1, 4, 1, 1, 2, 4))[0]
         name = rng.choice(NAMES[domain])
         other = rng.choice([n for n in NAMES[domain] if n.finding != name.finding])
-        if kind in kinds:
-            templates, status = kinds[kind]
+        if kind in statements:
+            templates, status = statements[kind]
             text, value = _fill(rng, rng.choice(templates), name, other, status)
             values = {name.finding: value}
         elif kind == "beside":
@@ -357,13 +458,20 @@ def generate(count: int, seed: int) -> Iterator[Example]:
         elif kind == "two sides":
             domain, name = "chest_xray", rng.choice([n for n in NAMES["chest_xray"] if n.word.endswith("effusion")])
             text, values = _two_sides(rng, name)
+        elif kind == "report":
+            text, values = _report(rng, domain, tuple(statements.values()))
         else:
             status = rng.choice((PRESENT, ABSENT, POSSIBLE))
             template = rng.choice({PRESENT: AFFIRMED, ABSENT: DENIED, POSSIBLE: DOUBTED}[status])
             text, value = _fill(rng, template, name, other, status)
             text = rng.choice(ASIDE).format(n=other.word) + text
             values = {name.finding: value, other.finding: Value(UNSAID)}
-        if kind not in ("aside", "two sides") and rng.random() < 0.1 and "Rt" not in text and "Lt" not in text:
+        if (
+            kind not in ("aside", "two sides", "report")
+            and rng.random() < 0.1
+            and "Rt" not in text
+            and "Lt" not in text
+        ):
             text = text.upper()
         yield Example(domain, kind, text, values)
 
@@ -389,6 +497,20 @@ def _fill(rng: random.Random, template: str, name: Name, other: Name, status: st
     )
     text = text[0].upper() + text[1:]
     return text, Value(status, severity, side) if status in (PRESENT, POSSIBLE) else Value(status)
+
+
+def _report(
+    rng: random.Random, domain: str, statements: tuple[tuple[tuple[str, ...], str], ...]
+) -> tuple[str, dict[str, Value]]:
+    """A sentence on each of two to four findings, and what they say."""
+    findings = list(dict.fromkeys(name.finding for name in NAMES[domain]))
+    texts, values = [], {}
+    for finding in rng.sample(findings, rng.randint(2, min(4, len(findings)))):
+        name = rng.choice([n for n in NAMES[domain] if n.finding == finding])
+        templates, status = rng.choice(statements)
+        text, values[finding] = _fill(rng, rng.choice(templates), name, name, status)
+        texts.append(text if text[-1] in ".?" else f"{text}.")
+    return rng.choice((" ", "\n")).join(texts), values
 
 
 def _two_sides(rng: random.Random, name: Name) -> tuple[str, dict[str, Value]]:
