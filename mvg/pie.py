@@ -236,6 +236,53 @@ def pie_stage(
     return roi_blend(x, x_0, mask, beta_1, beta_2)
 
 
+def severity_stage(
+    noise_map: Tensor,
+    x_0: Tensor,
+    sigmas: Tensor,
+    *,
+    denoise: Run,
+    mask: Tensor | None = None,
+    beta_1: float = BETA_1,
+    beta_2: float = BETA_2,
+    process: Process = VP,
+    stage: int | None = None,
+) -> Tensor:
+    """A stage by severity: the input image's own noise map, denoised towards the severity of the stage.
+
+    No stage builds on the one before, so that no error is carried on and x_0 is inverted once for all of them.
+
+    Args:
+        noise_map: [B, C, h, w], x_0 inverted up to sigmas[0], as `ddim_invert` leaves it, scaled back to where no
+            noise is added any more (what a LATENT socket carries).
+        x_0: the original latent of the same shape.
+        sigmas: descending, from `sigmas_for`; a single level (k = 0) leaves x_0.
+        denoise: carries the predictions of the severity.
+        mask: as for `pie_stage`.
+        beta_1: how much of the change eq. 6 keeps outside the mask, in [0, 1].
+        beta_2: how much of it inside.
+        process: of the model's family.
+        stage: number of the stage, for errors.
+
+    Returns:
+        x_n, [B, C, h, w].
+
+    Raises:
+        ValueError: shapes that differ.
+        NonFiniteError: NaN from the model, naming stage and step.
+    """
+    if noise_map.shape != x_0.shape:
+        raise ValueError(f"noise_map: got {tuple(noise_map.shape)}, want the shape of x_0, {tuple(x_0.shape)}")
+    x = x_0
+    if len(sigmas) > 1:
+        start = process.to_network(noise_map)
+        try:
+            x = process.from_network(denoise(ddim_denoise, start, torch.zeros_like(start), sigmas))
+        except NonFiniteError as error:
+            raise error if stage is None else NonFiniteError(f"stage {stage}, {error}") from error
+    return roi_blend(x, x_0, mask, beta_1, beta_2)
+
+
 def pick_stages(stages: Sequence[S], count: int = 0) -> list[S]:
     """What each of N stages is drawn towards, of a plan's own stages.
 

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import asdict
+from itertools import pairwise
 from typing import Annotated
 
 from pydantic import AfterValidator, ConfigDict, Field, Strict, model_validator
@@ -74,6 +75,23 @@ class Stage:
 
 @raises(PlanError)
 @dataclass(frozen=True, config=ConfigDict(extra="forbid"))
+class Grade:
+    """A prompt and the severity that it stands for.
+
+    Attributes:
+        severity: in [0, 1].
+        prompt: words for the finding at that severity.
+
+    Raises:
+        PlanError: naming the field.
+    """
+
+    severity: Fraction
+    prompt: Words
+
+
+@raises(PlanError)
+@dataclass(frozen=True, config=ConfigDict(extra="forbid"))
 class Plan:
     """N stages of one finding in one domain, worsening monotonically; N = 0 leaves the image as it is.
 
@@ -85,6 +103,8 @@ class Plan:
         negative: the prompt of the unguided half in every stage; "" takes the stage's source, so that guidance pulls
             from what the image shows to what it is to show.
         notes: what the reader of the plan should know, one sentence each.
+        scale: the prompts between which a model is commanded by the severity of a stage, in rising order; without any
+            a stage is drawn towards its prompt alone.
 
     Raises:
         PlanError: naming the stage and the field.
@@ -96,6 +116,7 @@ class Plan:
     stages: tuple[Stage, ...]
     negative: Text = ""
     notes: tuple[Words, ...] = ()
+    scale: tuple[Grade, ...] = ()
 
     @model_validator(mode="after")
     def _check_course(self) -> "Plan":
@@ -110,6 +131,13 @@ class Plan:
                     f"stage {n}, severity: got {stage.severity:g} after {before:g}, want severities that never fall"
                 )
             before = stage.severity
+        for n, (low, high) in enumerate(pairwise(self.scale), start=2):
+            if high.severity <= low.severity:
+                raise ValueError(
+                    f"scale {n}, severity: got {high.severity:g} after {low.severity:g}, want severities that rise"
+                )
+        if len(self.scale) == 1:
+            raise ValueError("scale: got one prompt, want none or at least two")
         return self
 
     def unguided(self, stage: Stage) -> str:

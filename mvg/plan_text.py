@@ -5,20 +5,23 @@
     side: left
     region: left lung base
     start: frontal chest x-ray, no finding
+    grade: 0  frontal chest x-ray, no finding
+    grade: 0.85  frontal chest x-ray, severe left pleural effusion
 
     1. 0.4  frontal chest x-ray, mild left pleural effusion
     2. 0.9  frontal chest x-ray, severe left pleural effusion
        gamma: 0.6
 
-A stage is its number, its severity and its prompt; lines under it are its own. What is pasted in place of a plan may be
-a report, so no error quotes a prompt or a line that is none of these.
+Grades, where there are some, are the prompts between which a stage is drawn by its severity. A stage is its number,
+its severity and its prompt; lines under it are its own. What is pasted in place of a plan may be a report, so no error
+quotes a prompt or a line that is none of these.
 """
 
 import json
 import re
 from dataclasses import replace
 
-from .plan import Plan, PlanError, Stage
+from .plan import Grade, Plan, PlanError, Stage
 
 MAX_TEXT = 100_000
 MAX_STAGES = 1000
@@ -27,6 +30,7 @@ HEADER_FIELDS = ("domain", "finding", "side", "region", "start", "negative", "st
 STAGE_FIELDS = ("region", "source", "gamma", "guidance")
 _EXAMPLE = '"1. 0.25  PROMPT"'
 _STAGE_LINE = re.compile(r"(\d{1,6})[.)](?:\s+(\S+)(?:\s+(.*))?)?")
+_GRADE_LINE = re.compile(r"grade\s*:\s*(\S+)(?:\s+(.*))?", re.IGNORECASE)
 _FIELD = re.compile(r"([A-Za-z_]{1,20})\s*:(.*)")
 
 
@@ -38,21 +42,22 @@ def plan_text(plan: Plan) -> str:
 
     Returns:
         What `parse_plan` reads back, severities to 4 decimals. ``start`` is what the image shows at first: each stage's
-        source is then the prompt before it, and where a prompt comes again, the source it had. Without start a stage
-        has no source. A source of another kind is written under its stage.
+        source is then the prompt before it, and where a prompt comes again, the source it had; in a plan with grades it
+        is the source of all. Without start a stage has no source. A source of another kind is written under its stage.
     """
     region = plan.stages[0].region if plan.stages else ""
     start = plan.stages[0].source if plan.stages else ""
     header = {"domain": plan.domain, "finding": plan.finding, "side": plan.side, "region": region, "start": start}
     header |= {"negative": plan.negative, "stages": "" if plan.stages else "0"}
     lines = [f"{name}: {_quote(value)}" for name, value in header.items() if value]
+    lines += [f"grade: {round(grade.severity, DECIMALS):g}  {_quote(grade.prompt)}" for grade in plan.scale]
     lines += [""] if plan.stages else []
     before = None
     for n, stage in enumerate(plan.stages, start=1):
         lines.append(f"{n}. {round(stage.severity, DECIMALS):g}  {_quote(stage.prompt)}")
         if stage.region != region:
             lines.append(f"   region: {_quote(stage.region)}".rstrip())
-        if stage.source != _source(stage.prompt, start, before):
+        if stage.source != _source(stage.prompt, start, before, bool(plan.scale)):
             lines.append(f"   source: {_quote(stage.source)}".rstrip())
         lines += [f"   {name}: {value!r}" for name in STAGE_FIELDS[2:] if (value := getattr(stage, name)) is not None]
         before = stage
@@ -81,14 +86,17 @@ def parse_plan(text: str) -> Plan:
         return Plan.from_json(text.lstrip("\ufeff"))
     header: dict[str, str] = {}
     stages: list[dict[str, str]] = []
+    grades: list[Grade] = []
     for number, line in enumerate(text.lstrip("\ufeff").replace("\r\n", "\n").split("\n"), start=1):
         if not line.strip():
             continue
         if stage := _STAGE_LINE.fullmatch(line.strip()):
             stages.append(_read_stage(stage, len(stages) + 1, f"line {number}"))
+        elif grade := _GRADE_LINE.fullmatch(line.strip()):
+            grades.append(_read_grade(grade, bool(stages), f"line {number}"))
         else:
             _read_field(line.strip(), header, stages, f"line {number}")
-    return _build_plan(header, stages)
+    return _build_plan(header, stages, tuple(grades))
 
 
 def note_changes(before: Plan, after: Plan, by: str) -> Plan:
@@ -136,9 +144,9 @@ def _unquote(value: str, where: str) -> str:
     return text
 
 
-def _source(prompt: str, start: str, before: Stage | None) -> str:
+def _source(prompt: str, start: str, before: Stage | None, graded: bool) -> str:
     """What a stage starts from where its text does not say: the prompt before it, or ``start``."""
-    if not start or before is None:
+    if not start or before is None or graded:
         return start
     return before.source if before.prompt == prompt else before.prompt
 
@@ -154,6 +162,19 @@ def _read_stage(match: re.Match[str], n: int, where: str) -> dict[str, str]:
     return {"severity": severity, "prompt": _unquote(prompt, f"stage {n}, prompt")}
 
 
+def _read_grade(match: re.Match[str], late: bool, where: str) -> Grade:
+    if late:
+        raise PlanError(f"{where}: got grade, which belongs above the first stage")
+    severity, prompt = match.groups()
+    if not (prompt or "").strip():
+        raise PlanError(f'{where}, grade: want a severity and a prompt, as in "grade: 0.25  PROMPT"')
+    number, words = _read_number(severity, f"{where}, grade"), _unquote(prompt, f"{where}, grade")
+    try:
+        return Grade(number, words)
+    except PlanError as error:
+        raise PlanError(f"{where}, grade, {error}") from None
+
+
 def _read_field(line: str, header: dict[str, str], stages: list[dict[str, str]], where: str) -> None:
     match = _FIELD.fullmatch(line)
     name = match[1].lower() if match else ""
@@ -167,7 +188,7 @@ def _read_field(line: str, header: dict[str, str], stages: list[dict[str, str]],
     into[name] = _unquote(match[2], f"{where}, {name}")
 
 
-def _build_plan(header: dict[str, str], stages: list[dict[str, str]]) -> Plan:
+def _build_plan(header: dict[str, str], stages: list[dict[str, str]], scale: tuple[Grade, ...]) -> Plan:
     for name in ("domain", "finding"):
         if not header.get(name):
             raise PlanError(f'text: the line "{name}: ..." is missing')
@@ -176,17 +197,25 @@ def _build_plan(header: dict[str, str], stages: list[dict[str, str]]) -> Plan:
         raise PlanError(f'text: got no stage, want one a line, as in {_EXAMPLE}, or the line "stages: 0"')
     if said and said != str(len(stages)):
         raise PlanError(f"stages: got {len(stages)} of them, want as many as the line says")
+    start = header.get("start", "")
     out: list[Stage] = []
     for n, given in enumerate(stages, start=1):
         own = {name: _read_number(given[name], f"stage {n}, {name}") for name in STAGE_FIELDS[2:] if given.get(name)}
-        source = given.get("source", _source(given["prompt"], header.get("start", ""), out[-1] if out else None))
+        source = given.get("source", _source(given["prompt"], start, out[-1] if out else None, bool(scale)))
         severity = _read_number(given["severity"], f"stage {n}, severity")
         region = given.get("region", header.get("region", ""))
         try:
             out.append(Stage(given["prompt"], header["finding"], severity, region, source=source, **own))
         except PlanError as error:
             raise PlanError(f"stage {n}, {error}") from None
-    return Plan(header["domain"], header["finding"], header.get("side", ""), tuple(out), header.get("negative", ""))
+    return Plan(
+        header["domain"],
+        header["finding"],
+        header.get("side", ""),
+        tuple(out),
+        header.get("negative", ""),
+        scale=scale,
+    )
 
 
 def _read_number(text: str, name: str) -> float:

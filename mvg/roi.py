@@ -13,6 +13,11 @@ from .wording import one_or
 BETA_1, BETA_2 = 0.01, 0.75
 """How much of a change eq. 6 keeps outside and inside the mask: the paper's setting."""
 CLIP_MODES = ("mean", "crossfade")
+REPLACED = 0.3
+"""A local change, in [0, 1], that leaves nothing of what the autoencoder lost of the original: the one of five that
+came nearest to the phantoms' true pictures (`run.py bench detail`)."""
+REACH = 1 / 64
+"""How far round a pixel its change is looked at, in shares of the picture's shorter side."""
 MAX_SHARE = 0.5
 """How far an edge may be moved or feathered, in shares of the picture's shorter side."""
 FADE = 2.563
@@ -214,25 +219,36 @@ def roi_blend(x: Tensor, x_0: Tensor, mask: Tensor | None, beta_1: float = BETA_
 
 
 def restore_detail(image: Tensor, original: Tensor, decoded: Tensor) -> Tensor:
-    """Takes the autoencoder's error out of a picture: image + (original - decoded), clamped to [0, 1].
+    """Puts back what the autoencoder loses of the original, where the picture did not change.
 
-    Where a stage changed nothing the result is the original up to rounding; grain and fine vessels stay.
+    Where a stage changed nothing the result is the original up to rounding: grain and fine vessels stay. Where it
+    changed by REPLACED or more nothing of the original's detail shines through what is drawn over it.
 
     Args:
-        image: decoded stage [B, H, W, C] in [0, 1].
-        original: the input picture [B or 1, H, W, C].
-        decoded: what the autoencoder makes of the original's latent, of that shape.
+        image: the decoded stage, [B, H, W, C] in [0, 1].
+        original: the patient's image, [B or 1, H, W, C] in [0, 1].
+        decoded: what the autoencoder makes of the original's latent, of the same shape.
 
     Returns:
-        [B, H, W, C] in [0, 1].
+        image + w * (original - decoded) in [0, 1]; w falls smoothly from 1 to 0 with the local change.
 
     Raises:
-        ValueError: the shapes differ.
+        ValueError: shapes that differ.
     """
     for name, other in (("original", original), ("decoded", decoded)):
         if other.shape[1:] != image.shape[1:] or len(other) not in (1, len(image)):
             raise ValueError(f"{name}: got {tuple(other.shape)}, want the shape of image, {tuple(image.shape)}")
-    return (image + (original.to(image) - decoded.to(image))).clamp(0, 1)
+    decoded = decoded.to(image)
+    share = (_blurred((image - decoded).abs().mean(-1)) / REPLACED).clamp(0, 1)
+    kept = 1 - share.square() * (3 - 2 * share)
+    return (image + kept[..., None] * (original.to(image) - decoded)).clamp(0, 1)
+
+
+def _blurred(change: Tensor) -> Tensor:
+    """[B, H, W] smoothed over REACH of the shorter side."""
+    sigma = REACH * min(change.shape[-2:])
+    smooth = [cv2.GaussianBlur(one, (0, 0), sigma) for one in change.detach().cpu().float().numpy()]
+    return torch.from_numpy(np.stack(smooth)).to(change)
 
 
 def composite(

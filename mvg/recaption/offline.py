@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from ..domains import Domain, find_domain
 from ..domains.severity import SEVERITY_BANDS, band_center
-from ..plan import NO_FINDING, Plan, Stage
+from ..plan import NO_FINDING, Grade, Plan, Stage
 from .english import is_english
 from .grading import IMPROVING, SEVERITIES, STABLE
 from .language import normalise, read_sentence
@@ -14,7 +14,7 @@ from .mention import ABSENT, HISTORY, POSSIBLE, PRESENT, Mention
 from .sections import is_addendum, is_aside, is_summary, sections, sentences
 from .sides import one_side
 
-MODES = ("terminal", "ladder")
+MODES = ("terminal", "ladder", "severity")
 MAX_STAGES = 1000
 MAX_REPORT = 100_000
 MAX_MENTIONS = 1000  # of findings in a report: each is looked at in its surroundings
@@ -99,6 +99,7 @@ def recaption(
     mode "terminal" (the paper): every stage has the prompt of the terminal state. "ladder": the words worsen stage by
     stage from what the report says, each stage going from the word before (its source; "no finding" for the first) to
     its own; where N is more than the words on the way, a step is taken more than once.
+    "severity": every stage is drawn at its severity between the domain's words, from the image as it is.
     known: the findings that the model draws, by default those of the domain; one that it does not draw is drawn as its
     parent, where there is one. finding: what progresses; None takes the most definite and most severe of the report
     among ``known``. terminal: mild, moderate or severe. The severity of stage n of N rises evenly from the
@@ -192,11 +193,16 @@ def recaption(
     if mode == "ladder":
         ladder = _steps(list(domain.severities.values()), first, worst, stages)
         steps = [(prompt(source), prompt(drawn)) for source, drawn in ladder]
+    scale: tuple[Grade, ...] = ()
+    if mode == "severity":
+        reach = [severity for severity in domain.severities.values() if severity <= max(worst, last)]
+        scale = tuple(Grade(severity, prompt(severity)) for severity in (0.0, *reach))
+        steps = [(prompt(0.0), prompt(max(severity, reach[0]))) for severity in severities]
     plan = tuple(
         Stage(drawn, chosen.finding, severity, region, source=shown)
         for severity, (shown, drawn) in zip(severities, steps, strict=True)
     )
-    return Plan(domain.name, chosen.finding, side, plan, notes=tuple(notes))
+    return Plan(domain.name, chosen.finding, side, plan, notes=tuple(notes), scale=scale)
 
 
 def drawn_as(domain: Domain, finding: str, known: Sequence[str]) -> str:

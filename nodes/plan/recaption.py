@@ -55,10 +55,11 @@ class Recaption(io.ComfyNode):
                 ),
                 io.Combo.Input(
                     "mode",
-                    options=["terminal", "ladder"],
+                    options=list(offline.MODES),
                     tooltip="terminal: every stage is drawn towards the final state (the paper's choice). ladder: each "
                     "stage goes from the words of the one before to slightly worse ones, from what the report says to "
-                    "severe.",
+                    "severe. severity: every stage is drawn from the input image at a number between the words, so "
+                    "that the steps are even.",
                 ),
                 io.Combo.Input(
                     "finding",

@@ -6,5 +6,18 @@ from .baselines import Extrapolation, SDWalk
 from .pie import DDIMInvert, PIEStep, ROIBlend
 from .pie_loop import FixedMask, PIELoop
 from .pie_states import PIEStates
+from .severity import ConditioningSeverity, SeverityGuiderNode, SeverityStage
 
-NODES: list[type[io.ComfyNode]] = [PIELoop, PIEStep, PIEStates, FixedMask, DDIMInvert, ROIBlend, SDWalk, Extrapolation]
+NODES: list[type[io.ComfyNode]] = [
+    PIELoop,
+    PIEStep,
+    PIEStates,
+    FixedMask,
+    DDIMInvert,
+    ROIBlend,
+    SDWalk,
+    Extrapolation,
+    ConditioningSeverity,
+    SeverityGuiderNode,
+    SeverityStage,
+]

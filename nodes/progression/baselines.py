@@ -154,7 +154,7 @@ class SDWalk(io.ComfyNode):
         progress = sampling.Progress(model, sum(counts))
         for n, (k, sigmas, pull) in enumerate(zip(counts, schedules, pulls, strict=True), start=1):
             words = walk_conditioning(healthy, disease, n, len(wanted))
-            denoise = sampling.HostRun(model, words, unguided, pull, progress.part(k))
+            denoise = sampling.HostRun(sampling.guided(model, words, unguided, pull), progress.part(k))
             x = baselines.walk_stage(
                 start.x_0,
                 sigmas,

@@ -69,13 +69,13 @@ class DDIMInvert(io.ComfyNode):
                 f"flow model, want less"
             )
         progress = sampling.Progress(model, 2 * k if round_trip else k)
-        invert = sampling.HostRun(model, positive, positive, 1.0, progress.part(k))
+        invert = sampling.HostRun(sampling.guided(model, positive, positive, 1.0), progress.part(k))
         process = invert.process
         inner = process.to_network(latent["samples"])
         up = invert(ddim.ddim_invert, inner, None, sigmas.flip(0), refine=refine, process=process)
         notes = f"k = {k} of {steps} steps, refine {refine}"
         if round_trip:
-            denoise = sampling.HostRun(model, positive, positive, 1.0, progress.part(k))
+            denoise = sampling.HostRun(sampling.guided(model, positive, positive, 1.0), progress.part(k))
             back = process.from_network(denoise(ddim.ddim_denoise, up, None, sigmas))
             notes += f"; round trip of the latent: {ddim.round_trip(latent['samples'], back)}"
         state = process.from_network(sampling.for_host_sampler(model, up / process.scale(top), top))
@@ -164,8 +164,8 @@ class PIEStep(io.ComfyNode):
         progress = sampling.Progress(model, 2 * k if mode == "ddim" else k)
         invert = None
         if mode == "ddim":
-            invert = sampling.HostRun(model, source, source, 1.0, progress.part(k))
-        denoise = sampling.HostRun(model, positive, negative, guidance, progress.part(k))
+            invert = sampling.HostRun(sampling.guided(model, source, source, 1.0), progress.part(k))
+        denoise = sampling.HostRun(sampling.guided(model, positive, negative, guidance), progress.part(k))
         x = pie.pie_stage(
             x,
             x_0,

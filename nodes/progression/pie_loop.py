@@ -5,12 +5,15 @@ import hashlib
 import math
 import re
 import zlib
+from collections.abc import Callable, Sequence
 
 import torch
 from comfy_api.latest import io
 from comfy_execution.graph_utils import GraphBuilder
 
 from ...mvg import pie
+from ...mvg.plan import Plan as MVGPlan
+from ...mvg.plan import Stage
 from ..support.embedded import check_drawable
 from ..support.preview import index_of, new_token
 from ..support.types import Plan
@@ -107,7 +110,8 @@ class PIELoop(io.ComfyNode):
             display_name="PIE Loop",
             category="MVG/progression",
             description="Simulates the N stages of a plan. Stages are cached one by one: changing a late prompt, or "
-            "asking for more stages, computes only what is new, and a cancelled run goes on where it stopped.",
+            "asking for more stages, computes only what is new, and a cancelled run goes on where it stopped. A plan "
+            "of mode severity is drawn from the input image's one inversion, at a number between the words.",
             search_aliases=["progressive image editing", "disease progression", "simulate", "MVG"],
             enable_expand=True,
             has_intermediate_output=True,  # so that the host tells a reloaded page again where the pictures are
@@ -216,28 +220,57 @@ class PIELoop(io.ComfyNode):
         collected = {"state_0": image_link, "latent_0": x0}
         about = [f"mode {mode}, T = {steps}, {scheduler}, refine {refine}, beta_1 {beta_1:g}, beta_2 {beta_2:g}"]
         common = {"model": model, "steps": steps, "refine": refine, "scheduler": scheduler}
+        masked = {} if mask_link is None else {"mask": mask_link}
+        betas = {"beta_1": beta_1, "beta_2": beta_2}
+        by_severity = {}
+        if plan.scale and wanted:
+            check_graded(wanted, mode)
+            by_severity = {
+                "model": model,
+                "scale": scale_link(graph, text, plan),
+                "negative": text(plan.unguided(wanted[0])),
+                "noise_map": graph.node(
+                    "MVG_DDIMInvert",
+                    "pie.invert",
+                    positive=text(wanted[0].source),
+                    latent=x0,
+                    gamma=gamma,
+                    round_trip=False,
+                    **common,
+                ).out(0),
+                "latent_0": x0,
+                "steps": steps,
+                "gamma": gamma,
+                "scheduler": scheduler,
+                **betas,
+                **masked,
+            }
         x = x0
         for n, stage in enumerate(wanted, start=1):
             strength = gamma if stage.gamma is None else stage.gamma
             pull = guidance if stage.guidance is None else stage.guidance
-            x = graph.node(
-                "MVG_PIEStep",
-                f"stage.{n}",
-                positive=text(stage.prompt),
-                negative=text(plan.unguided(stage)),
-                source=text(stage.source),
-                latent=x,
-                latent_0=x0,
-                gamma=strength,
-                guidance=pull,
-                beta_1=beta_1,
-                beta_2=beta_2,
-                mode=mode,
-                seed=seed if mode == "noise" else 0,
-                stage=n,
-                **common,
-                **({} if mask_link is None else {"mask": mask_link}),
-            ).out(0)
+            if by_severity:
+                x = graph.node(
+                    "MVG_SeverityStage", f"stage.{n}", severity=stage.severity, guidance=pull, stage=n, **by_severity
+                ).out(0)
+            else:
+                x = graph.node(
+                    "MVG_PIEStep",
+                    f"stage.{n}",
+                    positive=text(stage.prompt),
+                    negative=text(plan.unguided(stage)),
+                    source=text(stage.source),
+                    latent=x,
+                    latent_0=x0,
+                    gamma=strength,
+                    guidance=pull,
+                    mode=mode,
+                    seed=seed if mode == "noise" else 0,
+                    stage=n,
+                    **betas,
+                    **common,
+                    **masked,
+                ).out(0)
             picture = decode(n, x)
             if exact:
                 picture = graph.node(
@@ -270,3 +303,34 @@ class PIELoop(io.ComfyNode):
         out = graph.node("MVG_PIEStates", "states", delta=delta, about="\n".join(about), **collected)
         ui = {"mvg_progressions_in": [index_of(token)]} if token else None
         return io.NodeOutput(*(out.out(i) for i in range(4)), ui=ui, expand=graph.finalize())
+
+
+def check_graded(stages: Sequence[Stage], mode: str) -> None:
+    """ValueError for what the stages of a plan with a scale cannot have: they share one inversion of the input."""
+    if mode != "ddim":
+        raise ValueError(f"mode: got {mode!r}, want ddim for a plan of mode severity, which inverts the image once")
+    for n, stage in enumerate(stages, start=1):
+        if stage.gamma is not None:
+            raise ValueError(
+                f"stage {n}, gamma: got {stage.gamma:g}, want none in a plan of mode severity: its stages share one "
+                "inversion"
+            )
+
+
+def scale_link(graph: GraphBuilder, text: Callable[[str], list], plan: MVGPlan) -> list:
+    """The prompts of a plan's scale, each with its severity, as one CONDITIONING."""
+    links = [
+        graph.node(
+            "MVG_ConditioningSeverity",
+            f"pie.grade.{place}",
+            conditioning=text(grade.prompt),
+            severity=grade.severity,
+        ).out(0)
+        for place, grade in enumerate(plan.scale)
+    ]
+    joined = links[0]
+    for place, link in enumerate(links[1:], start=1):
+        joined = graph.node(
+            "ConditioningCombine", f"pie.scale.{place}", conditioning_1=joined, conditioning_2=link
+        ).out(0)
+    return joined

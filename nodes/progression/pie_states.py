@@ -52,7 +52,7 @@ class PIEStates(io.ComfyNode):
         last = max(count if end is None else end for end in ends)
         wanted = [f"latent_{n}" for n in range(len(latents), last + 1)]
         if wanted:
-            return wanted[:1] if delta > 0 else wanted
+            return wanted[:1]  # one at a time: in their order, also where no stage builds on another
         return [f"state_{n}" for n in range(1, last + 1) if stages[f"state_{n}"] is None]
 
     @classmethod

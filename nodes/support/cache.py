@@ -64,8 +64,8 @@ def tensors(value: Any) -> Iterator[torch.Tensor]:
 def stage_caches() -> list[StageCache]:
     """One for stages, one for the other parts of PIE Loop's expansion."""
     return [
-        StageCache(256 * MEGABYTE, classes=("MVG_PIEStep", "MVG_DDIMInvert")),
-        StageCache(512 * MEGABYTE, ids=r"\.pie\.(encode|decode\.\d+|blend\.\d+|text\.\w+)$"),
+        StageCache(256 * MEGABYTE, classes=("MVG_PIEStep", "MVG_SeverityStage", "MVG_DDIMInvert")),
+        StageCache(512 * MEGABYTE, ids=r"\.pie\.(encode|decode\.\d+|blend\.\d+|grade\.\d+|scale\.\d+|text\.\w+)$"),
     ]
 
 

@@ -3,7 +3,6 @@
 from typing import Any
 
 import comfy.model_management
-import comfy.sample
 import comfy.samplers
 import latent_preview
 import torch
@@ -90,12 +89,10 @@ class HostRun:
     model's schedule; so the state is handed to the sampler as it is and taken from it as it is.
     """
 
-    def __init__(self, model, positive, negative, guidance: float, callback):
-        self.model = model
-        self.conds = positive, negative
-        self.guidance = guidance
+    def __init__(self, guider: comfy.samplers.CFGGuider, callback):
+        self.guider = guider
         self.callback = callback
-        self.process = process_of(model)
+        self.process = process_of(guider.model_patcher)
 
     def __call__(
         self, sampler: Any, latent: torch.Tensor, noise: torch.Tensor | None, sigmas: torch.Tensor, **options: Any
@@ -113,18 +110,21 @@ class HostRun:
             held.append(end * self.process.scale(last))
             return x
 
-        positive, negative = self.conds
-        comfy.sample.sample_custom(
-            self.model,
+        self.guider.sample(
             torch.zeros_like(latent),
-            self.guidance,
+            latent,
             comfy.samplers.KSAMPLER(through),
             sigmas,
-            positive,
-            negative,
-            latent,
             callback=self.callback,
             disable_pbar=True,
             seed=0,
         )
         return held[0]
+
+
+def guided(model, positive, negative, guidance: float) -> comfy.samplers.CFGGuider:
+    """The host's classifier-free guidance."""
+    guider = comfy.samplers.CFGGuider(model)
+    guider.set_conds(positive, negative)
+    guider.set_cfg(guidance)
+    return guider

@@ -113,6 +113,18 @@ def test_clip_blend_refuses_by_name():
             clip_blend(*args)
 
 
+def test_no_detail_shines_through_what_is_drawn_over_it():
+    lines = torch.zeros(64, 64, 1)
+    lines[:, ::4] = 0.1
+    decoded = torch.full((1, 64, 64, 1), 0.2)
+    original = decoded + lines
+    stage = decoded.clone()
+    stage[:, 32:] = 0.8
+    restored = restore_detail(stage, original, decoded)
+    torch.testing.assert_close(restored[:, :24], original[:, :24])
+    torch.testing.assert_close(restored[:, 40:], stage[:, 40:])
+
+
 def test_restored_detail_gives_the_original_where_nothing_changed():
     original, decoded = pair(1, 8, 6, 3).sigmoid()
     torch.testing.assert_close(restore_detail(decoded, original, decoded), original)

@@ -1,0 +1,92 @@
+"""A plan of mode severity in a real ComfyUI: one inversion, stages cached one by one, host samplers, refusals."""
+
+import json
+
+import pytest
+
+WORDS = {0.0: "no finding", 0.25: "mild edema", 0.85: "severe edema"}
+GRADES = [{"severity": s, "prompt": f"frontal chest x-ray, {words}"} for s, words in WORDS.items()]
+
+
+def plan(*severities: float, **fields) -> str:
+    source = GRADES[0]["prompt"]
+    stages = [
+        {"prompt": GRADES[-1]["prompt"], "finding": "edema", "severity": s, "source": source, **fields}
+        for s in severities
+    ]
+    head = {"schema": "mvg.plan", "version": 1, "domain": "chest_xray", "finding": "edema", "side": ""}
+    return json.dumps({**head, "stages": stages, "scale": GRADES})
+
+
+@pytest.fixture
+def graph():
+    loop = {
+        **{"model": ["model", 0], "clip": ["model", 1], "vae": ["model", 2]},
+        **{"image": ["image", 0], "plan": ["plan", 0]},
+        **{"steps": 4, "gamma": 1.0, "guidance": 1.1, "refine": 1, "scheduler": "ddim_uniform"},
+        **{"beta_1": 0.01, "beta_2": 1.0, "mode": "ddim", "composite": True, "seed": 0},
+    }
+    return {
+        "model": {"class_type": "MVG_LoadEmbedded", "inputs": {"domain": "chest_xray"}},
+        "image": {"class_type": "MVG_LoadMedicalImage", "inputs": {"image": "film.png", "size": 64, "fit": "crop"}},
+        "plan": {"class_type": "PlanFromJson", "inputs": {"text": plan(0.2, 0.5, 0.8)}},
+        "loop": {"class_type": "MVG_PIELoop", "inputs": loop},
+        "save": {"class_type": "SaveImage", "inputs": {"images": ["loop", 0], "filename_prefix": "severity"}},
+    }
+
+
+def test_a_changed_severity_runs_its_stage_alone(server, graph):
+    done = server.run(graph)
+    assert done.error is None, done.error
+    assert done.stages_run() == [1, 2, 3] and len(done.outputs["save"]["images"]) == 4
+    assert [node for node in done.executed if node.endswith("pie.invert")], "the image is inverted"
+    graph["plan"]["inputs"]["text"] = plan(0.2, 0.6, 0.8)
+    changed = server.run(graph)
+    assert changed.error is None and changed.stages_run() == [2]
+    assert not [node for node in changed.executed if node.endswith("pie.invert")], "it is inverted once"
+    graph["plan"]["inputs"]["text"] = plan(0.2, 0.6, 0.8, 0.85)
+    assert server.run(graph).stages_run() == [4]
+
+
+@pytest.mark.parametrize(
+    "fields, inputs, message",
+    [
+        ({}, {"mode": "noise"}, "mode: got 'noise', want ddim for a plan of mode severity"),
+        ({"gamma": 0.4}, {}, "stage 1, gamma: got 0.4, want none in a plan of mode severity"),
+    ],
+)
+def test_what_a_shared_inversion_cannot_do_is_refused(server, graph, fields, inputs, message):
+    graph["plan"]["inputs"]["text"] = plan(0.2, 0.8, **fields)
+    graph["loop"]["inputs"] |= inputs
+    assert message in server.run(graph).error["exception_message"]
+
+
+def test_the_guider_works_with_the_hosts_own_sampler(server, graph):
+    words = {"none": GRADES[0], "severe": GRADES[2]}
+    for name, grade in words.items():
+        graph[name] = {"class_type": "CLIPTextEncode", "inputs": {"clip": ["model", 1], "text": grade["prompt"]}}
+        graph[f"{name} graded"] = {
+            "class_type": "MVG_ConditioningSeverity",
+            "inputs": {"conditioning": [name, 0], "severity": grade["severity"]},
+        }
+    joined = {"conditioning_1": ["none graded", 0], "conditioning_2": ["severe graded", 0]}
+    graph["scale"] = {"class_type": "ConditioningCombine", "inputs": joined}
+    latent = {"pixels": ["image", 0], "vae": ["model", 2]}
+    graph["latent"] = {"class_type": "VAEEncode", "inputs": latent}
+    settings = {"steps": 4, "gamma": 0.75, "refine": 1, "scheduler": "ddim_uniform", "round_trip": False}
+    inverted = {"model": ["model", 0], "positive": ["none", 0], "latent": ["latent", 0], **settings}
+    graph["invert"] = {"class_type": "MVG_DDIMInvert", "inputs": inverted}
+    guided = {"model": ["model", 0], "scale": ["scale", 0], "negative": ["none", 0], "severity": 0.4, "guidance": 1.1}
+    graph["guider"] = {"class_type": "MVG_SeverityGuider", "inputs": guided}
+    graph["noise"] = {"class_type": "DisableNoise", "inputs": {}}
+    graph["euler"] = {"class_type": "KSamplerSelect", "inputs": {"sampler_name": "euler"}}
+    sampled = {"noise": ["noise", 0], "guider": ["guider", 0], "sampler": ["euler", 0], "sigmas": ["invert", 1]}
+    graph["sample"] = {
+        "class_type": "SamplerCustomAdvanced",
+        "inputs": {**sampled, "latent_image": ["invert", 0]},
+    }
+    graph["decode"] = {"class_type": "VAEDecode", "inputs": {"samples": ["sample", 0], "vae": ["model", 2]}}
+    graph["save"]["inputs"]["images"] = ["decode", 0]
+    done = server.run(graph)
+    assert done.error is None, done.error
+    assert len(done.outputs["save"]["images"]) == 1
