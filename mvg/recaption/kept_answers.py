@@ -31,7 +31,17 @@ def answer_file(folder: str | Path, report: str, endpoint: Endpoint, question: Q
 
 
 def read_kept(path: Path) -> Plan | None:
-    """The plan of a file; None for a missing or a damaged one, which is asked for anew and replaced."""
+    """Reads a kept plan.
+
+    Args:
+        path: its file.
+
+    Returns:
+        The plan; None for a missing or a damaged file, which is asked for anew and replaced.
+
+    Raises:
+        OSError: the file is there and cannot be read.
+    """
     try:
         return Plan.from_json(path.read_text(encoding="utf-8"))
     except (FileNotFoundError, UnicodeDecodeError, PlanError):
@@ -39,7 +49,15 @@ def read_kept(path: Path) -> Plan | None:
 
 
 def keep(path: Path, plan: Plan) -> None:
-    """Writes a plan beside its file and moves it into place, so that a reader never meets half a file."""
+    """Writes a plan, so that a reader never meets half a file.
+
+    Args:
+        path: the file, in a folder that is there.
+        plan: what goes into it.
+
+    Raises:
+        OSError: it cannot be written.
+    """
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=path.stem[:16], suffix=".tmp")
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as file:
