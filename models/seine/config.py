@@ -84,7 +84,7 @@ class Config:
 
     @property
     def values(self) -> dict[str, Any]:
-        """Plain lists and numbers, what `Config(**values)` takes and JSON holds."""
+        """Plain lists and numbers, what `read_config` takes and JSON holds."""
         return {name: list(v) if isinstance(v, tuple) else v for name, v in asdict(self).items()}
 
 

@@ -15,7 +15,7 @@ class LoadEmbedded(io.ComfyNode):
     """The small networks that come with this extension; trained on procedural phantoms, for demonstration only."""
 
     @classmethod
-    def define_schema(cls):
+    def define_schema(cls) -> io.Schema:
         return io.Schema(
             node_id="MVG_LoadEmbedded",
             display_name="Load Embedded Models",
@@ -54,7 +54,7 @@ class LoadEmbedded(io.ComfyNode):
 
 class LoadMedicalImage(io.ComfyNode):
     @classmethod
-    def define_schema(cls):
+    def define_schema(cls) -> io.Schema:
         return io.Schema(
             node_id="MVG_LoadMedicalImage",
             display_name="Load Medical Image",
@@ -116,7 +116,7 @@ class LoadMedicalImage(io.ComfyNode):
         return True
 
     @classmethod
-    def fingerprint_inputs(cls, image: str | None, **_) -> str:
+    def fingerprint_inputs(cls, image: str | None, **_: object) -> str:
         return "" if image is None else files.fingerprint(files.find_input(image, "image"))
 
     @classmethod
@@ -136,7 +136,7 @@ class LoadMedicalImage(io.ComfyNode):
 
 class LoadReport(io.ComfyNode):
     @classmethod
-    def define_schema(cls):
+    def define_schema(cls) -> io.Schema:
         return io.Schema(
             node_id="MVG_LoadReport",
             display_name="Load Report",

@@ -8,8 +8,8 @@ import torch
 from comfy_api.latest import io
 
 from ...mvg import baselines, pie, roi
-from ..support import sampling
-from ..support.types import Plan
+from ...mvg.plan import Plan
+from ..support import sampling, types
 from . import pie_states
 from .pie_inputs import (
     MAX_STAGES,
@@ -38,7 +38,9 @@ def outputs() -> list[io.Output]:
 class Start:
     """What both baselines start from, and the course they collect: pictures and latents of stages 0, 1, ..."""
 
-    def __init__(self, vae, image: torch.Tensor, mask: torch.Tensor | None, beta_1: float, composite: bool):
+    def __init__(
+        self, vae: io.Vae.Type, image: torch.Tensor, mask: torch.Tensor | None, beta_1: float, composite: bool
+    ):
         mask = check_start(image, mask)
         self.vae, self.image, self.beta_1 = vae, image, beta_1
         self.x_0 = vae.encode(image)
@@ -78,7 +80,7 @@ class SDWalk(io.ComfyNode):
     """Stable Diffusion Walk (Raw, stable-diffusion-videos), the baseline SVD of section 5.1 of the MVG paper."""
 
     @classmethod
-    def define_schema(cls):
+    def define_schema(cls) -> io.Schema:
         return io.Schema(
             node_id="MVG_SDWalk",
             display_name="SD Walk (baseline)",
@@ -94,7 +96,7 @@ class SDWalk(io.ComfyNode):
                     "image",
                     tooltip="The patient's image, both sides a multiple of 8. A batch of pictures advances together.",
                 ),
-                Plan.Input(
+                types.Plan.Input(
                     "plan",
                     tooltip="From Recaption Report: the walk goes from what the image shows (the source of its first "
                     "stage) to the prompt of its last.",
@@ -122,21 +124,21 @@ class SDWalk(io.ComfyNode):
     @classmethod
     def execute(
         cls,
-        model,
-        clip,
-        vae,
-        image,
-        plan,
-        steps,
-        gamma,
-        guidance,
-        beta_1,
-        beta_2,
-        composite,
-        scheduler,
-        seed,
-        mask=None,
-        stages=0,
+        model: io.Model.Type,
+        clip: io.Clip.Type,
+        vae: io.Vae.Type,
+        image: torch.Tensor,
+        plan: Plan,
+        steps: int,
+        gamma: float,
+        guidance: float,
+        beta_1: float,
+        beta_2: float,
+        composite: bool,
+        scheduler: str,
+        seed: int,
+        mask: torch.Tensor | None = None,
+        stages: int = 0,
     ) -> io.NodeOutput:
         wanted = pie.pick_stages(plan.stages, stages)
         strengths = [gamma if stage.gamma is None else stage.gamma for stage in wanted]
@@ -200,7 +202,7 @@ class Extrapolation(io.ComfyNode):
     """Linear extrapolation in latent space (after Han et al. 2022), a baseline of section 5.1 of the MVG paper."""
 
     @classmethod
-    def define_schema(cls):
+    def define_schema(cls) -> io.Schema:
         return io.Schema(
             node_id="MVG_Extrapolation",
             display_name="Extrapolation (baseline)",
@@ -238,7 +240,9 @@ class Extrapolation(io.ComfyNode):
                 *beta_inputs(),
                 composite_input(),
                 mask_input(),
-                Plan.Input("plan", optional=True, tooltip="Gives N, the number of its stages; its words are not used."),
+                types.Plan.Input(
+                    "plan", optional=True, tooltip="Gives N, the number of its stages; its words are not used."
+                ),
                 io.Int.Input(
                     "stages",
                     default=0,
@@ -253,7 +257,19 @@ class Extrapolation(io.ComfyNode):
 
     @classmethod
     def execute(
-        cls, vae, image, healthy, diseased, method, reach, beta_1, beta_2, composite, mask=None, plan=None, stages=0
+        cls,
+        vae: io.Vae.Type,
+        image: torch.Tensor,
+        healthy: torch.Tensor,
+        diseased: torch.Tensor,
+        method: str,
+        reach: float,
+        beta_1: float,
+        beta_2: float,
+        composite: bool,
+        mask: torch.Tensor | None = None,
+        plan: Plan | None = None,
+        stages: int = 0,
     ) -> io.NodeOutput:
         if plan is None and stages == 0:
             raise ValueError("stages: got 0 and no plan, want a number of stages or a plan")

@@ -23,7 +23,7 @@ class DDIMInvert(io.ComfyNode):
     """DDIM inversion (Song et al. 2021): the deterministic ODE from the image up to step k."""
 
     @classmethod
-    def define_schema(cls):
+    def define_schema(cls) -> io.Schema:
         return io.Schema(
             node_id="MVG_DDIMInvert",
             display_name="DDIM Invert",
@@ -56,7 +56,17 @@ class DDIMInvert(io.ComfyNode):
         )
 
     @classmethod
-    def execute(cls, model, positive, latent, steps, gamma, refine, scheduler, round_trip=True) -> io.NodeOutput:
+    def execute(
+        cls,
+        model: io.Model.Type,
+        positive: io.Conditioning.Type,
+        latent: io.Latent.Type,
+        steps: int,
+        gamma: float,
+        refine: int,
+        scheduler: str,
+        round_trip: bool = True,
+    ) -> io.NodeOutput:
         k = pie.n_inverted(steps, gamma)
         sigmas = sampling.schedule(model, scheduler, steps, k)
         if k == 0:
@@ -86,7 +96,7 @@ class PIEStep(io.ComfyNode):
     """One stage of PIE (Liang et al., arXiv 2309.11745): invert, denoise towards the prompt, blend by eq. 6."""
 
     @classmethod
-    def define_schema(cls):
+    def define_schema(cls) -> io.Schema:
         return io.Schema(
             node_id="MVG_PIEStep",
             display_name="PIE Stage",
@@ -132,23 +142,23 @@ class PIEStep(io.ComfyNode):
     @classmethod
     def execute(
         cls,
-        model,
-        positive,
-        negative,
-        latent,
-        latent_0,
-        steps,
-        gamma,
-        guidance,
-        beta_1,
-        beta_2,
-        mode,
-        refine,
-        scheduler,
-        seed,
-        mask=None,
-        source=None,
-        stage=1,
+        model: io.Model.Type,
+        positive: io.Conditioning.Type,
+        negative: io.Conditioning.Type,
+        latent: io.Latent.Type,
+        latent_0: io.Latent.Type,
+        steps: int,
+        gamma: float,
+        guidance: float,
+        beta_1: float,
+        beta_2: float,
+        mode: str,
+        refine: int,
+        scheduler: str,
+        seed: int,
+        mask: torch.Tensor | None = None,
+        source: io.Conditioning.Type | None = None,
+        stage: int = 1,
     ) -> io.NodeOutput:
         x, x_0 = latent["samples"], latent_0["samples"]
         for name, samples in (("latent", x), ("latent_0", x_0)):
@@ -188,7 +198,7 @@ class ROIBlend(io.ComfyNode):
     """Eq. 6 of the MVG paper on pixels, where it can promise an untouched outside."""
 
     @classmethod
-    def define_schema(cls):
+    def define_schema(cls) -> io.Schema:
         return io.Schema(
             node_id="MVG_ROIBlend",
             display_name="ROI Blend",
@@ -211,7 +221,15 @@ class ROIBlend(io.ComfyNode):
         )
 
     @classmethod
-    def execute(cls, image, original, mask, beta_1, beta_2, decoded=None) -> io.NodeOutput:
+    def execute(
+        cls,
+        image: torch.Tensor,
+        original: torch.Tensor,
+        mask: torch.Tensor,
+        beta_1: float,
+        beta_2: float,
+        decoded: torch.Tensor | None = None,
+    ) -> io.NodeOutput:
         if image.shape[1:] != original.shape[1:]:
             raise ValueError(
                 f"image: got {image.shape[2]} x {image.shape[1]} x {image.shape[3]}, want the original's "

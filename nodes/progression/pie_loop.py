@@ -12,11 +12,10 @@ from comfy_api.latest import io
 from comfy_execution.graph_utils import GraphBuilder
 
 from ...mvg import pie
-from ...mvg.plan import Plan as MVGPlan
-from ...mvg.plan import Stage
+from ...mvg.plan import Plan, Stage
+from ..support import types
 from ..support.embedded import check_drawable
 from ..support.preview import index_of, new_token
-from ..support.types import Plan
 from .pie_inputs import (
     MAX_STAGES,
     beta_inputs,
@@ -45,7 +44,7 @@ class FixedMask(io.ComfyNode):
     """
 
     @classmethod
-    def define_schema(cls):
+    def define_schema(cls) -> io.Schema:
         return io.Schema(
             node_id="MVG_FixedMask",
             display_name="Fixed Mask",
@@ -58,7 +57,7 @@ class FixedMask(io.ComfyNode):
         )
 
     @classmethod
-    def execute(cls, data) -> io.NodeOutput:
+    def execute(cls, data: str) -> io.NodeOutput:
         return io.NodeOutput(mask_from_text(data))
 
 
@@ -104,7 +103,7 @@ class PIELoop(io.ComfyNode):
     """Stage 1 of MVG: N stages of PIE, each on the latent of the one before, blended against the original."""
 
     @classmethod
-    def define_schema(cls):
+    def define_schema(cls) -> io.Schema:
         return io.Schema(
             node_id="MVG_PIELoop",
             display_name="PIE Loop",
@@ -124,7 +123,7 @@ class PIELoop(io.ComfyNode):
                     "image",
                     tooltip="The patient's image, both sides a multiple of 8. A batch of pictures advances together.",
                 ),
-                Plan.Input("plan", tooltip="The prompt of every stage, from Recaption Report."),
+                types.Plan.Input("plan", tooltip="The prompt of every stage, from Recaption Report."),
                 steps_input(),
                 gamma_input(),
                 guidance_input(),
@@ -175,25 +174,25 @@ class PIELoop(io.ComfyNode):
     @classmethod
     def execute(
         cls,
-        model,
-        clip,
-        vae,
-        image,
-        plan,
-        steps,
-        gamma,
-        guidance,
-        beta_1,
-        beta_2,
-        mode,
-        composite,
-        refine,
-        scheduler,
-        seed,
-        mask=None,
-        stages=0,
-        delta=0.0,
-        round_trip=False,
+        model: io.Model.Type,
+        clip: io.Clip.Type,
+        vae: io.Vae.Type,
+        image: torch.Tensor,
+        plan: Plan,
+        steps: int,
+        gamma: float,
+        guidance: float,
+        beta_1: float,
+        beta_2: float,
+        mode: str,
+        composite: bool,
+        refine: int,
+        scheduler: str,
+        seed: int,
+        mask: torch.Tensor | None = None,
+        stages: int = 0,
+        delta: float = 0.0,
+        round_trip: bool = False,
     ) -> io.NodeOutput:
         mask = check_start(image, mask)
         check_use(mask, beta_1, beta_2)
@@ -317,7 +316,7 @@ def check_graded(stages: Sequence[Stage], mode: str) -> None:
             )
 
 
-def scale_link(graph: GraphBuilder, text: Callable[[str], list], plan: MVGPlan) -> list:
+def scale_link(graph: GraphBuilder, text: Callable[[str], list], plan: Plan) -> list:
     """The prompts of a plan's scale, each with its severity, as one CONDITIONING."""
     links = [
         graph.node(

@@ -18,7 +18,7 @@ class PIEStates(io.ComfyNode):
     """
 
     @classmethod
-    def define_schema(cls):
+    def define_schema(cls) -> io.Schema:
         stages = range(1, MAX_STAGES + 1)
         return io.Schema(
             node_id="MVG_PIEStates",
@@ -46,7 +46,7 @@ class PIEStates(io.ComfyNode):
         )
 
     @classmethod
-    def check_lazy_status(cls, delta, **stages) -> list[str]:
+    def check_lazy_status(cls, delta: float, **stages: Any) -> list[str]:
         latents, count = known_latents(stages)
         ends = pie.stop_stages(pie.row_curves(latents), delta)
         last = max(count if end is None else end for end in ends)
@@ -56,7 +56,9 @@ class PIEStates(io.ComfyNode):
         return [f"state_{n}" for n in range(1, last + 1) if stages[f"state_{n}"] is None]
 
     @classmethod
-    def execute(cls, delta, about, round_trip=None, viewer="", **stages) -> io.NodeOutput:
+    def execute(
+        cls, delta: float, about: str, round_trip: str | None = None, viewer: str = "", **stages: Any
+    ) -> io.NodeOutput:
         latents, _ = known_latents(stages)
         curves = pie.row_curves(latents)
         ends = pie.stop_stages(curves, delta)

@@ -40,7 +40,7 @@ class ConditioningSeverity(io.ComfyNode):
     """How severe what a prompt describes is, as a number beside its words."""
 
     @classmethod
-    def define_schema(cls):
+    def define_schema(cls) -> io.Schema:
         return io.Schema(
             node_id="MVG_ConditioningSeverity",
             display_name="Conditioning Severity",
@@ -56,7 +56,7 @@ class ConditioningSeverity(io.ComfyNode):
         )
 
     @classmethod
-    def execute(cls, conditioning: list, severity: float) -> io.NodeOutput:
+    def execute(cls, conditioning: io.Conditioning.Type, severity: float) -> io.NodeOutput:
         return io.NodeOutput(with_severity(conditioning, severity))
 
 
@@ -64,7 +64,7 @@ class SeverityGuiderNode(io.ComfyNode):
     """Guidance towards a severity between two words, for the host's own samplers."""
 
     @classmethod
-    def define_schema(cls):
+    def define_schema(cls) -> io.Schema:
         return io.Schema(
             node_id="MVG_SeverityGuider",
             display_name="Severity Guider",
@@ -83,7 +83,14 @@ class SeverityGuiderNode(io.ComfyNode):
         )
 
     @classmethod
-    def execute(cls, model, scale: list, negative: list, severity: float, guidance: float) -> io.NodeOutput:
+    def execute(
+        cls,
+        model: io.Model.Type,
+        scale: io.Conditioning.Type,
+        negative: io.Conditioning.Type,
+        severity: float,
+        guidance: float,
+    ) -> io.NodeOutput:
         return io.NodeOutput(SeverityGuider(model, scale, negative, severity, guidance))
 
 
@@ -91,7 +98,7 @@ class SeverityStage(io.ComfyNode):
     """One stage by severity: the input image's noise map denoised towards it, blended by eq. 6."""
 
     @classmethod
-    def define_schema(cls):
+    def define_schema(cls) -> io.Schema:
         return io.Schema(
             node_id="MVG_SeverityStage",
             display_name="Severity Stage",
@@ -122,11 +129,11 @@ class SeverityStage(io.ComfyNode):
     @classmethod
     def execute(
         cls,
-        model,
-        scale: list,
-        negative: list,
-        noise_map: dict,
-        latent_0: dict,
+        model: io.Model.Type,
+        scale: io.Conditioning.Type,
+        negative: io.Conditioning.Type,
+        noise_map: io.Latent.Type,
+        latent_0: io.Latent.Type,
         severity: float,
         steps: int,
         gamma: float,

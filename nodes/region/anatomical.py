@@ -1,10 +1,12 @@
 """Where the progression may change the picture: the region that a plan's finding has in it."""
 
+import torch
 from comfy_api.latest import io
 
 from ...mvg import regions, roi
+from ...mvg.plan import Plan
+from ..support import types
 from ..support.domains import domain_folder
-from ..support.types import Plan
 
 
 def shape_inputs() -> list[io.Input]:
@@ -41,7 +43,7 @@ def shape_inputs() -> list[io.Input]:
 
 class AnatomicalROI(io.ComfyNode):
     @classmethod
-    def define_schema(cls):
+    def define_schema(cls) -> io.Schema:
         return io.Schema(
             node_id="MVG_AnatomicalROI",
             display_name="Anatomical ROI",
@@ -59,7 +61,7 @@ class AnatomicalROI(io.ComfyNode):
             ],
             inputs=[
                 io.Image.Input("image", tooltip="The input image."),
-                Plan.Input("plan", tooltip="Its domain, finding and side say which region."),
+                types.Plan.Input("plan", tooltip="Its domain, finding and side say which region."),
                 *shape_inputs(),
                 io.Boolean.Input(
                     "strict",
@@ -77,7 +79,13 @@ class AnatomicalROI(io.ComfyNode):
 
     @classmethod
     def execute(
-        cls, image, plan, grow: float = 0.0, feather: float = 0.0, fill: bool = False, strict: bool = False
+        cls,
+        image: torch.Tensor,
+        plan: Plan,
+        grow: float = 0.0,
+        feather: float = 0.0,
+        fill: bool = False,
+        strict: bool = False,
     ) -> io.NodeOutput:
         mask, notes = regions.roi_mask(image, plan, domain_folder().find(plan.domain), strict)
         return io.NodeOutput(roi.refine(mask, grow, feather, fill), notes)

@@ -12,10 +12,11 @@ from comfy_api.latest import io
 
 from ...models.medsam import MedSAM, load_medsam
 from ...mvg import regions, roi
+from ...mvg.plan import Plan
 from ...mvg.wording import one_or
+from ..support import types
 from ..support.domains import domain_folder
 from ..support.model_files import MEDSAM
-from ..support.types import Plan
 from .anatomical import shape_inputs
 
 FORM = "{x, y, width, height} in pixels"
@@ -27,7 +28,7 @@ class SegmentBox(io.ComfyNode):
     """MedSAM (Ma et al., Segment anything in medical images, Nature Communications 15:654, 2024)."""
 
     @classmethod
-    def define_schema(cls):
+    def define_schema(cls) -> io.Schema:
         return io.Schema(
             node_id="MVG_MedSAM",
             display_name="MedSAM",
@@ -59,7 +60,7 @@ class SegmentBox(io.ComfyNode):
                     tooltip="From Create Bounding Boxes, where it is drawn, from Bounding Box, or from a detector. In "
                     "pixels of the image. The mask of several boxes is their union. Goes before the plan.",
                 ),
-                Plan.Input(
+                types.Plan.Input(
                     "plan",
                     optional=True,
                     tooltip="Where no box is connected: the box round the region that its finding has in the image, as "
@@ -78,12 +79,19 @@ class SegmentBox(io.ComfyNode):
         return MEDSAM.check(file)
 
     @classmethod
-    def fingerprint_inputs(cls, file: str | None, **_) -> str:
+    def fingerprint_inputs(cls, file: str | None, **_: object) -> str:
         return MEDSAM.stamp(file)
 
     @classmethod
     def execute(
-        cls, image, file: str, grow: float = 0.0, feather: float = 0.0, fill: bool = False, box=None, plan=None
+        cls,
+        image: torch.Tensor,
+        file: str,
+        grow: float = 0.0,
+        feather: float = 0.0,
+        fill: bool = False,
+        box: Any = None,
+        plan: Plan | None = None,
     ) -> io.NodeOutput:
         count, height, width, _ = image.shape
         if box is not None:
@@ -133,7 +141,7 @@ def read_box(box: Any, width: int, height: int) -> Box:
     return x, y, x + w, y + h
 
 
-def plan_boxes(image: torch.Tensor, plan) -> tuple[list[Box], str]:
+def plan_boxes(image: torch.Tensor, plan: Plan) -> tuple[list[Box], str]:
     """The boxes round the region of the plan's finding in the first image, and a sentence about it.
 
     ValueError where there is no such region, and as `mvg.regions.roi_mask`.

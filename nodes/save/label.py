@@ -8,7 +8,7 @@ from ...mvg.label import TEXT, labelled
 
 class SyntheticLabel(io.ComfyNode):
     @classmethod
-    def define_schema(cls):
+    def define_schema(cls) -> io.Schema:
         return io.Schema(
             node_id="MVG_SyntheticLabel",
             display_name="Synthetic Label",
@@ -28,7 +28,7 @@ class SyntheticLabel(io.ComfyNode):
         )
 
     @classmethod
-    def execute(cls, images, keep_first) -> io.NodeOutput:
+    def execute(cls, images: torch.Tensor, keep_first: bool) -> io.NodeOutput:
         rgb = images[..., :3]
         kept = rgb[: int(keep_first)]
         return io.NodeOutput(torch.cat([kept, labelled(rgb[len(kept) :])]))

@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import uuid
+from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 
@@ -20,11 +21,11 @@ from ...mvg.file_names import is_reserved, shortened
 from ...mvg.label import TEXT, labelled
 from ...mvg.metrics.plot import contact_sheet
 from ...mvg.metrics.table import Row, from_csv, merge, rows_of, write_csv
-from ..support import provenance
+from ...mvg.plan import Plan
+from ..support import provenance, types
 from ..support.png import save_png
 from ..support.score_text import parse_scores
 from ..support.spacing import from_text
-from ..support.types import Plan
 from ..support.viewer import progression
 
 MAX_NAME = 200  # bytes of one folder's name; file systems take 255
@@ -32,7 +33,7 @@ MAX_NAME = 200  # bytes of one folder's name; file systems take 255
 
 class SaveTrajectory(io.ComfyNode):
     @classmethod
-    def define_schema(cls):
+    def define_schema(cls) -> io.Schema:
         return io.Schema(
             node_id="MVG_SaveTrajectory",
             display_name="Save Trajectory",
@@ -54,7 +55,7 @@ class SaveTrajectory(io.ComfyNode):
                 ),
                 io.Image.Input("frames", optional=True, tooltip="The transition's frames; the stages where not given."),
                 io.Video.Input("video", optional=True, tooltip="A finished video, saved in place of the frames."),
-                Plan.Input("plan", optional=True, tooltip="The plan, whose prompts go into provenance.json."),
+                types.Plan.Input("plan", optional=True, tooltip="The plan, whose prompts go into provenance.json."),
                 io.Image.Input("plot", optional=True, tooltip="From Progression Plot."),
                 io.Image.Input("difference", optional=True, tooltip="From Difference Map."),
                 io.String.Input("conf", optional=True, force_input=True, tooltip="Scores of Conf."),
@@ -102,21 +103,21 @@ class SaveTrajectory(io.ComfyNode):
     @classmethod
     def execute(
         cls,
-        states,
-        folder_prefix,
-        fps,
-        frames=None,
-        video=None,
-        plan=None,
-        plot=None,
-        difference=None,
-        conf=None,
-        clip_i=None,
-        curve=None,
-        table=None,
-        spacing=None,
-        label=True,
-        dicom=False,
+        states: torch.Tensor,
+        folder_prefix: str,
+        fps: float,
+        frames: torch.Tensor | None = None,
+        video: io.Video.Type | None = None,
+        plan: Plan | None = None,
+        plot: torch.Tensor | None = None,
+        difference: torch.Tensor | None = None,
+        conf: str | None = None,
+        clip_i: str | None = None,
+        curve: str | None = None,
+        table: str | None = None,
+        spacing: str | None = None,
+        label: bool = True,
+        dicom: bool = False,
     ) -> io.NodeOutput:
         if len(states) < 1:
             raise ValueError("states: got none, want the input image at least; nothing was saved")
@@ -183,7 +184,7 @@ def _is_plain(name: str) -> bool:
     )
 
 
-def write_folder(prefix: str, write) -> Path:
+def write_folder(prefix: str, write: Callable[[Path], None]) -> Path:
     """Calls ``write`` on a hidden folder and renames it when all is there; on an error nothing is left behind."""
     wanted = output_folder(prefix)
     hidden = wanted.parent / f".{wanted.name[:40]}.{uuid.uuid4().hex[:8]}.partial"
@@ -263,7 +264,7 @@ def save_json(path: Path, content: dict) -> None:
     path.write_text(json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
 
 
-def save_video(path: Path, frames: torch.Tensor, video, fps: float, label: bool) -> None:
+def save_video(path: Path, frames: torch.Tensor, video: io.Video.Type | None, fps: float, label: bool) -> None:
     """H.264 in MP4 through the host's video classes. Odd sides get their last row or column twice."""
     if video is None:
         rate = Fraction(fps).limit_denominator(1000)

@@ -2,13 +2,15 @@
 
 import json
 
+import torch
 from comfy_api.latest import io
 
 from ...models.classifier_config import MIN_IMAGE_SIZE
-from ...models.densenet import load_densenet
+from ...models.densenet import Classifier, load_densenet
 from ...mvg.metrics.conf import ACTIVATIONS, find_label, label_key
+from ...mvg.plan import Plan
+from ..support import types
 from ..support.model_files import CLASSIFIERS
-from ..support.types import Classifier, Plan
 
 FROM_FILE = "from file"
 FROM_PLAN = "plan"
@@ -18,7 +20,7 @@ class LoadClassifier(io.ComfyNode):
     """A DenseNet of the user's own, as the f of Conf = sigmoid(f(x)) (section 5 of the MVG paper)."""
 
     @classmethod
-    def define_schema(cls):
+    def define_schema(cls) -> io.Schema:
         return io.Schema(
             node_id="MVG_LoadClassifier",
             display_name="Load Classifier",
@@ -64,7 +66,7 @@ class LoadClassifier(io.ComfyNode):
                 ),
             ],
             outputs=[
-                Classifier.Output("classifier", tooltip="For Conf."),
+                types.Classifier.Output("classifier", tooltip="For Conf."),
                 io.String.Output("labels", tooltip="The findings that it reads, one a line, as Conf takes them."),
             ],
         )
@@ -94,7 +96,7 @@ class Conf(io.ComfyNode):
     """Conf = sigmoid(f(x)) (section 5 of the MVG paper)."""
 
     @classmethod
-    def define_schema(cls):
+    def define_schema(cls) -> io.Schema:
         return io.Schema(
             node_id="MVG_Conf",
             display_name="Conf",
@@ -102,7 +104,7 @@ class Conf(io.ComfyNode):
             description="How sure a classifier is of the finding, in every picture.",
             search_aliases=["classifier", "confidence", "score", "densenet"],
             inputs=[
-                Classifier.Input("classifier", tooltip="From Load Embedded Models or Load Classifier."),
+                types.Classifier.Input("classifier", tooltip="From Load Embedded Models or Load Classifier."),
                 io.Image.Input("images", tooltip="The stages of a progression, or any pictures."),
                 io.String.Input(
                     "finding",
@@ -110,7 +112,7 @@ class Conf(io.ComfyNode):
                     tooltip="Which of the classifier's findings the score is about, in any case; plan takes that of "
                     "the connected plan.",
                 ),
-                Plan.Input("plan", optional=True, tooltip="Needed where finding is plan."),
+                types.Plan.Input("plan", optional=True, tooltip="Needed where finding is plan."),
             ],
             outputs=[
                 io.String.Output("scores", tooltip="Conf of every picture as JSON, with all other findings."),
@@ -119,13 +121,15 @@ class Conf(io.ComfyNode):
         )
 
     @classmethod
-    def execute(cls, classifier, images, finding, plan=None) -> io.NodeOutput:
+    def execute(
+        cls, classifier: Classifier, images: torch.Tensor, finding: str, plan: Plan | None = None
+    ) -> io.NodeOutput:
         labels = classifier.outputs
-        of_plan = label_key(finding) == FROM_PLAN
-        if of_plan and plan is None:
-            raise ValueError("plan: nothing is connected, want a plan where finding is 'plan'")
-        wanted = plan.finding if of_plan else finding
-        healthy = of_plan and not any(stage.severity for stage in plan.stages)
+        wanted, healthy = finding, False
+        if label_key(finding) == FROM_PLAN:
+            if plan is None:
+                raise ValueError("plan: nothing is connected, want a plan where finding is 'plan'")
+            wanted, healthy = plan.finding, not any(stage.severity for stage in plan.stages)
         if healthy and label_key(wanted) not in map(label_key, labels):
             place, name = None, "any finding"
         else:

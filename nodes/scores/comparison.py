@@ -2,6 +2,7 @@
 
 import json
 import math
+from collections.abc import Callable
 
 import comfy.model_management
 import comfy.utils
@@ -25,7 +26,7 @@ class KID(io.ComfyNode):
     """Kernel Inception Distance (section 5; Binkowski et al., ICLR 2018)."""
 
     @classmethod
-    def define_schema(cls):
+    def define_schema(cls) -> io.Schema:
         return io.Schema(
             node_id="MVG_KID",
             display_name="KID",
@@ -71,11 +72,20 @@ class KID(io.ComfyNode):
         return inception == NONE or INCEPTION.check(inception, "inception")
 
     @classmethod
-    def fingerprint_inputs(cls, inception: str | None = None, **_) -> str:
+    def fingerprint_inputs(cls, inception: str | None = None, **_: object) -> str:
         return NONE if inception == NONE else INCEPTION.stamp(inception)
 
     @classmethod
-    def execute(cls, real, generated, inception, subsets, subset_size, seed, clip_vision=None) -> io.NodeOutput:
+    def execute(
+        cls,
+        real: torch.Tensor,
+        generated: torch.Tensor,
+        inception: str,
+        subsets: int,
+        subset_size: int,
+        seed: int,
+        clip_vision: io.ClipVision.Type | None = None,
+    ) -> io.NodeOutput:
         for name, images in (("real", real), ("generated", generated)):
             check_set(name, images, subset_size)
         if (inception == NONE) == (clip_vision is None):
@@ -87,7 +97,7 @@ class KID(io.ComfyNode):
         else:
             model = CLIPI.name_of(clip_vision)
 
-            def encode(images):
+            def encode(images: torch.Tensor) -> torch.Tensor:
                 return clip_vision.encode_image(images)["image_embeds"].float().cpu()
 
         bar = comfy.utils.ProgressBar(len(real) + len(generated))
@@ -110,7 +120,9 @@ def check_set(name: str, images: torch.Tensor, subset_size: int) -> None:
         raise ValueError(f"{name}: picture {int(constant[0]) + 1} of {len(images)} is constant, want pictures")
 
 
-def features_of(images: torch.Tensor, encode, bar) -> torch.Tensor:
+def features_of(
+    images: torch.Tensor, encode: Callable[[torch.Tensor], torch.Tensor], bar: comfy.utils.ProgressBar
+) -> torch.Tensor:
     parts = []
     for batch in images.split(BATCH):
         comfy.model_management.throw_exception_if_processing_interrupted()
@@ -123,7 +135,7 @@ class CompareImages(io.ComfyNode):
     """MAE, SSIM and PSNR to a real later image of the same patient (section 5), registered first."""
 
     @classmethod
-    def define_schema(cls):
+    def define_schema(cls) -> io.Schema:
         return io.Schema(
             node_id="MVG_MAE",
             display_name="Compare Images",
@@ -156,7 +168,14 @@ class CompareImages(io.ComfyNode):
         )
 
     @classmethod
-    def execute(cls, images, reference, register, first_stage, mask=None) -> io.NodeOutput:
+    def execute(
+        cls,
+        images: torch.Tensor,
+        reference: torch.Tensor,
+        register: str,
+        first_stage: int,
+        mask: torch.Tensor | None = None,
+    ) -> io.NodeOutput:
         if len(reference) not in (1, len(images)):
             raise ValueError(f"reference: got {len(reference)} pictures, want {one_or(len(images))}, one for each")
         if reference.shape[1:] != images.shape[1:]:

@@ -16,7 +16,7 @@ class CLIPI(io.ComfyNode):
     """CLIP-I (section 5): mean cosine similarity of the image embeddings of x_1..x_N with that of x_0."""
 
     @classmethod
-    def define_schema(cls):
+    def define_schema(cls) -> io.Schema:
         return io.Schema(
             node_id="MVG_CLIPI",
             display_name="CLIP-I",
@@ -34,7 +34,7 @@ class CLIPI(io.ComfyNode):
         )
 
     @classmethod
-    def execute(cls, clip_vision, images) -> io.NodeOutput:
+    def execute(cls, clip_vision: io.ClipVision.Type, images: torch.Tensor) -> io.NodeOutput:
         if len(images) < 1:
             raise ValueError("images: got an empty batch, want the input image at least")
         check_finite("images", images)
@@ -46,7 +46,7 @@ class CLIPI(io.ComfyNode):
         return io.NodeOutput(json.dumps(scores), mean)
 
     @staticmethod
-    def name_of(clip_vision) -> str:
+    def name_of(clip_vision: io.ClipVision.Type) -> str:
         config = clip_vision.config
         size = f"{config.get('num_hidden_layers')} layers of {config.get('hidden_size')}, {clip_vision.image_size} px"
         return f"{config.get('name') or config.get('model_type', 'clip vision')} ({size})"
@@ -56,7 +56,7 @@ class DifferenceMap(io.ComfyNode):
     """|x_n - x_{n-1}| as a heat map (figure 2)."""
 
     @classmethod
-    def define_schema(cls):
+    def define_schema(cls) -> io.Schema:
         return io.Schema(
             node_id="MVG_DifferenceMap",
             display_name="Difference Map",
@@ -75,7 +75,7 @@ class DifferenceMap(io.ComfyNode):
         )
 
     @classmethod
-    def execute(cls, images, reference) -> io.NodeOutput:
+    def execute(cls, images: torch.Tensor, reference: str) -> io.NodeOutput:
         before = images[:-1] if reference == "previous" else images[:1].expand_as(images[1:])
         if len(images) == 1:
             return io.NodeOutput(images.new_zeros(0, *images.shape[1:3], 3))
@@ -86,7 +86,7 @@ class ProgressionPlot(io.ComfyNode):
     """Conf against stage (figure 7), with CLIP-I and the convergence curve where given."""
 
     @classmethod
-    def define_schema(cls):
+    def define_schema(cls) -> io.Schema:
         return io.Schema(
             node_id="MVG_ProgressionPlot",
             display_name="Progression Plot",
@@ -109,7 +109,9 @@ class ProgressionPlot(io.ComfyNode):
         )
 
     @classmethod
-    def execute(cls, conf, title, clip_i=None, curve=None, real=None) -> io.NodeOutput:
+    def execute(
+        cls, conf: str, title: str, clip_i: str | None = None, curve: str | None = None, real: str | None = None
+    ) -> io.NodeOutput:
         scores = parse_scores("conf", conf)
         beside = parse_scores("real", real) if real else None
         change: dict = parse_scores("curve", curve) if curve else {"values": ()}

@@ -10,7 +10,7 @@ MOST = 12
 
 class ScoreTable(io.ComfyNode):
     @classmethod
-    def define_schema(cls):
+    def define_schema(cls) -> io.Schema:
         return io.Schema(
             node_id="MVG_ScoreTable",
             display_name="Score Table",
@@ -39,7 +39,7 @@ class ScoreTable(io.ComfyNode):
         )
 
     @classmethod
-    def execute(cls, chain, scores) -> io.NodeOutput:
+    def execute(cls, chain: str, scores: dict[str, str | None]) -> io.NodeOutput:
         rows = merge(*(rows_of(parse_scores(name, text), chain) for name, text in scores.items() if text))
         table = to_csv(rows)
         return io.NodeOutput(table, ui=ui.PreviewText(table))

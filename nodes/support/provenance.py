@@ -14,6 +14,7 @@ import torch
 
 from ...models.embedded import loader
 from ...mvg.picture_file import read_picture
+from ...mvg.plan import Plan
 from . import model_files
 from .input_files import find_input
 
@@ -67,7 +68,7 @@ def host_version() -> str:
     return __version__
 
 
-def record(prompt: dict, plan, states: torch.Tensor) -> dict:
+def record(prompt: dict, plan: Plan | None, states: torch.Tensor) -> dict:
     """JSON-able provenance of a run. ``prompt`` is the host's graph."""
     return {
         "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
@@ -105,7 +106,7 @@ def run(record: dict, states: torch.Tensor) -> str:
     return hashlib.sha256((json.dumps(lasting, sort_keys=True) + pixel_hash(states)).encode()).hexdigest()
 
 
-def describe_plan(plan) -> dict:
+def describe_plan(plan: Plan) -> dict:
     stages = [{"prompt": stage.prompt, "severity": stage.severity} for stage in plan.stages]
     return {
         "domain": plan.domain,

@@ -1,11 +1,13 @@
 """Running a sampler of mvg/ through the host: its offloading, progress, preview, cancel and model patches apply."""
 
+from collections.abc import Callable
 from typing import Any
 
 import comfy.model_management
 import comfy.samplers
 import latent_preview
 import torch
+from comfy_api.latest import io
 
 from ...mvg import pie, roi
 from ...mvg.ddim import Process
@@ -13,7 +15,7 @@ from ...mvg.ddim import Process
 SCHEDULERS = ["ddim_uniform", *(name for name in comfy.samplers.SCHEDULER_NAMES if name != "ddim_uniform")]
 
 
-def schedule(model, scheduler: str, steps: int, k: int) -> torch.Tensor:
+def schedule(model: io.Model.Type, scheduler: str, steps: int, k: int) -> torch.Tensor:
     """The k + 1 lowest noise levels of the host's schedule for a model, descending, the last one 0."""
     levels = comfy.samplers.calculate_sigmas(model.get_model_object("model_sampling"), scheduler, steps)
     if k > len(levels) - 1:
@@ -21,7 +23,7 @@ def schedule(model, scheduler: str, steps: int, k: int) -> torch.Tensor:
     return pie.sigmas_for(levels, k)
 
 
-def process_of(model) -> Process:
+def process_of(model: io.Model.Type) -> Process:
     """How the model's family mixes image and noise, by the host's own definitions."""
     family = model.get_model_object("model_sampling")
 
@@ -42,12 +44,12 @@ def process_of(model) -> Process:
     )
 
 
-def for_host_sampler(model, state: torch.Tensor, sigma: float) -> torch.Tensor:
+def for_host_sampler(model: io.Model.Type, state: torch.Tensor, sigma: float) -> torch.Tensor:
     """A sampler's state at a level as the host's samplers take one with no noise to add; infinite where they cannot."""
     return model.get_model_object("model_sampling").inverse_noise_scaling(torch.tensor([sigma]).to(state), state)
 
 
-def latent_mask(model, mask: torch.Tensor, samples: torch.Tensor) -> torch.Tensor:
+def latent_mask(model: io.Model.Type, mask: torch.Tensor, samples: torch.Tensor) -> torch.Tensor:
     """[B or 1, H, W] in pixels, or at latent size already -> [B or 1, 1, h, w]; ValueError as `roi.check_mask`."""
     ratio = getattr(model.get_model_object("latent_format"), "spacial_downscale_ratio", 8)
     height, width = samples.shape[-2:]
@@ -63,19 +65,19 @@ class Progress:
     A cancel counts after every model call: the host's bar looks for one only as often as it is drawn.
     """
 
-    def __init__(self, model, total: int):
+    def __init__(self, model: io.Model.Type, total: int):
         self.callback = latent_preview.prepare_callback(model, total) if total else None
         self.total = total
         self.done = 0
 
-    def part(self, steps: int):
+    def part(self, steps: int) -> Callable[..., None] | None:
         """The callback of the next run, of ``steps`` steps."""
         start, self.done = self.done, self.done + steps
         show = self.callback
         if show is None:
             return None
 
-        def callback(step, denoised, x, _):
+        def callback(step: int, denoised: torch.Tensor, x: torch.Tensor, _: int) -> None:
             comfy.model_management.throw_exception_if_processing_interrupted()
             show(start + step, denoised, x, self.total)
 
@@ -89,7 +91,7 @@ class HostRun:
     model's schedule; so the state is handed to the sampler as it is and taken from it as it is.
     """
 
-    def __init__(self, guider: comfy.samplers.CFGGuider, callback):
+    def __init__(self, guider: comfy.samplers.CFGGuider, callback: Callable[..., None] | None):
         self.guider = guider
         self.callback = callback
         self.process = process_of(guider.model_patcher)
@@ -122,7 +124,9 @@ class HostRun:
         return held[0]
 
 
-def guided(model, positive, negative, guidance: float) -> comfy.samplers.CFGGuider:
+def guided(
+    model: io.Model.Type, positive: io.Conditioning.Type, negative: io.Conditioning.Type, guidance: float
+) -> comfy.samplers.CFGGuider:
     """The host's classifier-free guidance."""
     guider = comfy.samplers.CFGGuider(model)
     guider.set_conds(positive, negative)

@@ -53,7 +53,7 @@ def check_states(states: torch.Tensor, mask: torch.Tensor | None) -> None:
 
 
 def film(
-    clips: list[torch.Tensor], states: torch.Tensor, mask, blend: str, anchor: bool, inner: int = 0
+    clips: list[torch.Tensor], states: torch.Tensor, mask: torch.Tensor | None, blend: str, anchor: bool, inner: int = 0
 ) -> torch.Tensor:
     """The clips between the stages, blended by eq. 10 and joined; ValueError names a clip that does not fit.
 
@@ -79,7 +79,7 @@ class LatentWalkTransition(io.ComfyNode):
     """A walk in latent space between neighbouring stages, blended by eq. 10; no video model takes part."""
 
     @classmethod
-    def define_schema(cls):
+    def define_schema(cls) -> io.Schema:
         return io.Schema(
             node_id="MVG_LatentWalkTransition",
             display_name="Latent Walk Transition",
@@ -111,7 +111,16 @@ class LatentWalkTransition(io.ComfyNode):
         )
 
     @classmethod
-    def execute(cls, states, latents, vae, frames, blend, walk, mask=None) -> io.NodeOutput:
+    def execute(
+        cls,
+        states: torch.Tensor,
+        latents: io.Latent.Type,
+        vae: io.Vae.Type,
+        frames: int,
+        blend: str,
+        walk: str,
+        mask: torch.Tensor | None = None,
+    ) -> io.NodeOutput:
         samples = latents["samples"]
         if len(samples) != len(states):
             raise ValueError(f"latents: got {len(samples)}, want {len(states)}, one a state")
@@ -128,7 +137,7 @@ class StagePairs(io.ComfyNode):
     """The ends of every transition, as lists: what follows runs once a transition."""
 
     @classmethod
-    def define_schema(cls):
+    def define_schema(cls) -> io.Schema:
         return io.Schema(
             node_id="MVG_StagePairs",
             display_name="Stage Pairs",
@@ -144,7 +153,7 @@ class StagePairs(io.ComfyNode):
         )
 
     @classmethod
-    def execute(cls, states) -> io.NodeOutput:
+    def execute(cls, states: torch.Tensor) -> io.NodeOutput:
         if len(states) < 2:
             raise ValueError(f"states: got {len(states)} picture, want two or more")
         return io.NodeOutput(list(states[:-1].split(1)), list(states[1:].split(1)))
@@ -154,7 +163,7 @@ class TransitionBlend(io.ComfyNode):
     """Eq. 10 of the MVG paper and exact keyframes over frames that any video model made."""
 
     @classmethod
-    def define_schema(cls):
+    def define_schema(cls) -> io.Schema:
         return io.Schema(
             node_id="MVG_TransitionBlend",
             display_name="Transition Blend",
@@ -182,7 +191,14 @@ class TransitionBlend(io.ComfyNode):
         )
 
     @classmethod
-    def execute(cls, states, frames, blend, anchor, mask=None) -> io.NodeOutput:
+    def execute(
+        cls,
+        states: list[torch.Tensor],
+        frames: list[torch.Tensor],
+        blend: list[str],
+        anchor: list[bool],
+        mask: list[torch.Tensor] | None = None,
+    ) -> io.NodeOutput:
         counts = [len(trajectory) - 1 for trajectory in states]
         if len(frames) == len(states):
             clips = [
@@ -196,7 +212,7 @@ class TransitionBlend(io.ComfyNode):
                 f"frames: got {len(frames)} batches, want {sum(counts)} clips (one a transition) or {len(states)} "
                 f"films (one a trajectory)"
             )
-        masks = mask or [None]
+        masks: list[torch.Tensor] | list[None] = mask or [None]
         if len(masks) not in (1, len(states)):
             raise ValueError(f"mask: got {len(masks)}, want {one_or(len(states))}, one a trajectory")
         films = []

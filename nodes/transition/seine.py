@@ -1,7 +1,7 @@
 """SEINE in the graph: its checkpoint as a MODEL, and the transitions between the stages of a trajectory."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import comfy.model_management
@@ -29,7 +29,7 @@ class LoadSEINE(io.ComfyNode):
     """SEINE (Chen et al., ICLR 2024) as a MODEL of the host."""
 
     @classmethod
-    def define_schema(cls):
+    def define_schema(cls) -> io.Schema:
         return io.Schema(
             node_id="MVG_LoadSEINE",
             display_name="Load SEINE",
@@ -71,7 +71,7 @@ class SEINETransition(io.ComfyNode):
     """Stage 2 of MVG: the frames between the stages, from a video diffusion model (eq. 9 and 10)."""
 
     @classmethod
-    def define_schema(cls):
+    def define_schema(cls) -> io.Schema:
         return io.Schema(
             node_id="MVG_SEINETransition",
             display_name="SEINE Transition",
@@ -155,22 +155,22 @@ class SEINETransition(io.ComfyNode):
     @classmethod
     def execute(
         cls,
-        states,
-        model,
-        clip,
-        vae,
-        positive,
-        negative,
-        frames,
-        guidance,
-        steps,
-        method,
-        denoise,
-        noise,
-        blend,
-        seed,
-        anchor,
-        mask=None,
+        states: torch.Tensor,
+        model: io.Model.Type,
+        clip: io.Clip.Type,
+        vae: io.Vae.Type,
+        positive: str,
+        negative: str,
+        frames: int,
+        guidance: float,
+        steps: int,
+        method: str,
+        denoise: float,
+        noise: str,
+        blend: str,
+        seed: int,
+        anchor: bool,
+        mask: torch.Tensor | None = None,
     ) -> io.NodeOutput:
         transition.check_states(states, mask)
         if len(states) < 2:
@@ -196,7 +196,7 @@ def check_size(states: torch.Tensor) -> None:
         )
 
 
-def encode(vae, images: torch.Tensor, model) -> torch.Tensor:
+def encode(vae: io.Vae.Type, images: torch.Tensor, model: io.Model.Type) -> torch.Tensor:
     """Latents [B, C, h, w] in the number of channels that the model has; ValueError for another number, and for NaN."""
     latents = vae.encode(images)
     want = model.model.latent_format.latent_channels
@@ -206,7 +206,7 @@ def encode(vae, images: torch.Tensor, model) -> torch.Tensor:
     return latents
 
 
-def decode(vae, clip: torch.Tensor, number: int) -> torch.Tensor:
+def decode(vae: io.Vae.Type, clip: torch.Tensor, number: int) -> torch.Tensor:
     """[K, H, W, C] from a clip [C, K, h, w]."""
     try:
         return vae.decode(seine.pictures(clip[None]))
@@ -247,7 +247,7 @@ class Clips:
     text: the positive and the negative CONDITIONING. video, mask: from `mvg.seine.clip_conditioning`.
     """
 
-    def __init__(self, model, text: list, video: torch.Tensor, mask: torch.Tensor, settings: Settings):
+    def __init__(self, model: io.Model.Type, text: list, video: torch.Tensor, mask: torch.Tensor, settings: Settings):
         self.model, self.text, self.video, self.mask, self.settings = model, text, video, mask, settings
 
     def key(self, n: int) -> str:
@@ -298,7 +298,7 @@ class Clips:
             yield group, clips
             waiting = waiting[len(group) :]
 
-    def sample(self, group: list[int], callback) -> torch.Tensor:
+    def sample(self, group: list[int], callback: Callable[..., None]) -> torch.Tensor:
         positive, negative = self.text
         return native.sample(
             self.model,
@@ -318,14 +318,14 @@ class Clips:
 class Progress:
     """One bar and preview over all clips. A cancel counts after every model call."""
 
-    def __init__(self, model, total: int):
+    def __init__(self, model: io.Model.Type, total: int):
         self.show = latent_preview.prepare_callback(model, total)
         self.total, self.done = total, 0
 
-    def of(self, clips: int):
+    def of(self, clips: int) -> Callable[..., None]:
         """The callback of a batch of clips."""
 
-        def callback(step, denoised, x, _):
+        def callback(step: int, denoised: torch.Tensor, x: torch.Tensor, _: int) -> None:
             comfy.model_management.throw_exception_if_processing_interrupted()
             self.show(self.done + (step + 1) * clips - 1, denoised, x, self.total)
 

@@ -1,4 +1,6 @@
-"""nodes/seine.py and nodes/transition.py with the embedded CLIP and VAE and a small random SEINE network."""
+"""nodes/transition/ with the embedded CLIP and VAE and a small random SEINE network."""
+
+from dataclasses import replace
 
 import pytest
 import torch
@@ -235,10 +237,10 @@ def test_bad_inputs_are_named(model, states, parts):
             run(model, changed, parts, **options)
     with pytest.raises(ValueError, match="model: got BaseModel, want SEINE's"):
         run(loader.load_model(loader.find_weights("unet")), states, parts)
-    released = Config(**{**SMALL.values, "in_channels": 9, "out_channels": 4})
+    released = replace(SMALL, in_channels=9, out_channels=4)
     with pytest.raises(ValueError, match=r"vae: makes latents \[8, 4, 3\], want 4 channels"):
         run(native.wrap(random_network(released).state_dict(), released), states, parts)
-    other = Config(**{**SMALL.values, "cross_attention_dim": 24})
+    other = replace(SMALL, cross_attention_dim=24)
     wrong = native.wrap(random_network(other).state_dict(), other, latent_format=type(model.model.latent_format))
     with pytest.raises(ValueError, match=r"conditioning: got \(3, 77, 96\), want \[3, tokens, 24\]"):
         run(wrong, states, parts)
@@ -294,7 +296,7 @@ def test_frames_that_do_not_fit_are_named(states):
             blend([states], frames)
     with pytest.raises(ValueError, match="mask: got 24 x 16 pixels"):
         blend([states], [clip] * 3, mask=[torch.ones(1, 16, 24)])
-    with pytest.raises(ValueError, match="mask: got 2, want 1 or 1"):
+    with pytest.raises(ValueError, match="mask: got 2, want 1, one a trajectory"):
         blend([states], [clip] * 3, mask=[torch.ones(1, 32, 24)] * 2)
 
 
