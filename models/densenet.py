@@ -46,10 +46,12 @@ class Classifier:
 
     @property
     def name(self) -> str:
+        """The network's name, as scores state it."""
         return self.network.config.name
 
     @property
     def outputs(self) -> tuple[str, ...]:
+        """The findings, in the order of the logits."""
         return self.network.config.outputs
 
     @property

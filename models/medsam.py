@@ -29,6 +29,7 @@ class Network(torch.nn.Module):
 
     @property
     def layers(self) -> Any:
+        """Those of the image encoder, in order."""
         return self.sam.vision_encoder.layers
 
     @property
@@ -161,7 +162,15 @@ def load_medsam(path: Path, patcher: bool = True) -> MedSAM:
 
 @contextmanager
 def after_each(layers: Any, call: Callable[[], None]) -> Iterator[None]:
-    """Calls ``call`` after each of the layers that runs inside."""
+    """Calls a function after each of the layers that runs in the block.
+
+    Args:
+        layers: modules.
+        call: the function.
+
+    Yields:
+        Nothing.
+    """
 
     def hook(*_: Any) -> None:
         call()

@@ -84,7 +84,14 @@ class State:
         self.original = any(name.startswith("image_encoder.") for name in held)
 
     def own_name(self, name: str) -> str:
-        """What the file calls it."""
+        """What the file calls a tensor.
+
+        Args:
+            name: transformers' name.
+
+        Returns:
+            The file's.
+        """
         if self.original:
             return original_name(name)
         return next((known for known in SHARED if known in self.held), name) if name in SHARED else name
@@ -117,13 +124,27 @@ class State:
         return shape[axis]
 
     def count(self, list_name: str) -> int:
-        """How many layers a list of that name (transformers') has."""
+        """How many members a list of layers has.
+
+        Args:
+            list_name: transformers' name of the list.
+
+        Returns:
+            The number, 0 where there is no such list.
+        """
         prefix = re.escape(self.own_name(f"{list_name}.0.")[: -len("0.")])
         return len({found[1] for name in self.held if (found := re.match(rf"{prefix}(\d+)\.", name))})
 
 
 def original_name(name: str) -> str:
-    """What segment-anything calls a tensor that transformers calls ``name``."""
+    """What segment-anything calls a tensor.
+
+    Args:
+        name: transformers' name.
+
+    Returns:
+        That of segment-anything.
+    """
     for pattern, original in PARTS:
         changed, times = re.subn(pattern, original, name)
         if times:

@@ -19,6 +19,14 @@ DECODER_DEPENDENCIES = {
 
 
 def is_available(syntax: str) -> bool:
+    """Whether these decoders read an encoding; pydicom asks it.
+
+    Args:
+        syntax: the UID of the transfer syntax.
+
+    Returns:
+        True where imagecodecs is installed and the syntax is one of theirs.
+    """
     return syntax in DECODER_DEPENDENCIES and find_spec(PLUGIN) is not None
 
 

@@ -28,7 +28,15 @@ def decimals(header: pydicom.Dataset, keyword: str) -> list[float] | None:
 
 
 def text(header: pydicom.Dataset, keyword: str) -> str:
-    """An element's single value as text; "" where it has none or several."""
+    """A single value of an element, as text.
+
+    Args:
+        header: the elements.
+        keyword: of the element.
+
+    Returns:
+        The text, "" where it has no value or several.
+    """
     try:
         value = header.get(keyword)
     except Exception:  # as above

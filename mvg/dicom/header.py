@@ -73,6 +73,17 @@ class Bounded(BytesIO):
     reads = 0
 
     def read(self, size: int | None = -1, /) -> bytes:
+        """As io.BytesIO's, so many times.
+
+        Args:
+            size: bytes at most; None or -1 for all.
+
+        Returns:
+            The bytes.
+
+        Raises:
+            Refused: the file was read too many times.
+        """
         self.reads += 1
         if self.reads > MAX_READS:
             raise Refused("has too many elements or fragments, want as many as an image needs")
@@ -81,7 +92,17 @@ class Bounded(BytesIO):
 
 @contextmanager
 def parsing(what: str) -> Iterator[None]:
-    """Whatever pydicom or a decoder raises on bytes made up by somebody becomes one refusal."""
+    """Makes one refusal of whatever pydicom or a decoder raises on bytes made up by somebody.
+
+    Args:
+        what: what the file then holds, in words.
+
+    Yields:
+        Nothing.
+
+    Raises:
+        Refused: for any exception of the block but MemoryError.
+    """
     try:
         yield
     except (Refused, MemoryError):
@@ -102,14 +123,17 @@ class Format(NamedTuple):
 
     @property
     def samples(self) -> int:
+        """Values a pixel: 1, or 3 of RGB and YBR."""
         return SAMPLES[self.photometric]
 
     @property
     def monochrome(self) -> bool:
+        """Whether it is gray."""
         return self.photometric.startswith("MONOCHROME")
 
     @property
     def native_bytes(self) -> int:
+        """Bytes of the pixels without compression."""
         count = self.rows * self.columns * self.samples * self.bits_allocated // 8
         return count * 2 // 3 if self.photometric == "YBR_FULL_422" else count
 
@@ -125,7 +149,14 @@ class File(NamedTuple):
 
 
 def begins_like_dicom(data: bytes) -> bool:
-    """Whether a file begins with an element of group 0002 or 0008, as DICOM without its preamble does."""
+    """Whether a file begins with an element of group 0002 or 0008, as DICOM without its preamble does.
+
+    Args:
+        data: the file's first bytes.
+
+    Returns:
+        True where it does.
+    """
     return _encoding(data) is not None
 
 

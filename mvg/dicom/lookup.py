@@ -59,7 +59,16 @@ def read_table(descriptor: Any, data: Any, depths: range | tuple[int, ...], litt
 
 
 def table_of(item: pydicom.Dataset, depths: range | tuple[int, ...], little_endian: bool) -> Table | None:
-    """The table of an item of a LUT sequence; None where it is not usable."""
+    """The table of an item of a LUT sequence.
+
+    Args:
+        item: of the sequence.
+        depths: bits of an entry that may be.
+        little_endian: the byte order of its entries.
+
+    Returns:
+        The table; None where it is not usable.
+    """
     try:
         return read_table(item.LUTDescriptor, item.LUTData, depths, little_endian)
     except Exception:  # the data set is made up by somebody, and pydicom parses it here

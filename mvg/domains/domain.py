@@ -115,7 +115,14 @@ class Domain:
         return tuple(name for name, finding in self.findings.items() if finding.sided)
 
     def children(self, finding: str) -> tuple[Finding, ...]:
-        """The findings whose parent a finding is."""
+        """The findings of which a finding is the parent.
+
+        Args:
+            finding: its name.
+
+        Returns:
+            Them, () for none.
+        """
         return self._children.get(finding, ())
 
     @cached_property
@@ -124,7 +131,14 @@ class Domain:
         return {p: tuple(f for f in self.findings.values() if f.parent == p) for p in parents}
 
     def related(self, finding: str) -> frozenset[str]:
-        """A finding with its parent and its children: what a mention of it may name too."""
+        """A finding with its parent and its children: what a mention of it may name too.
+
+        Args:
+            finding: its name.
+
+        Returns:
+            Names of findings.
+        """
         names = (finding, self.findings[finding].parent, *(child.name for child in self.children(finding)))
         return frozenset(names) - {""}
 
@@ -159,5 +173,12 @@ class Domain:
 
 
 def by_name(findings: Iterable[Finding]) -> Mapping[str, Finding]:
-    """name -> finding, in the given order."""
+    """Findings by name.
+
+    Args:
+        findings: in the order that they keep.
+
+    Returns:
+        name -> finding, read-only.
+    """
     return MappingProxyType({finding.name: finding for finding in findings})

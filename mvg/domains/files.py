@@ -77,6 +77,14 @@ class FindingFile(BaseModel):
     benign: bool = False
 
     def finding(self, name: str) -> Finding:
+        """The finding that an entry describes.
+
+        Args:
+            name: of the entry.
+
+        Returns:
+            A finding whose words are patterns.
+        """
         words = [plain(word) for word in (name, *self.synonyms)]
         return Finding(
             name,

@@ -12,6 +12,12 @@ def plain(words: str) -> str:
     """The pattern of words as a person writes them: spaces or hyphens between, with or without a plural s, lower case.
 
     "proliferative" is not found in "non-proliferative".
+
+    Args:
+        words: between spaces or hyphens.
+
+    Returns:
+        A regular expression.
     """
     parts = [re.escape(part) for part in re.split(r"[\s-]+", words.strip().lower())]
     return r"(?<!non[- ])" + "[- ]".join(parts) + "(?:e?s)?"

@@ -51,7 +51,16 @@ def read_answer(answer: str, question: Question, report: str | None) -> tuple[Pl
 
 
 def validate_answer(data: dict[str, Any], question: Question, report: str | None) -> tuple[Plan | None, list[str]]:
-    """Validates one object of `plan_objects`; the other arguments and the result are those of `read_answer`."""
+    """Validates one object of `plan_objects` into a plan.
+
+    Args:
+        data: the object.
+        question: what was asked.
+        report: as in `read_answer`.
+
+    Returns:
+        The plan and no problems, or None and what is wrong, a line each.
+    """
     model = answer_model(question)
     try:
         answer = model.model_validate(_fill_blanks(data)).model_dump()

@@ -156,6 +156,9 @@ async def connect(endpoint: Endpoint, limits: Limits, report: str) -> AsyncItera
         limits: how long and how often.
         report: as the user gave it, which no error may hold.
 
+    Yields:
+        The chat.
+
     Raises:
         EndpointError: where the key is not set.
     """

@@ -68,7 +68,15 @@ def read_completion(body: bytes) -> Completion:
 
 
 def error_text(error: object, depth: int = 0) -> str:
-    """The message of an error, whatever it is wrapped in; "" where there is none."""
+    """The message of an error, whatever it is wrapped in.
+
+    Args:
+        error: the body of an answer, or a part of it.
+        depth: how deep that part lies.
+
+    Returns:
+        The message, "" where there is none.
+    """
     if isinstance(error, bytes):
         text = error.decode("utf-8", "replace")
         try:

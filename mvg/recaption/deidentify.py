@@ -203,10 +203,19 @@ _DEGREE = re.compile(
 
 
 def deidentify(text: str) -> tuple[str, list[tuple[str, int]]]:
-    """(clean, removed): the text with its identifiers replaced by "[kind]", and (kind, count) of those there were.
+    """Replaces the identifiers of a text by "[kind]".
 
-    Kinds are those of KINDS, in that order. Measurements, spans of time, levels of the spine, stages and ages to 89
-    stay as they are. Rules miss what nothing announces: see the module. Raises ValueError for what is no text.
+    Measurements, spans of time, levels of the spine, stages and ages to 89 stay as they are. Rules miss what nothing
+    announces: see the module.
+
+    Args:
+        text: a report.
+
+    Returns:
+        The text without identifiers, and (kind, count) of those there were, in the order of KINDS.
+
+    Raises:
+        ValueError: it is no text.
     """
     if not isinstance(text, str):
         raise ValueError(f"text: got {type(text).__name__}, want text")
@@ -218,7 +227,14 @@ def deidentify(text: str) -> tuple[str, list[tuple[str, int]]]:
 
 
 def describe(removed: list[tuple[str, int]]) -> str:
-    """What was removed in words, kinds and counts alone: "2 names, 1 date"."""
+    """What was removed in words, kinds and counts alone.
+
+    Args:
+        removed: of `deidentify`.
+
+    Returns:
+        A phrase such as "2 names, 1 date".
+    """
     return ", ".join(f"{n} {_plural(kind) if n > 1 else kind}" for kind, n in removed)
 
 

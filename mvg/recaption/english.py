@@ -34,10 +34,16 @@ _ENGLISH = frozenset(
 
 
 def is_english(report: str) -> bool:
-    """False for a text with more words of other languages than of English.
+    """Whether a text has no more words of other languages than of English.
 
     A word with an accent counts half, as it may be a name, and a single one for nothing. A text with words of neither
     is taken as English: a line of findings ("Edema, melanoma.") has no more.
+
+    Args:
+        report: the text.
+
+    Returns:
+        False for one of another language.
     """
     words = _WORD.findall(fold(report).lower())
     other = sum(_weight(word) for word in words)

@@ -109,7 +109,14 @@ _UNCHANGED = re.compile(
 
 
 def trend(clause: str) -> str:
-    """Where a clause says that its finding goes; "" where it does not."""
+    """Where a clause says that its finding goes.
+
+    Args:
+        clause: in lower case.
+
+    Returns:
+        worsening, improving or stable; "" where it says nothing.
+    """
     if _UNCHANGED.search(clause) and not re.search(r"\bnot (?:fully|completely|entirely)\b", clause):
         return STABLE
     return next((name for name, p in TRENDS if p.search(clause)), "")
@@ -141,7 +148,14 @@ def grade(before: str, own: str, after: str) -> str:
 
 
 def graded(before: str) -> bool:
-    """Whether the words before a finding grade it."""
+    """Whether the words before a finding grade it.
+
+    Args:
+        before: in lower case.
+
+    Returns:
+        True where one of the last three does.
+    """
     near = " ".join(before.rsplit(",", 1)[-1].split()[-3:])
     return any(p.search(near) for _, p in GRADES)
 

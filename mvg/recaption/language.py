@@ -25,7 +25,14 @@ class _Span:
 
 
 def normalise(report: str) -> str:
-    """The report folded (see `fold`), spaces single; lines kept."""
+    """A report folded (see `fold`), spaces single; lines kept.
+
+    Args:
+        report: as the user gave it.
+
+    Returns:
+        The text that the rules read.
+    """
     return re.sub(r"[ \t]+", " ", fold(report)).strip()
 
 

@@ -218,14 +218,29 @@ _AFFIRMS = re.compile(
 
 
 def hidden(text: str, *patterns: re.Pattern[str]) -> str:
-    """A text of the same length in which what the patterns match denies nothing."""
+    """Hides words from the search for negations, so that they deny nothing.
+
+    Args:
+        text: of a sentence.
+        *patterns: what to hide, besides pseudo-negations.
+
+    Returns:
+        A text of the same length.
+    """
     for pattern in (PSEUDO, *patterns):
         text = pattern.sub(lambda m: "~" * len(m[0]), text)
     return text
 
 
 def value_after(after: str) -> bool | None:
-    """What a label's value says, "Effusion: none": True or False; None where there is none."""
+    """What a label's value says, as in "Effusion: none".
+
+    Args:
+        after: the words after a finding.
+
+    Returns:
+        True or False; None where there is no value.
+    """
     if _VALUE_NO.search(after) and not re.match(
         r"[^,.;]{0,30}\bon (?:the )?(?:right|left)\b.{1,40}\b(?:right|left)\b", after
     ):
@@ -234,12 +249,26 @@ def value_after(after: str) -> bool | None:
 
 
 def row_ends(after: str) -> bool:
-    """Whether nothing but a denial stands after a finding, as in a row of a table: "effusion,no"."""
+    """Whether nothing but a denial stands after a finding, as in a row of a table: "effusion,no".
+
+    Args:
+        after: the words after it.
+
+    Returns:
+        True for such a row.
+    """
     return bool(re.fullmatch(r",\s?(?:no|none|nil|absent)\s*", after))
 
 
 def left_open(after: str) -> bool:
-    """Whether the words after a finding say that it was not assessed."""
+    """Whether a finding was not assessed.
+
+    Args:
+        after: the words after it.
+
+    Returns:
+        True where they say so.
+    """
     return bool(_VALUE_NONE.search(after) or _OPEN.search(after))
 
 
@@ -249,6 +278,9 @@ def denied_after(after: str, joined: bool) -> bool:
     Args:
         after: the words up to the next finding, or beyond those it is joined with.
         joined: whether another finding stands among them; a verb in the singular then speaks of the last alone.
+
+    Returns:
+        True where they do.
     """
     shown = hidden(after)
     match = _AFTER.search(shown) or _NEITHER.search(after) or _SINCE.search(shown)
@@ -281,7 +313,16 @@ def denied_before(before: str, own: str, after: str, repeated: bool) -> tuple[bo
 
 
 def reaches(between: str, own: str, after: str) -> bool:
-    """Whether a word of doubt still holds after the words between it and a finding."""
+    """Whether a word of doubt holds for a finding.
+
+    Args:
+        between: the words from the doubt to the finding.
+        own: those of the finding.
+        after: those after it.
+
+    Returns:
+        True where nothing between ends the scope.
+    """
     return _in_scope(between, own, after, repeated=False, narrow=False)[0]
 
 

@@ -50,6 +50,7 @@ class Observation:
     unclear: bool = False
 
     def words(self) -> str:
+        """The finding as a phrase, such as "possible mild left edema"."""
         doubt = "possible" if self.status == POSSIBLE else ""
         return " ".join(word for word in (doubt, self.severity, self.side, self.finding) if word)
 
@@ -94,21 +95,32 @@ def recaption(
     terminal: str = "severe",
     strict: bool = True,
 ) -> Plan:
-    """The plan of a report's finding getting worse over ``stages`` stages.
+    """The plan of a report's finding getting worse (section 4.1).
 
-    mode "terminal" (the paper): every stage has the prompt of the terminal state. "ladder": the words worsen stage by
-    stage from what the report says, each stage going from the word before (its source; "no finding" for the first) to
-    its own; where N is more than the words on the way, a step is taken more than once.
-    "severity": every stage is drawn at its severity between the domain's words, from the image as it is.
-    known: the findings that the model draws, by default those of the domain; one that it does not draw is drawn as its
-    parent, where there is one. finding: what progresses; None takes the most definite and most severe of the report
-    among ``known``. terminal: mild, moderate or severe. The severity of stage n of N rises evenly from the
-    middle of the band of the report's word, or from 0 where it has none, to that of the terminal word, or to its upper
-    end where both are one.
-    A report that says that all is normal gives a plan of "no finding". One that says nothing of the image, is not in
-    English or names only findings that are not known is a ValueError where ``strict``, and "no finding" with a note
-    otherwise.
-    Raises ValueError naming the argument: domain, report, known, stages, mode, terminal, finding.
+    A report that says that all is normal gives a plan of "no finding". The severity of stage n of N rises evenly from
+    the middle of the band of the report's word, or from 0 where it has none, to that of the terminal word, or to its
+    upper end where both are one.
+
+    Args:
+        report: the text, in English.
+        domain: the kind of image, or its name.
+        stages: N, from 0.
+        mode: "terminal" (the paper) gives every stage the prompt of the terminal state. "ladder" lets the words worsen
+            stage by stage from what the report says, each stage going from the word before (its source; "no finding"
+            for the first) to its own; where N is more than the words on the way, a step is taken more than once.
+            "severity" draws every stage at its severity between the domain's words, from the image as it is.
+        finding: what progresses; None takes the most definite and most severe of the report among ``known``.
+        known: the findings that the model draws, by default those of the domain; one that it does not draw is drawn as
+            its parent, where there is one.
+        terminal: mild, moderate or severe.
+        strict: refuse a report that says nothing of the image, is not in English or names only findings that are not
+            known; else it gives "no finding" with a note.
+
+    Returns:
+        The plan, with notes on how the report was read.
+
+    Raises:
+        ValueError: naming the argument.
     """
     domain = find_domain(domain)
     known = tuple(domain.known if known is None else known)
@@ -206,7 +218,15 @@ def recaption(
 
 
 def drawn_as(domain: Domain, finding: str, known: Sequence[str]) -> str:
-    """The finding that a model which draws ``known`` draws for one of the domain: itself or its parent.
+    """What a model draws for a finding: itself or its parent.
+
+    Args:
+        domain: the kind of image.
+        finding: of the domain.
+        known: the findings that the model draws.
+
+    Returns:
+        One of ``known``.
 
     Raises:
         ValueError: where it draws neither; the message names what it draws.
@@ -310,7 +330,16 @@ def _no_finding(text, domain: Domain, observed, present, known, stages: int, not
 
 
 def region_of(domain: Domain, observation: Observation, side: str) -> str:
-    """Where an observed finding lies, in words: side ("left", "right", "bilateral", "") and zone."""
+    """Where an observed finding lies, in words.
+
+    Args:
+        domain: the kind of image.
+        observation: of one of its findings.
+        side: left, right, bilateral or "".
+
+    Returns:
+        Side and zone, such as "left lung, upper zone".
+    """
     both = side == "bilateral"
     finding = domain.findings[observation.finding]
     place = finding.region.replace("{side}", "both" if both else side)

@@ -48,6 +48,7 @@ class Question:
 
     @property
     def findings(self) -> tuple[str, ...]:
+        """The findings that an answer may name."""
         return (self.finding,) if self.finding else (*self.known, NO_FINDING)
 
     def data(self) -> dict[str, Any]:
@@ -58,7 +59,16 @@ class Question:
 
 
 def regions(domain: Domain, finding: str, side: str) -> tuple[str, ...]:
-    """The regions in words that an answer may give a finding on a side, the whole one first; ("",) for no finding."""
+    """The regions that an answer may give a finding.
+
+    Args:
+        domain: the kind of image.
+        finding: of the domain, or "no finding".
+        side: left, right, bilateral or "".
+
+    Returns:
+        Regions in words, the whole one first; ("",) for no finding.
+    """
     if finding == NO_FINDING:
         return ("",)
     places = (
@@ -68,7 +78,14 @@ def regions(domain: Domain, finding: str, side: str) -> tuple[str, ...]:
 
 
 def allowed_words(domain: Domain) -> frozenset[str]:
-    """The words, in lower case, that a prompt of an answer may be made of."""
+    """The words that a prompt of an answer may be made of.
+
+    Args:
+        domain: the kind of image.
+
+    Returns:
+        Words in lower case.
+    """
     phrases = [*domain.prefixes, *domain.normal, *domain.severities, *domain.known, _COMMON, domain.words]
     phrases += [name for finding in domain.findings.values() for name in finding.synonyms]
     return frozenset(words_of(" ".join(phrases)))
@@ -83,6 +100,9 @@ def answer_model(question: Question) -> type[BaseModel]:
     Returns:
         A pydantic model. Its JSON schema is sent with the question, and answers are validated by it; they may have more
         fields, and names of findings, sides and regions in capitals.
+
+    Raises:
+        ValueError: by the model, where an answer has another number of stages.
     """
     domain = find_domain(question.domain)
     places = [p for f in question.findings for side in sides_of(domain, f) for p in regions(domain, f, side)]
@@ -107,13 +127,27 @@ def answer_model(question: Question) -> type[BaseModel]:
 
 
 def response_format(question: Question) -> dict[str, Any]:
-    """The ``response_format`` of a chat completion that asks for the answer's schema."""
+    """The ``response_format`` of a chat completion that asks for the answer's schema.
+
+    Args:
+        question: what is asked.
+
+    Returns:
+        JSON values.
+    """
     schema = answer_model(question).model_json_schema()
     return {"type": "json_schema", "json_schema": {"name": "progression_plan", "strict": True, "schema": schema}}
 
 
 def answer_form(question: Question) -> str:
-    """The form of the answer in words, for a model whose server knows no schema."""
+    """The form of the answer in words, for a model whose server knows no schema.
+
+    Args:
+        question: what is asked.
+
+    Returns:
+        Lines to add to `instructions`.
+    """
     stage = {"rationale": "...", "finding": "...", "severity": 0.25, "region": "...", "prompt": "..."}
     form = json.dumps({"side": "...", "stages": [stage]})
     count = f"{question.asked} members in stages"
@@ -121,7 +155,14 @@ def answer_form(question: Question) -> str:
 
 
 def instructions(question: Question) -> str:
-    """The system message: the task, the words that may be used, and that the report is data."""
+    """The system message: the task, the words that may be used, and that the report is data.
+
+    Args:
+        question: what is asked.
+
+    Returns:
+        The text.
+    """
     domain = find_domain(question.domain)
     low, high = SEVERITY_BANDS[question.terminal]
     places = "\n".join(
@@ -162,7 +203,14 @@ def instructions(question: Question) -> str:
 
 
 def user_message(report: str) -> str:
-    """The report as data: escaped in JSON, so that no text in it can end it."""
+    """The report as data: escaped in JSON, so that no text in it can end it.
+
+    Args:
+        report: as it is sent.
+
+    Returns:
+        The text.
+    """
     return json.dumps({"report": report}, ensure_ascii=False)
 
 
@@ -180,10 +228,25 @@ def _one_of(values: tuple[str, ...], *, others: bool = False) -> Any:
 
 
 def sides_of(domain: Domain, finding: str) -> tuple[str, ...]:
-    """The sides that an answer may give a finding, ("",) for one that has none."""
+    """The sides that an answer may give a finding.
+
+    Args:
+        domain: the kind of image.
+        finding: of the domain.
+
+    Returns:
+        Sides; ("",) for a finding that has none.
+    """
     return SIDES[1:] if finding in domain.sided else ("",)
 
 
 def words_of(text: str) -> list[str]:
-    """The words of a text in lower case, as `allowed_words` has them."""
+    """The words of a text, as `allowed_words` has them.
+
+    Args:
+        text: any.
+
+    Returns:
+        Words in lower case, in their order.
+    """
     return re.findall(r"[^\s,.;:()/]+", text.lower())

@@ -96,17 +96,38 @@ def sections(text: str) -> Iterator[tuple[str, str]]:
 
 
 def is_aside(section: str) -> bool:
-    """Whether a section tells why the image was made or what was seen before, not what it shows."""
+    """Whether a section tells why the image was made or what was seen before, not what it shows.
+
+    Args:
+        section: its heading in lower case, "" for none.
+
+    Returns:
+        True for such a section.
+    """
     return bool(section and _ASIDE.fullmatch(section))
 
 
 def is_addendum(section: str) -> bool:
-    """Whether a section amends the report."""
+    """Whether a section amends the report.
+
+    Args:
+        section: its heading in lower case.
+
+    Returns:
+        True for an addendum.
+    """
     return section.startswith("addend")
 
 
 def is_summary(section: str) -> bool:
-    """Whether a section sums the report up."""
+    """Whether a section sums the report up.
+
+    Args:
+        section: its heading in lower case.
+
+    Returns:
+        True for an impression and the like.
+    """
     return bool(_SUMMARY.search(section)) and not is_aside(section)
 
 

@@ -47,21 +47,49 @@ _OTHER_SIDE = re.compile(
 
 
 def compared(text: str) -> bool:
-    """Whether a text compares one side with the other, so that both have the finding."""
+    """Whether a text compares one side with the other, so that both have the finding.
+
+    Args:
+        text: in lower case.
+
+    Returns:
+        True where it does.
+    """
     return bool(_OTHER_SIDE.search(text))
 
 
 def sides(text: str) -> set[str]:
-    """Those that a text names."""
+    """The sides that a text names.
+
+    Args:
+        text: in lower case.
+
+    Returns:
+        Some of left, right and bilateral.
+    """
     found = {name for name, p in (("left", LEFT), ("right", RIGHT), ("bilateral", BOTH)) if p.search(text)}
     return found - {"bilateral"} if len(found) > 1 and not re.search(r"\bboth\b|\bbilat", text) else found
 
 
 def zones(text: str) -> set[str]:
-    """Those that a text names."""
+    """The zones that a text names.
+
+    Args:
+        text: in lower case.
+
+    Returns:
+        Some of upper, middle and lower.
+    """
     return {name for name, p in _ZONES if p.search(text)}
 
 
 def one_side(found: set[str]) -> str:
-    """The one that several make together; "" of none."""
+    """The side that several make together.
+
+    Args:
+        found: of `sides`.
+
+    Returns:
+        left, right or bilateral; "" for none.
+    """
     return "bilateral" if "bilateral" in found or len(found) > 1 else next(iter(found), "")
