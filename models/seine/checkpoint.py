@@ -90,6 +90,8 @@ def check_state(state: Mapping[str, Tensor], config: Config) -> None:
     Raises:
         ValueError: naming the first that are missing, unexpected, of another shape, not floats or not finite.
     """
+    if config.layers_per_block > max(len(state), Config.layers_per_block):
+        raise ValueError(f"layers_per_block: got {config.layers_per_block}, more than the {len(state)} tensors")
     with weights.shapes_alone(len(state)):
         bare = UNet3D(config, device="meta", operations=BARE)
     want = {name: tuple(t.shape) for name, t in bare.state_dict().items()}
