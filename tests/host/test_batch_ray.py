@@ -25,7 +25,11 @@ def test_an_actor_that_is_killed_costs_its_chain_only(clone: Clone, files: Path,
     out = clone.folder.parent / "ray"
     driver = clone.start(*arguments(files, out), "--engine", "ray", "--workers", "1")
     log = out / "logs" / "all" / "ray-1.log"
-    wait_until(lambda: log.is_file() and "got prompt" in log.read_text(errors="replace"), seconds=300)
+    wait_until(
+        lambda: driver.poll() is not None or (log.is_file() and "got prompt" in log.read_text(errors="replace")),
+        seconds=300,
+    )
+    assert driver.poll() is None, driver.communicate()
     for actor in actors():
         os.kill(actor, signal.SIGKILL)
     told, errors = driver.communicate(timeout=300)
