@@ -30,7 +30,8 @@ _BEFORE_A_NAME = re.compile(
     r")"
 )
 _TITLE = re.compile(
-    r"(?:(?P<before>[A-Za-z]+)[ :]+)?\b(?P<title>D[Rr]s?|DRS|drs?)\b(?P<stop>\.?)(?= *(?P<after>[A-Za-z]*))"
+    r"(?:\b(?P<before>[A-Za-z]{1,30})[ :]{1,3})?\b(?P<title>D[Rr]s?|DRS|drs?)\b(?P<stop>\.?)"
+    r"(?= {0,3}(?P<after>[A-Za-z]{0,30}))"
 )
 _STOPPED = re.compile(r"\b(?P<word>mrs?|ms|prof|st|vs|approx|ca|e\.g|i\.e|cf|resp|incl|esp)\.(?=\s)", re.IGNORECASE)
 _STOPPED_INSIDE = re.compile(  # ends a sentence only where a capital follows

@@ -68,14 +68,14 @@ async def recaption(
     if not timeout > 0 or not backoff >= 0:
         raise ValueError(f"timeout, backoff: got {timeout!r}, {backoff!r}, want seconds above 0 and from 0")
     _check_text(report)
-    english = is_english(report)
+    english = await asyncio.to_thread(is_english, report)
     if not (english or endpoint.is_loopback or endpoint.any_language):
         raise ValueError(
             "report: is not in English, the only language in which the rules know names and dates, so it does not "
             f"leave this machine; want an endpoint here, or any_language for {endpoint.name!r} in the server's file"
         )
-    clean, removed = deidentify(report)
-    # In a thread, as the rules take seconds on the longest reports. They check the arguments as well.
+    # In threads, as the rules take a second on the longest reports. They check the arguments as well.
+    clean, removed = await asyncio.to_thread(deidentify, report)
     rules = await asyncio.to_thread(
         offline.recaption, clean, domain, stages, mode, finding, known, terminal=terminal, strict=False
     )
