@@ -38,13 +38,13 @@ _WEAK = (
 )
 _ANY_ASIDE = f"{_STRONG_ASIDE}|{_WEAK_ASIDE}"
 _ANY = f"{_ANY_ASIDE}|{_STRONG}|{_WEAK}"
-_LINE = r"^[ #*]*"
-_START = r"(?:^[ #*]*|(?<=[.;?!*#] )(?:\*\*)?|(?<=[.;?!*#]))"
+_LINE = r"^[ #*]{0,8}"
+_START = r"(?:^[ #*]{0,8}|(?<=[.;?!*#] )(?:\*\*)?|(?<=[.;?!*#]))(?=[A-Za-z])"
 _HEADING = re.compile(
-    rf"(?:{_START}|(?<=\s))(?P<strong>{_STRONG_ASIDE}|{_STRONG})\s?\*{{0,2}}:"
+    rf"(?:{_START}|(?<=\s)(?=[A-Za-z]))(?P<strong>{_STRONG_ASIDE}|{_STRONG})\s?\*{{0,2}}:"
     rf"|{_START}(?P<weak>{_WEAK_ASIDE}|{_WEAK})\s?\*{{0,2}}:"
     rf"|{_START}(?P<dashed>{_ANY}) --? "
-    rf"|{_LINE}(?P<line>{_ANY})[ *]*$"
+    rf"|{_LINE}(?P<line>{_ANY})[ *]{0, 8}$"
     # in capitals, before a line that is not
     r"|^ *(?P<capitals>(?-i:INDICATION|HISTORY|REASON|COMPARISON|TECHNIQUE|FINDINGS|IMPRESSION|CONCLUSION|REPORT))"
     r" (?=(?-i:[^\n:]{0,200}?[a-z]))",

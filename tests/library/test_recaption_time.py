@@ -12,14 +12,14 @@ LENGTH = 100_000
 SECONDS = 2.0  # a second on a free machine; tests share theirs
 # fmt: off
 UNITS = (
-    "a", "A", "Aa ", "x. ", "1", "1 ", "1.", "1/", "12:", " \n", "-", "'", "(", "[5", "* ", "# ", "_", "A^", "a\n",
-    "\u00a0", "\u2014", "\u00bd", "\u0315\u0300", "\u200b", "\u4e2d", "\ufdfa", "\u3340", "\u00e9", "\u0130",
-    "Dr. ", "DR A ", "Mr. A. ", "no ", "no, ", "not only ", "no change in ", "A. ", "Smith, ", "a@", "a@a.", "history ",
-    "past ", "clinical history ", "Dr ", "effusion ", "effusion and ", "left ", "read by ", "dictated by: ",
-    "patient: ", "Patient: A ", "patient name\t", "findings: ", "findings***",
-    "MRN: A", "id no ", "12 Elm Close, ", "May 1", "12/03/",
-    "12 / 03 / ", "2021-", "20210312T", "(555) ", "+1 ", "http://", "www.a.", "ninety ", "heart size is ", "van der ",
-    "O'", "A, MD", "can not be ", "rule out ", "there is ", "Ward: ", "lives in A", "blunting of the ", "1 or 2 ",
+    "a", "A", "Aa ", "x. ", "1", "1 ", "1.", "12:", " \n", "'", "(", "[5", "* ", "A^", "a\n",
+    "\u00a0", "\u2014", "\u00bd", "\u0315\u0300", "\u4e2d", "\ufdfa", "\u3340", "\u00e9", "\u0130",
+    "Dr. ", "DR A ", "Mr. A. ", "no ", "not only ", "no change in ", "Smith, ", "a@", "history ",
+    "past ", "Dr ", "effusion ", "effusion and ", "dictated by: ",
+    "Patient: A ", "patient name\t", "findings: ", "findings***",
+    "MRN: A", "12 Elm Close, ", "May 1", "12/03/",
+    "2021-", "20210312T", "(555) ", "http://", "www.a.", "heart size is ", "van der ",
+    "A, MD", "Ward: ", "blunting of the ", 
 )
 # fmt: on
 

@@ -252,7 +252,7 @@ _ROLE = (
 )
 _WHO = r"(?: (?:on|at) [\d/:. -]{1,20})?"
 LABEL = re.compile(
-    rf"(?<![a-z'-])(?:(?P<person>{_PERSON}|patient(?:'s)?|pt|subject|client|next of kin|nok|emergency contact)|"
+    rf"(?<![a-z'-])(?=[a-z])(?:(?P<person>{_PERSON}|patient(?:'s)?|pt|subject|client|next of kin|nok|emergency contact)|"
     rf"(?P<signed>{_SIGNED})|(?P<free>{_FREE})|(?P<role>{_ROLE}))"
     r"(?: (?:name|by|md|radiologist|physician|consultant|of record|on call|1|2)){0,2}"
     r"(?:\.?[ \t]{0,2}(?P<sign>[:=]|\t|;)[ \t]{0,2}|(?P<dash>[ \t]-{1,2}[ \t])|[ _](?P<line>\n))"
@@ -270,7 +270,7 @@ _DONE = (
     r"|released|acknowledged|received|scribed|evaluated|operated|inserted|placed|recommended|admitted"
 )
 BY = re.compile(
-    rf"\b(?:(?:electronically |digitally )?(?:{_DONE})(?:(?: and|,|/) ?(?:{_DONE})| electronically"
+    rf"\b(?=[a-z])(?:(?:electronically |digitally )?(?:{_DONE})(?:(?: and|,|/) ?(?:{_DONE})| electronically"
     rf"| on [\d/. -]{{4,12}}| at [\d:]{{4,8}}){{0,3}} by(?P<colon>:?)"
     r"|(?P<esigned>(?:electronically|digitally) signed(?: off)?(?: by)?)"
     r"|(?:discussed|reviewed|communicated|spoke|spoken|conveyed|reported|relayed|shared|called|telephoned|phoned"
