@@ -252,7 +252,8 @@ _ROLE = (
 )
 _WHO = r"(?: (?:on|at) [\d/:. -]{1,20})?"
 LABEL = re.compile(
-    rf"(?<![a-z'-])(?=[a-z])(?:(?P<person>{_PERSON}|patient(?:'s)?|pt|subject|client|next of kin|nok|emergency contact)|"
+    rf"(?<![a-z'-])(?=[a-z])(?:(?P<person>{_PERSON}|patient(?:'s)?|pt|subject|client|next of kin|nok"
+    rf"|emergency contact)|"
     rf"(?P<signed>{_SIGNED})|(?P<free>{_FREE})|(?P<role>{_ROLE}))"
     r"(?: (?:name|by|md|radiologist|physician|consultant|of record|on call|1|2)){0,2}"
     r"(?:\.?[ \t]{0,2}(?P<sign>[:=]|\t|;)[ \t]{0,2}|(?P<dash>[ \t]-{1,2}[ \t])|[ _](?P<line>\n))"

@@ -333,6 +333,8 @@ def _article(words: _Words, i: int) -> bool:
         following.append(k)
     if i + 1 >= len(words) or words.gap(i + 1) not in (" ", "  "):
         return True
+    if words.low[i + 1] in PARTICLES:
+        return False
     return words.said[i + 1][0].islower() or any(words.low[k] in _SEXES for k in following)
 
 

@@ -15,7 +15,8 @@ _KIND = (
 )
 _KINDS = "|".join(f"{k.capitalize()}|{k.upper()}" for k in _KIND.split("|"))
 _STREET = re.compile(
-    r"(?<![\w.,-])(?=[\dFAUS])(?:(?:Flat|Apt|Apartment|Unit|Suite) ?\d{1,5}[A-Za-z]?,? )?\d{1,5}[A-Za-z]?(?:-\d{1,5})?,? "
+    r"(?<![\w.,-])(?=[\dFAUS])(?:(?:Flat|Apt|Apartment|Unit|Suite) ?\d{1,5}[A-Za-z]?,? )?\d{1,5}[A-Za-z]?"
+    r"(?:-\d{1,5})?,? "
     r"(?P<words>(?:[NSEW]\.? |North |South |East |West )?(?:[A-Z\d][\w.'-]{0,24} ){1,3})"
     rf"(?:{_KINDS})\b\.?(?:,? (?:Apt|Apartment|Suite|Ste|Unit|Flat|No|APT|SUITE|#)\.? ?#?[\w-]{{1,6}})?"
     rf"(?P<rest>(?:,? {_CITY}){{0,3}},? {_ZIP})?"
@@ -45,7 +46,8 @@ _VALUE = (
     r"|[^\n\t;.\[]|\.(?=\S)){1,100})"
 )
 _LABEL = re.compile(
-    r"\b(?=[a-z])(?:(?P<address>(?:home |postal |mailing |street |patient |work )?address(?:es)?(?: line ?\d)?|street|residence"
+    r"\b(?=[a-z])(?:(?P<address>(?:home |postal |mailing |street |patient |work )?address(?:es)?(?: line ?\d)?"
+    r"|street|residence"
     r"|city|town|village|county|place of (?:birth|residence)|birth ?place|home ?town)"
     r"|(?:(?:name of )?(?:the )?(?:hospital|facility|institution|clinic|practice|surgery|centre|center)(?: name)?|ward"
     r"|(?:referring|requesting|ordering|admitting|sending) (?:hospital|facility|clinic|practice|ward|unit|site)"
