@@ -83,7 +83,7 @@ class Recaption(io.ComfyNode):
                     tooltip="offline: rules, on this machine, for reports in English. openai: a language model behind "
                     "any address that speaks OpenAI's protocol, on this machine unless its operator allowed another. "
                     "Names, dates and numbers of persons that a title, a label or their form announces are taken out "
-                    "of the report before it is sent; what nothing announces stays in it, so a report that must not leave "
+                    "of the report before it is sent; what nothing announces stays in it, so what must not leave "
                     "stays with an endpoint on this machine.",
                 ),
                 io.String.Input(
