@@ -8,7 +8,7 @@ if sys.version_info < (3, 11):
         % sys.version_info[:2]
     )
 
-from launch.exception_handler import guarded
+from launch.exception_handler import exit_code_of
 
 
 def main() -> int:
@@ -18,4 +18,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(guarded(main))
+    sys.exit(exit_code_of(main))

@@ -4,7 +4,7 @@ import sys
 
 from ..launch.arguments import Parser
 from ..launch.batch_arguments import add_batch_options
-from ..launch.exception_handler import guarded
+from ..launch.exception_handler import exit_code_of
 
 
 def main() -> int:
@@ -16,4 +16,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(guarded(main))
+    sys.exit(exit_code_of(main))

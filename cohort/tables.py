@@ -9,7 +9,7 @@ from scipy import stats
 
 from ..mvg.metrics.table import COLUMNS, read_csv
 from ..mvg.plan import NO_FINDING
-from ..mvg.spreadsheet import as_text
+from ..mvg.spreadsheet import escape_formula
 from .chain_plan import ChainPlan, read_plan
 from .plan import Cohort
 from .store import Store
@@ -185,15 +185,15 @@ def markdown(table: pd.DataFrame, cells: list[list[str]] | None = None) -> str:
 
 
 def _markdown_cell(cell: str) -> str:
-    return " ".join(as_text(cell).replace("\\", "\\\\").replace("|", "\\|").splitlines())
+    return " ".join(escape_formula(cell).replace("\\", "\\\\").replace("|", "\\|").splitlines())
 
 
 def csv_text(table: pd.DataFrame) -> str:
     """A table as CSV, in which no text is a formula to a spreadsheet."""
-    safe = table.rename(columns=as_text)
+    safe = table.rename(columns=escape_formula)
     for place, kind in enumerate(table.dtypes):
         if not pd.api.types.is_numeric_dtype(kind):
-            cells = [as_text(cell) if isinstance(cell, str) else cell for cell in table.iloc[:, place]]
+            cells = [escape_formula(cell) if isinstance(cell, str) else cell for cell in table.iloc[:, place]]
             safe.isetitem(place, pd.Series(cells, index=table.index, dtype=object))
     return safe.to_csv(index=False, lineterminator="\n")
 

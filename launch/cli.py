@@ -72,14 +72,14 @@ def convert(options: argparse.Namespace, argv: list[str]) -> int:
     arguments.check_convert(options)
     ensure_environment()
     ensure_base()
-    return continue_in(PYTHON, ["-m", f"{PACKAGE}.launch.convert", *argv], package_environment(), is_guarded=True)
+    return continue_in(PYTHON, ["-m", f"{PACKAGE}.launch.convert", *argv], package_environment(), handles_signals=True)
 
 
 def inspect(argv: list[str]) -> int:
     """Set up, and go on inside .venv."""
     ensure_environment()
     ensure_base()
-    return continue_in(PYTHON, ["-m", f"{PACKAGE}.launch.inspect", *argv], package_environment(), is_guarded=True)
+    return continue_in(PYTHON, ["-m", f"{PACKAGE}.launch.inspect", *argv], package_environment(), handles_signals=True)
 
 
 def demo(options: argparse.Namespace, argv: list[str]) -> int:
@@ -87,7 +87,7 @@ def demo(options: argparse.Namespace, argv: list[str]) -> int:
     arguments.check_demo(options)
     prepare()
     environment = package_environment() | {"PYTHONUNBUFFERED": "1"}
-    return continue_in(PYTHON, ["-m", f"{PACKAGE}.cohort.demo", *argv], environment, is_guarded=True)
+    return continue_in(PYTHON, ["-m", f"{PACKAGE}.cohort.demo", *argv], environment, handles_signals=True)
 
 
 def batch(options: argparse.Namespace, argv: list[str]) -> int:
@@ -96,4 +96,4 @@ def batch(options: argparse.Namespace, argv: list[str]) -> int:
     ensure_environment()
     ensure_base()
     environment = package_environment() | {"PYTHONUNBUFFERED": "1"}
-    return continue_in(PYTHON, ["-m", f"{PACKAGE}.cohort", *argv], environment, is_guarded=True)
+    return continue_in(PYTHON, ["-m", f"{PACKAGE}.cohort", *argv], environment, handles_signals=True)

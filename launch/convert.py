@@ -7,7 +7,7 @@ from ..models import classifier_checkpoint
 from ..models.seine import checkpoint as seine_checkpoint
 from .arguments import Parser, add_convert_options, check_convert
 from .errors import LaunchError
-from .exception_handler import guarded
+from .exception_handler import exit_code_of
 
 
 def main(options: argparse.Namespace) -> int:
@@ -33,4 +33,4 @@ def main(options: argparse.Namespace) -> int:
 if __name__ == "__main__":
     parser = Parser(prog="run.py convert")
     add_convert_options(parser)
-    sys.exit(guarded(lambda: main(parser.parse_args())))
+    sys.exit(exit_code_of(lambda: main(parser.parse_args())))

@@ -11,7 +11,7 @@ import sys
 import threading
 
 
-def end_with(pipe: int) -> None:
+def end_when_closed(pipe: int) -> None:
     """Waits until the pipe breaks, then ends this process and all that it started."""
     while os.read(pipe, 1):
         pass
@@ -24,7 +24,7 @@ def main() -> None:
     pipe = os.dup(0)
     with open(os.devnull) as nothing:
         os.dup2(nothing.fileno(), 0)  # nothing the script reads hides the end of the parent
-    threading.Thread(target=end_with, args=[pipe], daemon=True).start()
+    threading.Thread(target=end_when_closed, args=[pipe], daemon=True).start()
     script = sys.argv[1]
     sys.argv = sys.argv[1:]
     sys.path[0] = os.path.dirname(os.path.abspath(script))

@@ -12,7 +12,8 @@ from .process import debugging, exit_on_signals
 INTERRUPTED = 130
 
 
-def guarded(command: Callable[[], int]) -> int:
+def exit_code_of(command: Callable[[], int]) -> int:
+    """Run a command; an error becomes a line on standard error and an exit code."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a path may hold letters that the terminal lacks

@@ -15,7 +15,7 @@ from .errors import LaunchError, UsageError
 from .paths import BASE, HOST, PACKAGE, PACKAGE_PATH, PYTHON, REQUIREMENTS, ROOT, SAMPLES
 from .process import clean_environment, run_logged
 from .setup import NETWORK_ADVICE, ensure_environment
-from .setup_lock import alone
+from .setup_lock import setup_lock
 
 PIN = REQUIREMENTS / "comfyui.txt"
 PINNED = HOST / "ComfyUI"
@@ -84,7 +84,7 @@ def prepare() -> Host:
 
 def ensure_host() -> Host:
     """The host, fetched when it is the pinned one and not here yet, with the base directory ready."""
-    with alone():
+    with setup_lock():
         host = find_host()
         if host is None:
             fetch_pinned()

@@ -9,7 +9,7 @@ from ..mvg.domains.files import load_domains
 from ..mvg.inspection import in_words, inspect_file
 from .arguments import Parser, add_inspect_options
 from .errors import UsageError
-from .exception_handler import guarded
+from .exception_handler import exit_code_of
 from .host import find_host
 from .paths import BASE
 
@@ -45,4 +45,4 @@ def domain_folders() -> list[Path]:
 if __name__ == "__main__":
     parser = Parser(prog="run.py inspect")
     add_inspect_options(parser)
-    sys.exit(guarded(lambda: main(parser.parse_args())))
+    sys.exit(exit_code_of(lambda: main(parser.parse_args())))

@@ -60,7 +60,7 @@ def held_signals() -> Iterator[None]:
             signal.raise_signal(number)
 
 
-def own_group() -> dict[str, object]:
+def new_process_group() -> dict[str, object]:
     """Popen arguments that put the child into a process group of its own."""
     if os.name == "nt":
         return {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP}  # type: ignore[attr-defined]
@@ -68,7 +68,7 @@ def own_group() -> dict[str, object]:
 
 
 def stop_group(process: subprocess.Popen) -> None:
-    """End a process started with ``own_group`` and everything it started."""
+    """End a process started with ``new_process_group`` and everything it started."""
     if os.name == "nt":
         if process.poll() is None:
             subprocess.run(["taskkill", "/F", "/T", "/PID", str(process.pid)], capture_output=True, check=False)
@@ -108,7 +108,7 @@ def run_logged(
                 text=True,
                 errors="replace",
                 env=dict(environment),
-                **own_group(),  # type: ignore[call-overload]
+                **new_process_group(),  # type: ignore[call-overload]
             )
         assert process.stdout is not None
         for line in process.stdout:
@@ -139,17 +139,17 @@ def debugging() -> bool:
 
 
 def continue_in(
-    python: Path, arguments: Sequence[str], environment: Mapping[str, str], is_guarded: bool = False
+    python: Path, arguments: Sequence[str], environment: Mapping[str, str], handles_signals: bool = False
 ) -> int:
     """Go on in another Python. On POSIX this process becomes that one, so signals reach it; returns its exit code.
 
-    ``is_guarded``: that one calls ``guarded`` first thing, so signals can wait until it does. A Python that is
-    starting answers them with a traceback.
+    ``handles_signals``: that one calls ``exit_code_of`` first thing, so signals can wait until it does. A Python that
+    is starting answers them with a traceback.
     """
     command = [str(python), *arguments]
     sys.stdout.flush()
     if os.name != "nt":
-        if is_guarded:
+        if handles_signals:
             signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
         os.execve(command[0], command, dict(environment))
     process = subprocess.Popen(command, env=dict(environment))

@@ -15,7 +15,7 @@ from .device import device_name
 from .errors import LaunchError
 from .host import Host
 from .paths import BASE, LOGS, PACKAGE, PYTHON
-from .process import clean_environment, held_signals, own_group, stop_group
+from .process import clean_environment, held_signals, new_process_group, stop_group
 
 LOOPBACK = "127.0.0.1"
 START_SECONDS = 600
@@ -94,7 +94,7 @@ class Server:
                     stdin=subprocess.PIPE,  # it ends when this end closes
                     stdout=log,
                     stderr=subprocess.STDOUT,
-                    **own_group(),  # type: ignore[call-overload]
+                    **new_process_group(),  # type: ignore[call-overload]
                 )
             self._wait()
         except BaseException as error:

@@ -10,7 +10,7 @@ from pathlib import Path
 from .errors import LaunchError
 from .paths import PYTHON, REQUIREMENTS, ROOT, VENV
 from .process import clean_environment, run_logged
-from .setup_lock import alone
+from .setup_lock import setup_lock
 
 LOCK = REQUIREMENTS / "lock.txt"
 BOOTSTRAP = REQUIREMENTS / "bootstrap.txt"
@@ -49,7 +49,7 @@ def ensure_environment() -> None:
     """Make .venv right. Does nothing, and needs no network, when its stamp says that it is."""
     if is_ready():
         return
-    with alone():
+    with setup_lock():
         if not is_ready():
             set_up()
 

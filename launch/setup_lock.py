@@ -15,7 +15,7 @@ else:
 
 
 @contextlib.contextmanager
-def alone() -> Iterator[None]:
+def setup_lock() -> Iterator[None]:
     """Wait until no other run.py sets this folder up. The system drops the lock when its holder ends, however it ends.
 
     Raises LaunchError when this folder cannot be written to.

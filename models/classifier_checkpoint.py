@@ -44,7 +44,7 @@ def read_classifier(
     Raises:
         ValueError: naming the file, and the tensor or entry that is missing, of another shape or makes no sense.
     """
-    with weights.naming(path):
+    with weights.errors_naming(path):
         held, metadata = weights.read_named(path, LAYOUTS, NEVER)
         state = torchvision_state(held)
         weights.check_plain(state)
@@ -53,7 +53,7 @@ def read_classifier(
         if labels.strip():
             told["outputs"] = labels.split(",")
         state, config = _describe(path.stem, state, told)
-        with weights.shapes_alone(len(state)):
+        with weights.on_meta_device(len(state)):
             network = _build(state)
         _check(state, network)
     network.to_empty(device="cpu")
@@ -81,7 +81,7 @@ def torchvision_state(held: Mapping[str, Any]) -> dict[str, Tensor]:
     tensors, stem = next(stems, ({}, ""))
     if not stem:
         where = f"at the top or under {' or '.join(NESTED)}"
-        raise ValueError(f"no DenseNet: got {weights.first_of(held)}, without {STEM}; want {LAYOUTS}, {where}")
+        raise ValueError(f"no DenseNet: got {weights.first_names(held)}, without {STEM}; want {LAYOUTS}, {where}")
     prefix = stem.removesuffix(STEM)
     state = {}
     for name, tensor in tensors.items():
@@ -175,7 +175,7 @@ def _check(state: dict[str, Tensor], network: nn.Module) -> None:
         if tensor.is_floating_point() and not (got.is_floating_point() and got.isfinite().all()):
             raise ValueError(f"{name}: got {got.dtype} with values that are no finite numbers, the file is damaged")
     if extra := [name for name in state if name not in want]:
-        raise ValueError(f"{weights.first_of(extra)}: not a part of a DenseNet, want {LAYOUTS}")
+        raise ValueError(f"{weights.first_names(extra)}: not a part of a DenseNet, want {LAYOUTS}")
 
 
 def _count(state: Mapping[str, Tensor], pattern: str) -> int:

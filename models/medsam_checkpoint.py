@@ -67,7 +67,7 @@ def read_sam(path: Path) -> Any:
     Raises:
         ValueError: naming the file and the first tensors that are missing, unexpected, of another shape or not finite.
     """
-    with weights.naming(path):
+    with weights.errors_naming(path):
         state = _state(weights.read_named(path, LAYOUTS)[0])
         network = _build(state)
         _check(state, network)
@@ -159,7 +159,7 @@ def _state(held: Mapping[Any, Any]) -> State:
     found = ((place, match[1]) for place in places for name in place if (match := encoder.match(str(name))))
     tensors, prefix = next(found, ({}, ""))
     if not tensors:
-        raise ValueError(f"no pos_embed of an image encoder: got {weights.first_of(held)}; want {LAYOUTS}")
+        raise ValueError(f"no pos_embed of an image encoder: got {weights.first_names(held)}; want {LAYOUTS}")
     named = {str(name).removeprefix(prefix): tensor for name, tensor in tensors.items()}
     for name, tensor in named.items():
         if not isinstance(tensor, Tensor):
@@ -173,7 +173,7 @@ def _build(state: State) -> Any:
     from transformers import SamConfig, SamModel
 
     config = _config(state)
-    with weights.shapes_alone(len(state.held)):
+    with weights.on_meta_device(len(state.held)):
         return SamModel(SamConfig(**config))
 
 
@@ -239,8 +239,8 @@ def _check(state: State, network: torch.nn.Module) -> None:
         "of another shape": list(dict.fromkeys(shapes)),
     }
     if any(faults.values()):
-        told = (f"{len(names)} {fault} ({weights.first_of(names)})" for fault, names in faults.items() if names)
+        told = (f"{len(names)} {fault} ({weights.first_names(names)})" for fault, names in faults.items() if names)
         raise ValueError(f"tensors {'; '.join(told)}; want {LAYOUTS}")
     broken = [name for name, t in state.held.items() if not (t.is_floating_point() and t.isfinite().all())]
     if broken:
-        raise ValueError(f"{weights.first_of(broken)}: values that are no finite numbers, the file is damaged")
+        raise ValueError(f"{weights.first_names(broken)}: values that are no finite numbers, the file is damaged")

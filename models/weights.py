@@ -22,7 +22,7 @@ MAX_PICKLE_BYTES = 64 << 20
 
 
 @contextlib.contextmanager
-def naming(path: Path) -> Iterator[None]:
+def errors_naming(path: Path) -> Iterator[None]:
     """Makes what the block finds wrong with a file name that file.
 
     Args:
@@ -45,7 +45,7 @@ def naming(path: Path) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def shapes_alone(most: int) -> Iterator[None]:
+def on_meta_device(most: int) -> Iterator[None]:
     """Builds the networks of the block without memory for their weights, on torch's meta device.
 
     Args:
@@ -131,7 +131,7 @@ def read_json(key: str, text: str) -> Any:
         raise ValueError(f"metadata key {key}: not readable as JSON ({error})") from error
 
 
-def first_of(names: Iterable[object]) -> str:
+def first_names(names: Iterable[object]) -> str:
     """The first three names in words.
 
     Args:
@@ -154,7 +154,7 @@ def read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
         Its tensors by name, and its metadata.
 
     Raises:
-        ValueError: it is none; the message does not name it, see `naming`.
+        ValueError: it is none; the message does not name it, see `errors_naming`.
         OSError: it cannot be read.
     """
     from safetensors import SafetensorError, safe_open
@@ -177,7 +177,7 @@ def read_torch(path: Path, want: str = "tensors alone; code in a file is never r
         What was saved; its tensors are mapped from the file where it is of the newer layout.
 
     Raises:
-        ValueError: it is no such file, or holds code; the message does not name the file, see `naming`.
+        ValueError: it is no such file, or holds code; the message does not name the file, see `errors_naming`.
         OSError: it cannot be read.
     """
     try:
@@ -233,7 +233,7 @@ def read_named(path: Path, layouts: str, never: str = "") -> tuple[dict[str, Any
         What it holds by name, and its metadata (of torch.save: none).
 
     Raises:
-        ValueError: it is neither, or nothing by name; the message does not name the file, see `naming`.
+        ValueError: it is neither, or nothing by name; the message does not name the file, see `errors_naming`.
         OSError: it cannot be read.
     """
     if path.suffix.lower() == ".safetensors":
@@ -260,7 +260,7 @@ def read_weights(path: Path) -> tuple[dict[str, Tensor], dict[str, Any], dict[st
         state, metadata = read_safetensors(path)
     except (OSError, ValueError) as error:
         raise ValueError(f"{path.name}: not a readable safetensors file ({error})") from error
-    with naming(path):
+    with errors_naming(path):
         if "config" not in metadata:
             raise ValueError('got no metadata key "config", want the network\'s shape as JSON there')
         config = read_json("config", metadata["config"])

@@ -207,11 +207,11 @@ def clip_conditioning(stages: Tensor, gray: Tensor, frames: int, between: str = 
     video = gray.to(stages)[:, :, None].repeat(clips, 1, len(mask), 1, 1)
     video[:, :, 0], video[:, :, -1] = stages[:-1], stages[1:]
     if between == "walk":
-        video = straight_way(video)
+        video = linear_walk(video)
     return video, mask.to(stages)[None, None, :, None, None].expand(clips, 1, len(mask), height, width)
 
 
-def straight_way(clips: Tensor) -> Tensor:
+def linear_walk(clips: Tensor) -> Tensor:
     """Clips that go evenly from their first frame to their last.
 
     Args:
@@ -224,7 +224,7 @@ def straight_way(clips: Tensor) -> Tensor:
     return torch.stack(walks).movedim(1, 2)
 
 
-def pictures(clips: Tensor) -> Tensor:
+def flatten_frames(clips: Tensor) -> Tensor:
     """The frames of clips as a batch that a VAE of pictures decodes.
 
     Args:
@@ -236,7 +236,7 @@ def pictures(clips: Tensor) -> Tensor:
     return clips.movedim(2, 1).flatten(0, 1)
 
 
-def stretch(images: Tensor, height: int, width: int) -> Tensor:
+def resize(images: Tensor, height: int, width: int) -> Tensor:
     """Resizes pictures as SEINE's script does: bilinear, not antialiased, proportions not kept.
 
     Args:

@@ -6,7 +6,7 @@ MARK = "'"
 NUMBER = re.compile(r"[+-]?(\d+([.,]\d*)?|[.,]\d+)([eE][+-]?\d+)?|[+-]?(inf|nan)", re.IGNORECASE)
 
 
-def as_text(cell: str) -> str:
+def escape_formula(cell: str) -> str:
     """A cell with an apostrophe before it where a spreadsheet would run it; numbers stay as they are.
 
     Args:
@@ -16,22 +16,22 @@ def as_text(cell: str) -> str:
         The text; with the apostrophe where it begins with ``= + - @``, a tab or a line end, and is no number (OWASP,
         "CSV Injection").
     """
-    return MARK + cell if runs(cell) else cell
+    return MARK + cell if is_formula(cell) else cell
 
 
-def from_text(cell: str) -> str:
-    """Undoes ``as_text``.
+def unescape_formula(cell: str) -> str:
+    """Undoes ``escape_formula``.
 
     Args:
-        cell: what ``as_text`` returned.
+        cell: what ``escape_formula`` returned.
 
     Returns:
         The cell as it was.
     """
-    return cell[1:] if cell.startswith(MARK) and runs(cell[1:]) else cell
+    return cell[1:] if cell.startswith(MARK) and is_formula(cell[1:]) else cell
 
 
-def runs(cell: str) -> bool:
+def is_formula(cell: str) -> bool:
     """Whether a spreadsheet would take a cell for a formula.
 
     Args:

@@ -3,7 +3,7 @@
 import sys
 
 from ...launch.arguments import Parser, add_demo_options
-from ...launch.exception_handler import guarded
+from ...launch.exception_handler import exit_code_of
 
 
 def main() -> int:
@@ -15,4 +15,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(guarded(main))
+    sys.exit(exit_code_of(main))

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import torch
 
 from ..densenet import Classifier, load_densenet
-from ..weights import check_shapes, naming, read_weights, shapes_alone
+from ..weights import check_shapes, errors_naming, on_meta_device, read_weights
 from .architecture import (
     CLIP_TEXT,
     DOWNSCALE,
@@ -141,8 +141,8 @@ def load(domain: str) -> Embedded:
 
 def _check_shapes(path: Path, state: dict[str, torch.Tensor], build: Callable[[], torch.nn.Module]) -> None:
     """ValueError naming the file where its tensors are not those of the network that its config describes."""
-    with naming(path):
-        with shapes_alone(len(state)):
+    with errors_naming(path):
+        with on_meta_device(len(state)):
             network = build()
         check_shapes(state, network)
 
@@ -279,7 +279,7 @@ def load_clip(path: Path):
     import folder_paths
 
     state, config, _ = read_weights(path)
-    with naming(path):
+    with errors_naming(path):
         if (vocabulary := config.get("vocab_size")) != CLIP_TEXT["vocab_size"]:
             raise ValueError(f"config: got vocab_size {vocabulary!r}, want {CLIP_TEXT['vocab_size']}, the tokenizer's")
         state = expand_token_table(state, vocabulary)

@@ -40,7 +40,7 @@ def read_checkpoint(path: Path) -> tuple[dict[str, Tensor], Config]:
         ValueError: naming the file where it is no SEINE checkpoint.
     """
     metadata: dict[str, str] = {}
-    with weights.naming(path):
+    with weights.errors_naming(path):
         if path.suffix.lower() == ".safetensors":
             state, metadata = weights.read_safetensors(path)
         else:
@@ -92,7 +92,7 @@ def check_state(state: Mapping[str, Tensor], config: Config) -> None:
     """
     if config.layers_per_block > max(len(state), Config.layers_per_block):
         raise ValueError(f"layers_per_block: got {config.layers_per_block}, more than the {len(state)} tensors")
-    with weights.shapes_alone(len(state)):
+    with weights.on_meta_device(len(state)):
         bare = UNet3D(config, device="meta", operations=BARE)
     want = {name: tuple(t.shape) for name, t in bare.state_dict().items()}
     got = {name: tuple(t.shape) for name, t in state.items()}
@@ -149,7 +149,7 @@ def _named_tensors(held: object) -> dict[str, Tensor]:
     if isinstance(held, dict) and EMA in held:
         held = held[EMA]
     if not isinstance(held, dict) or not all(isinstance(n, str) and isinstance(t, Tensor) for n, t in held.items()):
-        keys = weights.first_of(held) if isinstance(held, dict) else type(held).__name__
+        keys = weights.first_names(held) if isinstance(held, dict) else type(held).__name__
         raise ValueError(f"got {keys}, want tensors by name, under the key {EMA!r} or at the top")
     return dict(held)
 
@@ -167,4 +167,4 @@ def _heads(state: Mapping[str, Tensor], level: int, levels: int) -> int:
 
 
 def _named(what: str, names: list[str]) -> str:
-    return f"{len(names)} {what} ({weights.first_of(names)})" if names else ""
+    return f"{len(names)} {what} ({weights.first_names(names)})" if names else ""

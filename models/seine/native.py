@@ -280,7 +280,7 @@ def sample(
         ValueError: an argument is out of range, or the shapes do not fit.
         NonFiniteError: the model returned NaN or infinity; the message names the step.
     """
-    start = seine.straight_way(video) if denoise < 1 else torch.zeros_like(video)
+    start = seine.linear_walk(video) if denoise < 1 else torch.zeros_like(video)
     return comfy.sample.sample_custom(
         model,
         draw(video.shape),

@@ -12,7 +12,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from ..spreadsheet import as_text, from_text
+from ..spreadsheet import escape_formula, unescape_formula
 
 FIRST_STAGE = {"conf": 0, "clip_i": 1, "change": 1}
 """The stage of a score's first value; a score that is not here names it as first_stage, or has no stage."""
@@ -129,7 +129,7 @@ def to_csv(rows: Iterable[Row]) -> str:
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(COLUMNS)
     for row in _all_checked(rows):
-        chain, metric, model, settings = map(as_text, (row.chain, row.metric, row.model, row.settings))
+        chain, metric, model, settings = map(escape_formula, (row.chain, row.metric, row.model, row.settings))
         writer.writerow([chain, row.stage, metric, repr(float(row.value)), model, settings])
     return text.getvalue()
 
@@ -177,7 +177,7 @@ def from_csv(text: str, name: str = "table") -> list[Row]:
     rows = []
     try:
         for line in lines:
-            chain, stage, metric, value, model, settings = map(from_text, line)
+            chain, stage, metric, value, model, settings = map(unescape_formula, line)
             rows.append(Row(chain, int(stage) if stage else None, metric, float(value), model, settings))
     except (ValueError, csv.Error) as error:
         raise ValueError(f"{name}: line {lines.line_num} is no row of a score table ({error})") from error

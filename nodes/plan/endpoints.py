@@ -36,8 +36,8 @@ def names() -> list[str]:
         return [NONE]
 
 
-def who_leaves() -> str:
-    """Which of the names are on another machine, in words."""
+def where_reports_go() -> str:
+    """Which endpoints are on another machine, in words."""
     try:
         there = [name for name, endpoint in load_endpoints(file()).items() if not endpoint.is_loopback]
     except EndpointError as error:

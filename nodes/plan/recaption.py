@@ -112,7 +112,7 @@ class Recaption(io.ComfyNode):
                 "endpoint",
                 options=endpoints.names(),
                 tooltip="A name of the server's file user/__mvg/endpoints.json. Only the name is stored in the "
-                f"workflow; address, model and key stay on the server. {endpoints.who_leaves()}",
+                f"workflow; address, model and key stay on the server. {endpoints.where_reports_go()}",
             ),
             io.Float.Input(
                 "timeout",
@@ -157,10 +157,10 @@ class Recaption(io.ComfyNode):
 
     @classmethod
     def fingerprint_inputs(cls, domain: str | None = None, engine: dict | None = None, **_: object) -> str:
-        return stamp(domain) + (endpoints.fingerprint() if cls.asks(engine) else "")
+        return stamp(domain) + (endpoints.fingerprint() if cls.is_language_model(engine) else "")
 
     @staticmethod
-    def asks(engine: dict | None) -> bool:
+    def is_language_model(engine: dict | None) -> bool:
         return engine is not None and engine["engine"] == "openai"
 
     @classmethod
@@ -184,7 +184,7 @@ class Recaption(io.ComfyNode):
     @classmethod
     async def recaption(cls, asked: tuple, strict: bool, engine: dict | None) -> io.NodeOutput:
         plan = None
-        if engine is not None and cls.asks(engine):
+        if engine is not None and cls.is_language_model(engine):
             plan = await client.recaption(
                 *asked,
                 endpoint=endpoints.pick(engine["endpoint"]),

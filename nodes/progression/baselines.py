@@ -142,7 +142,7 @@ class SDWalk(io.ComfyNode):
     ) -> io.NodeOutput:
         wanted = pie.pick_stages(plan.stages, stages)
         strengths = [gamma if stage.gamma is None else stage.gamma for stage in wanted]
-        pulls = [guidance if stage.guidance is None else stage.guidance for stage in wanted]
+        guidances = [guidance if stage.guidance is None else stage.guidance for stage in wanted]
         counts = [pie.n_inverted(steps, strength) for strength in strengths]
         schedules = [sampling.schedule(model, scheduler, steps, k) for k in counts]
         start = Start(vae, image, mask, beta_1, composite)
@@ -154,9 +154,9 @@ class SDWalk(io.ComfyNode):
             )
         noise = pie.stage_noise(start.x_0.shape, seed, 0)
         progress = sampling.Progress(model, sum(counts))
-        for n, (k, sigmas, pull) in enumerate(zip(counts, schedules, pulls, strict=True), start=1):
+        for n, (k, sigmas, stage_guidance) in enumerate(zip(counts, schedules, guidances, strict=True), start=1):
             words = walk_conditioning(healthy, disease, n, len(wanted))
-            denoise = sampling.HostRun(sampling.guided(model, words, unguided, pull), progress.part(k))
+            denoise = sampling.HostRun(sampling.guided(model, words, unguided, stage_guidance), progress.part(k))
             x = baselines.walk_stage(
                 start.x_0,
                 sigmas,
@@ -170,7 +170,7 @@ class SDWalk(io.ComfyNode):
                 process=denoise.process,
             )
             start.add(x)
-            about.append(f"stage {n}: k = {k}, guidance {pull:g}, {n / len(wanted):.0%} of the way")
+            about.append(f"stage {n}: k = {k}, guidance {stage_guidance:g}, {n / len(wanted):.0%} of the way")
         return start.by_patient(about)
 
 

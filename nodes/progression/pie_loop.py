@@ -247,10 +247,15 @@ class PIELoop(io.ComfyNode):
         x = x0
         for n, stage in enumerate(wanted, start=1):
             strength = gamma if stage.gamma is None else stage.gamma
-            pull = guidance if stage.guidance is None else stage.guidance
+            stage_guidance = guidance if stage.guidance is None else stage.guidance
             if by_severity:
                 x = graph.node(
-                    "MVG_SeverityStage", f"stage.{n}", severity=stage.severity, guidance=pull, stage=n, **by_severity
+                    "MVG_SeverityStage",
+                    f"stage.{n}",
+                    severity=stage.severity,
+                    guidance=stage_guidance,
+                    stage=n,
+                    **by_severity,
                 ).out(0)
             else:
                 x = graph.node(
@@ -262,7 +267,7 @@ class PIELoop(io.ComfyNode):
                     latent=x,
                     latent_0=x0,
                     gamma=strength,
-                    guidance=pull,
+                    guidance=stage_guidance,
                     mode=mode,
                     seed=seed if mode == "noise" else 0,
                     stage=n,
@@ -283,7 +288,7 @@ class PIELoop(io.ComfyNode):
                     decoded=decoded,
                 ).out(0)
             collected |= {f"state_{n}": picture, f"latent_{n}": x}
-            about.append(f"stage {n}: k = {pie.n_inverted(steps, strength)}, guidance {pull:g}")
+            about.append(f"stage {n}: k = {pie.n_inverted(steps, strength)}, guidance {stage_guidance:g}")
         if round_trip and wanted and mode == "ddim":
             first = wanted[0]
             collected["round_trip"] = graph.node(

@@ -127,7 +127,7 @@ class SaveTrajectory(io.ComfyNode):
         given = {"conf": conf, "clip_i": clip_i, "curve": curve}
         scores = {name: parse_scores(name, text) for name, text in given.items() if text}
         rows = [row for score in scores.values() for row in rows_of(score, folder_prefix)]
-        rows = merge(map(marked, rows), map(marked, from_csv(table) if table else []))
+        rows = merge(map(mark_synthetic, rows), map(mark_synthetic, from_csv(table) if table else []))
         record = provenance.record(cls.hidden.prompt or {}, plan, states)
         distances = from_text(spacing or "")
         # stage 0 is the input image, no simulation; a film is one, and a player shows its first frame as its picture
@@ -243,7 +243,7 @@ def save_dicom(
         )
 
 
-def marked(row: Row) -> Row:
+def mark_synthetic(row: Row) -> Row:
     """The row with a word in its settings on whether its picture is synthetic: CSV has no other place for it."""
     try:
         settings = {**json.loads(row.settings), "synthetic": row.stage != 0}
@@ -268,17 +268,17 @@ def save_video(path: Path, frames: torch.Tensor, video: io.Video.Type | None, fp
     """H.264 in MP4 through the host's video classes. Odd sides get their last row or column twice."""
     if video is None:
         rate = Fraction(fps).limit_denominator(1000)
-        parts = Types.VideoComponents(images=even(frames[..., :3]), audio=None, frame_rate=rate)
+        parts = Types.VideoComponents(images=pad_to_even(frames[..., :3]), audio=None, frame_rate=rate)
         video = InputImpl.VideoFromComponents(parts)
     if label:
         parts = video.get_components()
-        images = labelled(even(parts.images[..., :3]))
+        images = labelled(pad_to_even(parts.images[..., :3]))
         video = InputImpl.VideoFromComponents(dataclasses.replace(parts, images=images))
     marks = {"synthetic": True, "comment": STATEMENT, "software": f"MVG {provenance.version()}"}
     video.save_to(str(path), format=Types.VideoContainer.MP4, codec=Types.VideoCodec.H264, metadata=marks)
 
 
-def even(frames: torch.Tensor) -> torch.Tensor:
+def pad_to_even(frames: torch.Tensor) -> torch.Tensor:
     """[F, H, W, 3] with sides that H.264 takes."""
     odd = frames.shape[1] % 2, frames.shape[2] % 2
     if not any(odd):

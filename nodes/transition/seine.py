@@ -209,7 +209,7 @@ def encode(vae: io.Vae.Type, images: torch.Tensor, model: io.Model.Type) -> torc
 def decode(vae: io.Vae.Type, clip: torch.Tensor, number: int) -> torch.Tensor:
     """[K, H, W, C] from a clip [C, K, h, w]."""
     try:
-        return vae.decode(seine.pictures(clip[None]))
+        return vae.decode(seine.flatten_frames(clip[None]))
     except Exception as error:
         if not out_of_memory(error):
             raise

@@ -27,11 +27,11 @@ LEAST_AUC = 0.95
 
 def held_out(domain: str, count: int) -> tuple[torch.Tensor, torch.Tensor]:
     """Pictures [n, H, W, 3] of the evaluation stream and which findings [n, findings] they show."""
-    world, findings = phantom(domain), FINDINGS[domain]
+    module, findings = phantom(domain), FINDINGS[domain]
     pictures, present = [], []
     for seed in range(FIRST_SEED, FIRST_SEED + count):
         course = sample_severities(domain, np.random.default_rng([13, seed]))
-        pictures.append(picture(domain, world.sample_patient(seed), course))
+        pictures.append(picture(domain, module.sample_patient(seed), course))
         present.append([course.get(f, 0.0) >= SEVERITY_BANDS["mild"][0] for f in findings])
     return torch.from_numpy(np.stack(pictures)), torch.tensor(present)
 

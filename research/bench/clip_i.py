@@ -32,8 +32,8 @@ def main() -> None:
     def embed(images: torch.Tensor) -> torch.Tensor:
         return clip.encode_image(images)["image_embeds"].float().cpu()
 
-    domain, world = options.domain, phantom(options.domain)
-    people = [world.sample_patient(options.first_seed + i) for i in range(options.patients)]
+    domain, module = options.domain, phantom(options.domain)
+    people = [module.sample_patient(options.first_seed + i) for i in range(options.patients)]
     healthy = pictures(domain, people)
     reference = embed(healthy)
     noise = torch.rand(healthy.shape, generator=torch.Generator().manual_seed(0))

@@ -46,7 +46,7 @@ BATCH = 16
 
 
 class Group(Protocol):
-    """Patients of one finding: `patients.Patients`, or `own.OwnPatients` for files of a user."""
+    """Patients of one finding: `patients.Patients`, or `user_images.UserPatients` for files of a user."""
 
     @property
     def domain(self) -> str: ...

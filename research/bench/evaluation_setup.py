@@ -15,7 +15,7 @@ from . import methods
 from .evaluation import Evaluation, Group, Run, Scores
 from .networks import Networks
 from .patients import TARGET, Patients, patients, pictures
-from .user_images import image_files, own_patients, read_images
+from .user_images import image_files, read_images, user_patients
 
 FIRST_SEED = 5000
 REFERENCE_SEED = 90_000
@@ -23,7 +23,7 @@ REFERENCE_SEED = 90_000
 
 
 @dataclass
-class World:
+class EvaluationSetup:
     """A domain's networks, its patients by finding, and sets of images that stand for real ones.
 
     healthy [n, H, W, 3]; diseased: finding -> the like. settings: of every run that does not say otherwise.
@@ -73,7 +73,7 @@ class World:
         return torch.cat([self.networks.embed(self.diseased[group.finding]) for group in self.groups])
 
 
-def phantom_world(domain: str, count: int, references: int, out: Path, settings: dict) -> World:
+def phantom_setup(domain: str, count: int, references: int, out: Path, settings: dict) -> EvaluationSetup:
     """``count`` patients that take turns at the domain's findings, ``references`` of other seeds beside them."""
     from ...models.embedded import loader
 
@@ -85,18 +85,18 @@ def phantom_world(domain: str, count: int, references: int, out: Path, settings:
     ]
     healthy, diseased = reference_sets(domain, references)
     evaluation = Evaluation(out / "runs", f"{_digest(loader.weight_files(domain).values())} {references}")
-    return World(domain, Networks.embedded(domain), groups, healthy, diseased, evaluation, settings)
+    return EvaluationSetup(domain, Networks.embedded(domain), groups, healthy, diseased, evaluation, settings)
 
 
 def reference_sets(domain: str, count: int) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
     """Healthy pictures [count, H, W, 3], and finding -> the like of as many other patients who have it."""
-    world = phantom(domain)
-    people = [world.sample_patient(REFERENCE_SEED + i) for i in range(2 * count)]
+    module = phantom(domain)
+    people = [module.sample_patient(REFERENCE_SEED + i) for i in range(2 * count)]
     diseased = {f: pictures(domain, people[count:], {f: TARGET}) for f in FINDINGS[domain]}
     return pictures(domain, people[:count]), diseased
 
 
-def own_world(options: argparse.Namespace, settings: dict) -> World:
+def user_setup(options: argparse.Namespace, settings: dict) -> EvaluationSetup:
     """From the options of `tables`; ValueError naming the option where something does not fit."""
     import comfy.clip_vision
 
@@ -107,7 +107,7 @@ def own_world(options: argparse.Namespace, settings: dict) -> World:
     for name in ("checkpoint", "classifier", "clip_vision"):
         if not getattr(options, name).is_file():
             raise ValueError(f"--{name.replace('_', '-')}: there is no file {getattr(options, name)}")
-    group = own_patients(options, options.size)
+    group = user_patients(options, options.size)
     healthy, diseased = (image_files(getattr(options, n), f"--{n}") for n in ("healthy", "diseased"))
     classifier = load_densenet(options.classifier, labels=options.labels or "")
     vision = comfy.clip_vision.load(str(options.clip_vision))
@@ -115,7 +115,7 @@ def own_world(options: argparse.Namespace, settings: dict) -> World:
         raise ValueError(f"--clip-vision: {options.clip_vision.name} is no image encoder that ComfyUI knows")
     networks = Networks.checkpoint(options.checkpoint, vision, classifier)
     identity = _digest([options.checkpoint, options.classifier, options.clip_vision, *healthy, *diseased])
-    return World(
+    return EvaluationSetup(
         group.domain,
         networks,
         [group],

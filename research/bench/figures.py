@@ -13,30 +13,30 @@ from ...mvg.metrics.difference import difference_map, heat_map
 from ...mvg.metrics.plot import contact_sheet
 from . import methods
 from .evaluation import Run, Scores, interval, make
-from .evaluation_setup import World
+from .evaluation_setup import EvaluationSetup
 from .patients import TARGET, Patients
 
 COLORS = {methods.EXTRAPOLATION: "tab:orange", methods.WALK: "tab:green", methods.PIE: "tab:blue"}
 STRIP = (0, 2, 4, 6, 8, 10)
 
 
-def draw(worlds: list[World], settings: dict, stages: int, out: Path) -> None:
+def draw(setups: list[EvaluationSetup], settings: dict, stages: int, out: Path) -> None:
     """figure2.png, figure4.png, figure6.png and figure7.png in ``out``."""
     out.mkdir(parents=True, exist_ok=True)
-    strips = {world.domain: _strips(world, settings, stages) for world in worlds}
+    strips = {setup.domain: _strips(setup, settings, stages) for setup in setups}
     save_image(same_width([_differences(states[methods.PIE]) for states in strips.values()]), out / "figure2.png")
-    paths = {w.domain: {m: w.scores(m, stages) for m in methods.METHODS} for w in worlds}
+    paths = {w.domain: {m: w.scores(m, stages) for m in methods.METHODS} for w in setups}
     _paths(paths, out / "figure4.png")
     save_image(same_width([_rows(name, states) for name, states in strips.items()]), out / "figure6.png")
-    _curves(worlds, paths, stages, out / "figure7.png")
+    _curves(setups, paths, stages, out / "figure7.png")
 
 
-def _strips(world: World, settings: dict, stages: int) -> dict[str, torch.Tensor]:
+def _strips(setup: EvaluationSetup, settings: dict, stages: int) -> dict[str, torch.Tensor]:
     """Method -> states [N + 1, H, W, 3] of the first patient."""
-    group = world.groups[0].part(0, 1)
-    direction = world.direction(group.finding)
+    group = setup.groups[0].part(0, 1)
+    direction = setup.direction(group.finding)
     runs = {m: Run.of(m, group, stages, settings) for m in methods.METHODS}
-    return {m: make(world.networks, group, run, direction)[:, 0] for m, run in runs.items()}
+    return {m: make(setup.networks, group, run, direction)[:, 0] for m, run in runs.items()}
 
 
 def _differences(states: torch.Tensor) -> torch.Tensor:
@@ -71,27 +71,27 @@ def _paths(paths: dict[str, dict[str, list[Scores]]], file: Path) -> None:
     _save(figure, file)
 
 
-def _curves(worlds: list[World], paths: dict, stages: int, file: Path) -> None:
+def _curves(setups: list[EvaluationSetup], paths: dict, stages: int, file: Path) -> None:
     """Figure 7: Conf against stage, the mean of all patients, and that of their true course where it is known."""
-    figure = Figure(figsize=(5 * len(worlds), 4), layout="constrained")
-    for axes, world in zip(np.atleast_1d(figure.subplots(1, len(worlds))), worlds, strict=True):
-        for method, runs in paths[world.domain].items():
+    figure = Figure(figsize=(5 * len(setups), 4), layout="constrained")
+    for axes, setup in zip(np.atleast_1d(figure.subplots(1, len(setups))), setups, strict=True):
+        for method, runs in paths[setup.domain].items():
             _band(axes, np.concatenate([s.conf for s in runs]), COLORS[method], method)
-        phantoms = [group for group in world.groups if isinstance(group, Patients)]
+        phantoms = [group for group in setup.groups if isinstance(group, Patients)]
         if phantoms:
-            true = np.concatenate([_true_conf(world, group, stages) for group in phantoms])
+            true = np.concatenate([_true_conf(setup, group, stages) for group in phantoms])
             _band(axes, true, "black", "true course", linestyle="--")
-        axes.set(title=world.domain, xlabel="stage n", ylabel="Conf", ylim=(-0.03, 1.03))
+        axes.set(title=setup.domain, xlabel="stage n", ylabel="Conf", ylim=(-0.03, 1.03))
         axes.axhline(0.5, color="0.7", linewidth=0.8)
         axes.legend(fontsize=8)
     _save(figure, file)
 
 
-def _true_conf(world: World, group: Patients, stages: int) -> np.ndarray:
+def _true_conf(setup: EvaluationSetup, group: Patients, stages: int) -> np.ndarray:
     """[B, N + 1]: Conf of the patients at severities that rise evenly to the one that is asked for."""
-    index = list(world.networks.classifier.outputs).index(group.finding)
+    index = list(setup.networks.classifier.outputs).index(group.finding)
     with torch.inference_mode():
-        read = [world.networks.classifier.logits(group.at(TARGET * n / stages)) for n in range(stages + 1)]
+        read = [setup.networks.classifier.logits(group.at(TARGET * n / stages)) for n in range(stages + 1)]
     return torch.stack([conf(logits)[:, index] for logits in read], dim=1).numpy()
 
 

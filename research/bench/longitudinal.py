@@ -22,7 +22,7 @@ import torch
 from ...models.embedded.architecture import DOMAINS
 from ...models.standalone_host import ROOT, use_host
 from ...mvg.metrics.plot import contact_sheet
-from ...mvg.spreadsheet import as_text
+from ...mvg.spreadsheet import escape_formula
 from . import methods
 from .figures import same_width, save_image
 from .follow_up import PERSISTENCE, ROWS, Visit, directions_of, score, simulate
@@ -45,7 +45,7 @@ def as_csv(rows: list[dict]) -> str:
 
 
 def _cell(value: object) -> object:
-    return f"{value:.5f}" if isinstance(value, float) else as_text(value) if isinstance(value, str) else value
+    return f"{value:.5f}" if isinstance(value, float) else escape_formula(value) if isinstance(value, str) else value
 
 
 def summary(rows: list[dict], group: str) -> list[dict]:

@@ -70,7 +70,7 @@ def pictures(domain: str, people: Sequence[Any], severities: dict[str, float] | 
 
 def patients(domain: str, finding: str, seeds: Sequence[int]) -> Patients:
     """Of the evaluation stream: no training has seen them."""
-    world = phantom(domain)
-    people = [world.sample_patient(seed) for seed in seeds]
-    masks = torch.from_numpy(np.stack([world.roi(person, finding) for person in people]))
+    module = phantom(domain)
+    people = [module.sample_patient(seed) for seed in seeds]
+    masks = torch.from_numpy(np.stack([module.roi(person, finding) for person in people]))
     return Patients(domain, finding, tuple(seeds), people, pictures(domain, people), masks)

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from ...mvg.metrics.table import Row
-from ...mvg.spreadsheet import as_text
+from ...mvg.spreadsheet import escape_formula
 from .evaluation import Scores, interval
 
 PRINTED: dict[tuple[str, str], dict[str, tuple[float, ...]]] = {
@@ -40,7 +40,7 @@ HEADS = {"2": "method", "4": "PIE", "5": "gamma", "6": "N", "7": "beta_1, beta_2
 
 @dataclass(frozen=True)
 class Line:
-    """A row of a table: its label, the scores of its runs, their KID and `World.true_clip_i` where the table has it."""
+    """A row of a table: its label, the scores of its runs, and where the table has them KID and `true_clip_i`."""
 
     domain: str
     label: str
@@ -79,7 +79,7 @@ def as_csv(number: str, lines: list[Line]) -> str:
         cells = [f"{v:.5f}" for three in values.values() for v in three]
         if line.kid:
             cells += [f"{line.kid['mean']:.5f}", f"{line.kid['std']:.5f}", *(line.kid[k] for k in ("n", "m", "subset"))]
-        writer.writerow([as_text(line.domain), as_text(line.label), line.patients, *cells])
+        writer.writerow([escape_formula(line.domain), escape_formula(line.label), line.patients, *cells])
     return text.getvalue()
 
 

@@ -61,8 +61,8 @@ def truth(case: dict) -> torch.Tensor:
 
 def region_of(case: dict) -> torch.Tensor:
     """[128, 128] in [0, 1], where the finding shows."""
-    world = phantom(case["domain"])
-    return torch.from_numpy(world.roi(world.sample_patient(case["seed"]), case["finding"]))
+    module = phantom(case["domain"])
+    return torch.from_numpy(module.roi(module.sample_patient(case["seed"]), case["finding"]))
 
 
 class Films:
@@ -93,7 +93,7 @@ class Films:
         text = [clip.encode_from_tokens_scheduled(clip.tokenize(words)) for words in (node.PROMPT, "")]
         made = node.Clips(self.networks.transition, text, video, mask, self.settings).make()
         walks = [transition.latent_walk(first, last, FRAMES) for first, last in latents]
-        raw = torch.stack([vae.decode(seine.pictures(c[None])) for c in made]).float()
+        raw = torch.stack([vae.decode(seine.flatten_frames(c[None])) for c in made]).float()
         walked = torch.stack([vae.decode(walk) for walk in walks]).float()
         time_ = torch.linspace(0, 1, FRAMES).reshape(-1, 1, 1, 1)
         fade = ends[:, 0, None] * (1 - time_) + ends[:, 1, None] * time_

@@ -27,7 +27,7 @@ from ...mvg.metrics.kid import kid
 from ...mvg.metrics.table import write_csv
 from . import figures, methods
 from .evaluation import PAPER, Scores
-from .evaluation_setup import World, own_world, phantom_world
+from .evaluation_setup import EvaluationSetup, phantom_setup, user_setup
 from .report import Line, as_csv, as_markdown, tidy, write
 
 STAGES = 10
@@ -38,58 +38,58 @@ COUNTS, QUICK_COUNTS = (1, 5, 10, 50, 100), (1, 5, 10, 20)
 BETAS = tuple((b1, b2) for b1 in (0.01, 0.1, 0.2) for b2 in (1.0, 0.75, 0.5))
 
 
-def kid_of(world: World, scores: Sequence[Scores], seed: int = 0) -> dict:
+def kid_of(setup: EvaluationSetup, scores: Sequence[Scores], seed: int = 0) -> dict:
     """KID of the images of stages 1..N against the reference set."""
     made = torch.from_numpy(np.concatenate([s.embeddings[:, 1:].reshape(-1, s.embeddings.shape[-1]) for s in scores]))
-    real = world.reference()
+    real = setup.reference()
     result = kid(real, made, subset_size=min(50, len(made), len(real)), seed=seed)
     return {"mean": result.mean, "std": result.std, "n": result.n, "m": result.m, "subset": result.subset_size}
 
 
-def table_2(worlds: list[World], options) -> list[Line]:
+def table_2(setups: list[EvaluationSetup], options) -> list[Line]:
     lines = []
-    for world in worlds:
+    for setup in setups:
         for method in methods.METHODS:
-            runs = [s for seed in range(options.seeds) for s in world.scores(method, STAGES, seed=seed)]
-            lines.append(Line(world.domain, method, runs, true_clip_i=world.true_clip_i(runs)))
+            runs = [s for seed in range(options.seeds) for s in setup.scores(method, STAGES, seed=seed)]
+            lines.append(Line(setup.domain, method, runs, true_clip_i=setup.true_clip_i(runs)))
     return lines
 
 
-def table_4(worlds: list[World], options) -> list[Line]:
+def table_4(setups: list[EvaluationSetup], options) -> list[Line]:
     return [
-        Line(world.domain, "with mask" if mask else "without mask", world.scores(methods.PIE, STAGES, mask=mask))
-        for world in worlds
+        Line(setup.domain, "with mask" if mask else "without mask", setup.scores(methods.PIE, STAGES, mask=mask))
+        for setup in setups
         for mask in (False, True)
     ]
 
 
-def _ablation(worlds: list[World]) -> World:
+def _ablation(setups: list[EvaluationSetup]) -> EvaluationSetup:
     """The domain of the paper's tables 5 to 7: the chest X-ray, where it is there."""
-    return next((w for w in worlds if w.domain == "chest_xray"), worlds[0])
+    return next((w for w in setups if w.domain == "chest_xray"), setups[0])
 
 
-def table_5(worlds: list[World], options) -> list[Line]:
-    world, lines = _ablation(worlds), []
+def table_5(setups: list[EvaluationSetup], options) -> list[Line]:
+    setup, lines = _ablation(setups), []
     for gamma in GAMMAS:
-        scores = world.scores(methods.PIE, STAGES, options.ablation_patients, gamma=gamma)
-        lines.append(Line(world.domain, f"{gamma:g}", scores, kid_of(world, scores)))
+        scores = setup.scores(methods.PIE, STAGES, options.ablation_patients, gamma=gamma)
+        lines.append(Line(setup.domain, f"{gamma:g}", scores, kid_of(setup, scores)))
     return lines
 
 
-def table_6(worlds: list[World], options) -> list[Line]:
-    world, lines = _ablation(worlds), []
-    longest = world.scores(methods.PIE, max(options.counts), options.ablation_patients)
+def table_6(setups: list[EvaluationSetup], options) -> list[Line]:
+    setup, lines = _ablation(setups), []
+    longest = setup.scores(methods.PIE, max(options.counts), options.ablation_patients)
     for count in options.counts:
         scores = [s.first(count) for s in longest]
-        lines.append(Line(world.domain, str(count), scores, kid_of(world, scores)))
+        lines.append(Line(setup.domain, str(count), scores, kid_of(setup, scores)))
     return lines
 
 
-def table_7(worlds: list[World], options) -> list[Line]:
-    world, lines = _ablation(worlds), []
+def table_7(setups: list[EvaluationSetup], options) -> list[Line]:
+    setup, lines = _ablation(setups), []
     for b1, b2 in BETAS:
-        scores = world.scores(methods.PIE, STAGES, options.ablation_patients, beta_1=b1, beta_2=b2)
-        lines.append(Line(world.domain, f"{b1:g}, {b2:g}", scores, kid_of(world, scores)))
+        scores = setup.scores(methods.PIE, STAGES, options.ablation_patients, beta_1=b1, beta_2=b2)
+        lines.append(Line(setup.domain, f"{b1:g}, {b2:g}", scores, kid_of(setup, scores)))
     return lines
 
 
@@ -142,11 +142,11 @@ def checked(parser: argparse.ArgumentParser, arguments: Sequence[str] | None = N
     return options
 
 
-def worlds_of(options, settings: dict) -> list[World]:
+def setups_of(options, settings: dict) -> list[EvaluationSetup]:
     if options.own:
-        return [own_world(options, settings)]
+        return [user_setup(options, settings)]
     references = 48 if options.quick else 200
-    return [phantom_world(d, options.patients, references, options.out, settings) for d in options.domains]
+    return [phantom_setup(d, options.patients, references, options.out, settings) for d in options.domains]
 
 
 def main() -> None:
@@ -159,7 +159,7 @@ def main() -> None:
         guidance = PAPER["guidance"] if options.own else GUIDANCE
     settings = PAPER | {"guidance": guidance, "mode": options.mode, "steps": options.steps}
     began = time.time()
-    worlds = worlds_of(options, settings)
+    setups = setups_of(options, settings)
     about = (
         f"`run.py bench tables{' --quick' if options.quick else ''}`: T = {settings['steps']}, gamma = "
         f"{settings['gamma']:g}, N = {STAGES}, w = {guidance:g}, beta_1 = {settings['beta_1']:g}, beta_2 = "
@@ -168,19 +168,19 @@ def main() -> None:
     )
     everything: list[Line] = []
     for number in options.tables:
-        lines = TABLES[number](worlds, options)
+        lines = TABLES[number](setups, options)
         everything += lines
         write(options.out / f"table{number}.csv", as_csv(number, lines))
         write(options.out / f"table{number}.md", as_markdown(number, lines, about))
         print(as_markdown(number, lines, ""), f"{time.time() - began:.0f} s", flush=True)
     models = {
-        "conf": " ".join(dict.fromkeys(w.networks.classifier.name for w in worlds)),
-        "clip_i": " ".join(dict.fromkeys(str(w.networks.clip_vision.config.get("name", "clip")) for w in worlds)),
+        "conf": " ".join(dict.fromkeys(w.networks.classifier.name for w in setups)),
+        "clip_i": " ".join(dict.fromkeys(str(w.networks.clip_vision.config.get("name", "clip")) for w in setups)),
     }
     write_csv(tidy(everything, models), options.out / "scores.csv")
     if not options.no_figures:
-        figures.draw(worlds, settings, STAGES, options.out)
-    found, made = (sum(getattr(w.evaluation, name) for w in worlds) for name in ("found", "made"))
+        figures.draw(setups, settings, STAGES, options.out)
+    found, made = (sum(getattr(w.evaluation, name) for w in setups) for name in ("found", "made"))
     print(f"{made} runs made, {found} found; {time.time() - began:.0f} s; written to {options.out}")
 
 

@@ -37,7 +37,7 @@ def read_images(files: list[Path], size: int) -> torch.Tensor:
 
 
 @dataclass(frozen=True)
-class OwnPatients:
+class UserPatients:
     """`evaluation.Group` of files: one prompt for every stage, as in the paper."""
 
     domain: str
@@ -57,7 +57,7 @@ class OwnPatients:
         digests = (hashlib.blake2b(i.numpy().tobytes(), digest_size=6).hexdigest() for i in self.images)
         return tuple(f"{f.name} {d} {about.hexdigest()}" for f, d in zip(self.files, digests, strict=True))
 
-    def part(self, start: int, stop: int) -> "OwnPatients":
+    def part(self, start: int, stop: int) -> "UserPatients":
         cut = slice(start, stop)
         masks = None if self.masks is None else self.masks[cut]
         return replace(self, files=self.files[cut], images=self.images[cut], masks=masks)
@@ -70,7 +70,7 @@ class OwnPatients:
         return [Plan(self.domain, self.finding, "", tuple(steps))] * len(self.files)
 
 
-def own_patients(options, size: int) -> OwnPatients:
+def user_patients(options, size: int) -> UserPatients:
     """From the options --images, --masks, --prompt, --healthy-prompt and --finding of a bench."""
     files = image_files(options.images, "--images")
     masks = None
@@ -81,4 +81,4 @@ def own_patients(options, size: int) -> OwnPatients:
             raise ValueError(f"--masks: got none for {missing[0]} ({len(missing)} missing), want one of its name")
         masks = torch.stack([read_mask(by_stem[f.stem], size) for f in files])
     images = read_images(files, size)
-    return OwnPatients("own", options.finding, options.prompt, options.healthy_prompt, tuple(files), images, masks)
+    return UserPatients("own", options.finding, options.prompt, options.healthy_prompt, tuple(files), images, masks)

@@ -66,8 +66,8 @@ def main() -> None:
     from ...models.embedded import loader
 
     vae = loader.load_vae(loader.find_weights("vae", options.domain))
-    domain, world = options.domain, phantom(options.domain)
-    people = [world.sample_patient(options.first_seed + i) for i in range(options.patients)]
+    domain, module = options.domain, phantom(options.domain)
+    people = [module.sample_patient(options.first_seed + i) for i in range(options.patients)]
     courses: list[dict[str, float]] = [{}, *({finding: 0.8} for finding in FINDINGS[domain])]
     pictures = [picture(domain, p, courses[i % len(courses)]) for i, p in enumerate(people)]
     images = torch.from_numpy(np.stack(pictures))

@@ -45,8 +45,8 @@ def sample_severities(domain: str, rng: np.random.Generator) -> dict[str, float]
 @cache
 def drawing(domain: str) -> str:
     """Digest of the code that draws a domain's phantoms: pictures of an older drawing are other pictures."""
-    world = phantom(domain)
-    modules = (world, sys.modules[world.sample_patient.__module__], captions, common)
+    module = phantom(domain)
+    modules = (module, sys.modules[module.sample_patient.__module__], captions, common)
     return hashlib.blake2b("".join(map(inspect.getsource, modules)).encode(), digest_size=4).hexdigest()
 
 
@@ -67,12 +67,12 @@ def _render_chunk(domain: str, start: int, visit: int = 0) -> str:
     cv2.setNumThreads(1)
     path = _chunk_path(domain, start, visit)
     if not path.exists():
-        world = phantom(domain)
+        module = phantom(domain)
         images, severities, where = [], [], []
         for i in range(CHUNK):
-            patient = world.sample_patient(start + i, world.TRAINING)
+            patient = module.sample_patient(start + i, module.TRAINING)
             course = sample_severities(domain, np.random.Generator(np.random.PCG64([7 + visit, start + i])))
-            images.append(np.round(world.render(patient, course) * 255).astype(np.uint8))
+            images.append(np.round(module.render(patient, course) * 255).astype(np.uint8))
             severities.append([course.get(f, 0.0) for f in FINDINGS[domain]])
             where.append([SIDES.index(side) for side in sides(domain, patient).values()])
         path.parent.mkdir(parents=True, exist_ok=True)

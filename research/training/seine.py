@@ -78,8 +78,8 @@ def clip_latents(family: str, count: int, device: str) -> Tensor:
             for i in range(start, start + CHUNK):
                 rng = np.random.Generator(np.random.PCG64([11, i]))
                 domain = architecture.FAMILIES[family][i % len(architecture.FAMILIES[family])]
-                world = phantom(domain)
-                patient = world.sample_patient(FIRST_PATIENT + i, world.TRAINING)
+                module = phantom(domain)
+                patient = module.sample_patient(FIRST_PATIENT + i, module.TRAINING)
                 images = true_clip(domain, patient, *states(domain, rng), FRAMES)
                 with torch.no_grad():
                     chunk.append(encode(vae, images).half().cpu().numpy())

@@ -1,4 +1,4 @@
-"""anatomy.py: lung fields and the regions of findings, on phantoms whose anatomy is known and on real X-rays."""
+"""regions/chest.py: lung fields and the regions of findings, on phantoms whose anatomy is known and on real X-rays."""
 
 import cv2
 import numpy as np
@@ -7,8 +7,7 @@ import torch
 from mvgen.mvg.domains.chest_xray import CHEST_XRAY
 from mvgen.mvg.domains.skin import SKIN
 from mvgen.mvg.plan import NO_FINDING, Plan
-from mvgen.mvg.regions import chest as anatomy
-from mvgen.mvg.regions import roi_mask
+from mvgen.mvg.regions import chest, roi_mask
 from mvgen.research.bench.anatomy import DATA, as_image, coverage, dice, iou, phantoms, real_masks
 from mvgen.research.phantom import captions, chest_xray
 from mvgen.research.phantom.chest_xray import FINDINGS
@@ -24,7 +23,7 @@ def picture():
 
 @pytest.fixture(scope="module")
 def place(picture):
-    return anatomy.locate(picture)
+    return chest.locate(picture)
 
 
 def plan_of(finding, side="", domain="chest_xray"):
@@ -38,21 +37,21 @@ def centre_x(mask):
 
 @pytest.mark.parametrize(("finding", "mean"), [("", 0.9), *((finding, 0.8) for finding in FINDINGS)])
 def test_lung_fields_of_phantoms(finding, mean):
-    cases = [(anatomy.locate(as_image(image)), mask) for _, image, mask in phantoms(200, 5, finding, 128)]
+    cases = [(chest.locate(as_image(image)), mask) for _, image, mask in phantoms(200, 5, finding, 128)]
     assert all(found.fitted for found, _ in cases)
     assert np.mean([dice(found.lungs > 0.5, mask) for found, mask in cases]) > mean
 
 
 @pytest.mark.skipif(not next(real_masks(DATA), None), reason=f"no X-rays with lung masks in {DATA}")
 def test_lung_fields_of_real_xrays():
-    scores = [iou(anatomy.locate(as_image(image)).lungs > 0.5, mask) for _, image, mask in real_masks(DATA)]
+    scores = [iou(chest.locate(as_image(image)).lungs > 0.5, mask) for _, image, mask in real_masks(DATA)]
     assert len(scores) >= 10 and np.mean(scores) >= 0.7
 
 
 def test_sides_are_the_patients():
     for seed in PATIENTS:
         patient = chest_xray.sample_patient(seed)
-        found = anatomy.locate(as_image(chest_xray.render(patient)))
+        found = chest.locate(as_image(chest_xray.render(patient)))
         x, y = chest_xray._grid(patient, 128)
         for mine, lung in zip((found.right, found.left), patient.lungs, strict=True):  # sign -1, the right, comes first
             field = chest_xray._lung_edges(lung, patient, x, y)[1] * (1 - chest_xray._heart(patient, x, y, 0.0))
@@ -63,11 +62,11 @@ def test_sides_are_the_patients():
 
 @pytest.mark.parametrize("finding", captions.sided("chest_xray"))
 def test_a_sided_region_stays_on_its_side(place, finding):
-    left, right = (anatomy.roi(place, RULE[finding], side) for side in ("left", "right"))
+    left, right = (chest.roi(place, RULE[finding], side) for side in ("left", "right"))
     middle = round(128 * centre_x(place.lungs))
     assert left[:, middle:].sum() > 0.98 * left.sum() and right[:, :middle].sum() > 0.98 * right.sum()
-    both = anatomy.roi(place, RULE[finding], "bilateral")
-    assert np.array_equal(both, anatomy.roi(place, RULE[finding]))
+    both = chest.roi(place, RULE[finding], "bilateral")
+    assert np.array_equal(both, chest.roi(place, RULE[finding]))
     assert (both >= np.maximum(left, right) - 1e-6).all()
 
 
@@ -80,7 +79,7 @@ def test_a_region_covers_most_of_what_the_finding_changes(finding):
 
 @pytest.mark.parametrize("finding", [*FINDINGS, NO_FINDING])
 def test_a_region_is_soft_and_in_range(place, finding):
-    region = anatomy.roi(place, RULE[finding])
+    region = chest.roi(place, RULE[finding])
     assert region.shape == (128, 128) and region.dtype == np.float32
     assert region.min() == 0 and 0.9 < region.max() <= 1
     assert ((region > 0.05) & (region < 0.95)).sum() > 30
@@ -91,7 +90,7 @@ def test_equal_images_give_equal_masks(picture):
     kept = picture.clone()
     first, _ = roi_mask(picture, plan_of("edema"))
     torch.manual_seed(1)
-    anatomy.locate(1 - picture)
+    chest.locate(1 - picture)
     again, _ = roi_mask(picture, plan_of("edema"))
     assert torch.equal(first, again) and torch.equal(picture, kept)
     assert first.shape == (1, 128, 128) and first.dtype == torch.float32
@@ -104,7 +103,7 @@ def test_other_sizes(size):
     for _, image, mask in phantoms(200, 2, size=128):
         squeezed = cv2.resize(image, size[::-1], interpolation=cv2.INTER_AREA)
         wanted = cv2.resize(mask.astype(np.float32), size[::-1], interpolation=cv2.INTER_AREA) > 0.5
-        found = anatomy.locate(as_image(squeezed))
+        found = chest.locate(as_image(squeezed))
         assert found.right.shape == found.left.shape == found.heart.shape == size
         for x0, y0, x1, y1 in (found.right_box, found.left_box):
             assert 0 <= x0 < x1 <= size[1] and 0 <= y0 < y1 <= size[0]
@@ -126,14 +125,14 @@ def test_the_note_of_a_found_chest(picture):
 
 def test_bad_input_is_named(picture, place):
     for call, message in (
-        (lambda: anatomy.locate(picture[0]), r"image: got 3 axes, want \[B, H, W, C\]"),
-        (lambda: anatomy.locate(picture[:0]), "image: got an empty batch, want at least one picture"),
-        (lambda: anatomy.locate(picture[:, :31]), "image: got 128 x 31 pixels, want at least 32 x 32"),
-        (lambda: anatomy.locate(picture[:, :1, :1]), "image: got 1 x 1 pixels"),
-        (lambda: anatomy.locate(picture * float("nan")), "image: got values that are not finite"),
-        (lambda: anatomy.locate(picture / 0), "image: got values that are not finite"),
-        (lambda: anatomy.roi(place, "gout"), "rule: got 'gout', want one of heart"),
-        (lambda: anatomy.roi(place, "lungs", "up"), "side: got 'up', want one of left, right, bilateral"),
+        (lambda: chest.locate(picture[0]), r"image: got 3 axes, want \[B, H, W, C\]"),
+        (lambda: chest.locate(picture[:0]), "image: got an empty batch, want at least one picture"),
+        (lambda: chest.locate(picture[:, :31]), "image: got 128 x 31 pixels, want at least 32 x 32"),
+        (lambda: chest.locate(picture[:, :1, :1]), "image: got 1 x 1 pixels"),
+        (lambda: chest.locate(picture * float("nan")), "image: got values that are not finite"),
+        (lambda: chest.locate(picture / 0), "image: got values that are not finite"),
+        (lambda: chest.roi(place, "gout"), "rule: got 'gout', want one of heart"),
+        (lambda: chest.roi(place, "lungs", "up"), "side: got 'up', want one of left, right, bilateral"),
         (lambda: roi_mask(picture, plan_of("edema"), SKIN), "plan: got one for chest_xray, want skin"),
         (lambda: roi_mask(picture, plan_of("edema", domain="hand")), "domain: got 'hand', want one of chest_xray"),
     ):

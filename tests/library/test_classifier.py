@@ -10,7 +10,7 @@ import pytest
 import torch
 from mvgen.launch.arguments import add_convert_options
 from mvgen.launch.convert import main
-from mvgen.launch.exception_handler import guarded
+from mvgen.launch.exception_handler import exit_code_of
 from mvgen.models.classifier_checkpoint import read_classifier
 from mvgen.models.classifier_config import XRV_LABELS
 from mvgen.models.densenet import load_densenet
@@ -345,7 +345,7 @@ def test_labels_are_found_whatever_their_case():
 def command(path, *options):
     parser = argparse.ArgumentParser()
     add_convert_options(parser)
-    return guarded(lambda: main(parser.parse_args([str(path), *options])))
+    return exit_code_of(lambda: main(parser.parse_args([str(path), *options])))
 
 
 def test_convert_writes_what_the_logits_mean(xrv, small, images, tmp_path, capsys):

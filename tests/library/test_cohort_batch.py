@@ -9,7 +9,7 @@ import pytest
 from mvgen import cohort
 from mvgen.client import DISK, PROMPT, SERVER, ServerInfo
 from mvgen.cohort import batch, console, preflight
-from mvgen.cohort import store as storing
+from mvgen.cohort import store as store_module
 from mvgen.cohort.engines.base import Job, NoWorkers, Outcome
 from mvgen.tests.library.cohort_files import HEADER, VERSIONS, five_chains, manifest, run, workflow
 from PIL import Image
@@ -142,7 +142,7 @@ def test_no_room_for_a_result_ends_the_batch_and_no_chain_counts_as_failed(plan,
     def full(path):
         raise OSError(number, "no room")
 
-    monkeypatch.setattr(storing, "_sealed", full)
+    monkeypatch.setattr(store_module, "_sealed", full)
     with pytest.raises(batch.DiskFull, match=r"is full\. Free some space"):
         run(plan, store, Scripted())
     assert store.done() == set() and store.failures() == {} and not store.partials.exists()
@@ -156,7 +156,7 @@ def test_a_full_disk_ends_the_batch_whatever_notices_it_first(plan, store, monke
         patched.setattr(store, "note", full)
         run(plan, store, Scripted())
     with monkeypatch.context() as patched, pytest.raises(batch.DiskFull, match=r"is full\. Free some space"):
-        patched.setattr(storing, "LEAST_ROOM", 2**62)  # a host that cannot take an upload says 500 and no more
+        patched.setattr(store_module, "LEAST_ROOM", 2**62)  # a host that cannot take an upload says 500 and no more
         run(plan, store, Scripted({1: [SERVER]}))
     assert store.failures() == {}
     run(plan, store, Scripted())

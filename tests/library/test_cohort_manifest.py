@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from mvgen import cohort
-from mvgen.cohort import manifest as reading
+from mvgen.cohort.manifest import read as read_manifest
 from mvgen.cohort.seeds import parse_seeds, seed_note
 from mvgen.cohort.workflow import Slot, Workflow
 from mvgen.tests.library.cohort_files import HEADER, REPORT, ROOT, manifest, workflow
@@ -60,9 +60,9 @@ def test_rows_become_patients(tmp_path, separator):
         separator,
     )
     with pytest.raises(cohort.CohortError, match=r"row 2 \(P1\): mask: .* is 32 x 32 pixels and the image 64 x 64"):
-        reading.read(path, Workflow.load(workflow(tmp_path)))
+        read_manifest(path, Workflow.load(workflow(tmp_path)))
     path.write_text(path.read_text(encoding="utf-8").replace("small.png", "b.png"), encoding="utf-8")
-    first, second = reading.read(path, Workflow.load(workflow(tmp_path)))
+    first, second = read_manifest(path, Workflow.load(workflow(tmp_path)))
     assert (first.row, first.patient_id, first.seeds) == (2, "P1", (1, 2))
     assert first.mask is not None and second.mask is None
     assert first.values[Slot("6", "guidance")] == 2.5 and Slot("7", "guidance") not in first.values

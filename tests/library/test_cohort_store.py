@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from filelock import FileLock
-from mvgen.cohort import store as storing
+from mvgen.cohort import store as store_module
 from mvgen.cohort.normalized_output import normalize
 from mvgen.cohort.pictures import BrokenPicture
 from mvgen.cohort.problems import CohortError
@@ -143,7 +143,7 @@ def test_a_power_cut_leaves_a_whole_chain_or_none(store, monkeypatch):
         done.append(Path(os.readlink(f"/proc/self/fd/{number}")).name)
         sync(number)
 
-    monkeypatch.setattr(storing.os, "fsync", noted)
+    monkeypatch.setattr(store_module.os, "fsync", noted)
     with store.lock():
         partial = make(store, "c1")
         store.keep("c1", partial)
@@ -153,7 +153,7 @@ def test_a_power_cut_leaves_a_whole_chain_or_none(store, monkeypatch):
 
 def test_a_damaged_record_is_named(store):
     store.out.mkdir()
-    (store.out / storing.RECORD).write_text("")
+    (store.out / store_module.RECORD).write_text("")
     with pytest.raises(CohortError, match=r"cohort.json: .* is damaged .* delete it"):
         store.record()
 
@@ -186,7 +186,7 @@ def test_files_that_a_killed_batch_was_writing_are_cleared(store):
     ],
 )
 def test_a_second_batch_is_refused_unless_it_is_another_part(tmp_path, monkeypatch, held, wanted, refused):
-    monkeypatch.setattr(storing, "PROBE_SECONDS", 0.1)
+    monkeypatch.setattr(store_module, "PROBE_SECONDS", 0.1)
     with Store(tmp_path, held).lock():
         second = Store(tmp_path, wanted).lock()
         if refused:
@@ -201,7 +201,7 @@ def test_a_second_batch_is_refused_unless_it_is_another_part(tmp_path, monkeypat
 
 def test_whoever_waits_gets_its_turn(tmp_path, monkeypatch):
     """A part and the whole, which each find the other's lock in their way."""
-    monkeypatch.setattr(storing, "PROBE_SECONDS", 0.1)
+    monkeypatch.setattr(store_module, "PROBE_SECONDS", 0.1)
     told, ended = [], []
 
     def wait(shard: str) -> None:

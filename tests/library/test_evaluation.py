@@ -10,10 +10,18 @@ import pytest
 import torch
 from mvgen.models.standalone_host import use_host
 from mvgen.mvg.metrics.table import read_csv, write_csv
-from mvgen.research.bench import evaluation, figures, longitudinal, methods, report, series, tables
-from mvgen.research.bench import evaluation_setup as worlds
-from mvgen.research.bench import follow_up as visits
-from mvgen.research.bench import user_images as own
+from mvgen.research.bench import (
+    evaluation,
+    evaluation_setup,
+    figures,
+    follow_up,
+    longitudinal,
+    methods,
+    report,
+    series,
+    tables,
+    user_images,
+)
 from mvgen.research.bench.evaluation import PAPER, Run, interval
 from mvgen.research.bench.patients import patients
 from PIL import Image
@@ -23,21 +31,21 @@ TINY = PAPER | {"steps": 4, "guidance": 3.0}
 
 
 @pytest.fixture(scope="module")
-def world(tmp_path_factory):
+def phantom_setup(tmp_path_factory):
     torch.manual_seed(0)
-    return worlds.phantom_world("chest_xray", 2, 4, tmp_path_factory.mktemp("out"), TINY)
+    return evaluation_setup.phantom_setup("chest_xray", 2, 4, tmp_path_factory.mktemp("out"), TINY)
 
 
-def test_patients_take_turns_at_the_findings(world):
-    assert [(g.finding, len(g.images)) for g in world.groups] == [("cardiomegaly", 1), ("edema", 1)]
-    assert len(world.reference()) == 8
+def test_patients_take_turns_at_the_findings(phantom_setup):
+    assert [(g.finding, len(g.images)) for g in phantom_setup.groups] == [("cardiomegaly", 1), ("edema", 1)]
+    assert len(phantom_setup.reference()) == 8
 
 
 @pytest.mark.parametrize("method", methods.METHODS)
-def test_every_method_starts_at_the_input_and_keeps_what_lies_outside(world, method):
-    group = world.groups[0]
+def test_every_method_starts_at_the_input_and_keeps_what_lies_outside(phantom_setup, method):
+    group = phantom_setup.groups[0]
     run = Run.of(method, group, 2, TINY | {"beta_1": 0.0})
-    states = evaluation.make(world.networks, group, run, world.direction(group.finding))
+    states = evaluation.make(phantom_setup.networks, group, run, phantom_setup.direction(group.finding))
     assert states.shape == (3, 1, 128, 128, 3)
     assert torch.equal(states[0], group.images)
     outside = group.masks[0] == 0
@@ -45,32 +53,32 @@ def test_every_method_starts_at_the_input_and_keeps_what_lies_outside(world, met
     assert (states[2] - states[0]).abs().max() > 0.01
 
 
-def test_a_run_that_is_done_is_not_made_again(world):
-    first = world.scores(methods.PIE, 2)
-    made = world.evaluation.made
-    again = world.scores(methods.PIE, 2)
-    assert world.evaluation.made == made and world.evaluation.found >= 2
+def test_a_run_that_is_done_is_not_made_again(phantom_setup):
+    first = phantom_setup.scores(methods.PIE, 2)
+    made = phantom_setup.evaluation.made
+    again = phantom_setup.scores(methods.PIE, 2)
+    assert phantom_setup.evaluation.made == made and phantom_setup.evaluation.found >= 2
     assert all(np.array_equal(a.conf, b.conf) for a, b in zip(first, again, strict=True))
-    world.scores(methods.PIE, 2, gamma=0.25)
-    assert world.evaluation.made == made + 2
+    phantom_setup.scores(methods.PIE, 2, gamma=0.25)
+    assert phantom_setup.evaluation.made == made + 2
 
 
-def test_fewer_stages_are_the_first_of_many(world):
-    longer, shorter = world.scores(methods.PIE, 2)[0], world.scores(methods.PIE, 1)[0]
+def test_fewer_stages_are_the_first_of_many(phantom_setup):
+    longer, shorter = phantom_setup.scores(methods.PIE, 2)[0], phantom_setup.scores(methods.PIE, 1)[0]
     assert np.allclose(longer.first(1).conf, shorter.conf, atol=1e-6)
     with pytest.raises(ValueError, match="the stages of the others depend on N"):
-        world.scores(methods.WALK, 2)[0].first(1)
+        phantom_setup.scores(methods.WALK, 2)[0].first(1)
 
 
-def test_a_seed_counts_only_where_something_is_random(world):
-    group = world.groups[0]
+def test_a_seed_counts_only_where_something_is_random(phantom_setup):
+    group = phantom_setup.groups[0]
     for method, differs in ((methods.PIE, False), (methods.WALK, True), (methods.EXTRAPOLATION, False)):
         a, b = (Run.of(method, group, 2, TINY | {"seed": seed}) for seed in (0, 1))
         assert (a != b) == differs
 
 
-def test_tables_are_written_and_say_what_the_paper_has(world, tmp_path):
-    lines = [report.Line("chest_xray", method, world.scores(method, 2)) for method in methods.METHODS]
+def test_tables_are_written_and_say_what_the_paper_has(phantom_setup, tmp_path):
+    lines = [report.Line("chest_xray", method, phantom_setup.scores(method, 2)) for method in methods.METHODS]
     rows = list(csv.DictReader(report.as_csv("2", lines).splitlines()))
     assert [row["method"] for row in rows] == list(methods.METHODS)
     assert all(float(r["conf_low"]) <= float(r["conf"]) <= float(r["conf_high"]) for r in rows)
@@ -82,13 +90,13 @@ def test_tables_are_written_and_say_what_the_paper_has(world, tmp_path):
     assert json.loads(tidy[0].settings)["N"] == 2
 
 
-def test_kid_has_its_sizes_with_it(world):
-    found = tables.kid_of(world, world.scores(methods.PIE, 2))
+def test_kid_has_its_sizes_with_it(phantom_setup):
+    found = tables.kid_of(phantom_setup, phantom_setup.scores(methods.PIE, 2))
     assert (found["n"], found["m"], found["subset"]) == (8, 4, 4)
 
 
-def test_figures_are_drawn(world, tmp_path):
-    figures.draw([world], TINY, 2, tmp_path)
+def test_figures_are_drawn(phantom_setup, tmp_path):
+    figures.draw([phantom_setup], TINY, 2, tmp_path)
     for name in ("figure2", "figure4", "figure6", "figure7"):
         assert Image.open(tmp_path / f"{name}.png").size[0] > 300
 
@@ -138,7 +146,7 @@ def test_own_images_and_masks(tmp_path):
     options = argparse.Namespace(
         images=tmp_path / "images", masks=tmp_path / "masks", finding="x", prompt="ill", healthy_prompt="well"
     )
-    group = own.own_patients(options, 32)
+    group = user_images.user_patients(options, 32)
     assert group.images.shape == (2, 32, 32, 3) and group.masks.shape == (2, 32, 32)
     plans = group.part(0, 1).plans(3, "terminal")
     assert len(plans) == 1 and [s.prompt for s in plans[0].stages] == ["ill"] * 3
@@ -146,9 +154,9 @@ def test_own_images_and_masks(tmp_path):
     assert replace(group, prompt="worse").names != group.names
     (tmp_path / "masks" / "b.png").unlink()
     with pytest.raises(ValueError, match="--masks: got none for b"):
-        own.own_patients(options, 32)
+        user_images.user_patients(options, 32)
     with pytest.raises(ValueError, match=r"--images: got .*nowhere"):
-        own.own_patients(argparse.Namespace(images=tmp_path / "nowhere"), 32)
+        user_images.user_patients(argparse.Namespace(images=tmp_path / "nowhere"), 32)
 
 
 def test_a_later_image_is_matched_in_brightness():
@@ -175,14 +183,14 @@ def test_a_series_file_that_does_not_fit_is_named(tmp_path, text, words):
         series.read_series(path)
 
 
-def test_the_phantom_comparison_scores_persistence_as_one(world, monkeypatch):
-    monkeypatch.setattr(visits, "REFERENCES", 4)
+def test_the_phantom_comparison_scores_persistence_as_one(phantom_setup, monkeypatch):
+    monkeypatch.setattr(follow_up, "REFERENCES", 4)
     settings = TINY | {"plan": "ladder"}
     later = longitudinal.phantom_visits("chest_xray", "edema", 1, 5000, 2, settings, control=False)
-    directions = visits.directions_of(world.networks, "chest_xray")
-    ends = visits.simulate(world.networks, later, settings, directions)
-    rows = [row | {"group": "g"} for row in visits.score(world.networks, later, ends)]
+    directions = follow_up.directions_of(phantom_setup.networks, "chest_xray")
+    ends = follow_up.simulate(phantom_setup.networks, later, settings, directions)
+    rows = [row | {"group": "g"} for row in follow_up.score(phantom_setup.networks, later, ends)]
     lines = {line["method"]: line for line in longitudinal.summary(rows, "group")}
-    assert lines[visits.PERSISTENCE]["ratio"] == 1
-    assert set(lines) == set(visits.ROWS)
+    assert lines[follow_up.PERSISTENCE]["ratio"] == 1
+    assert set(lines) == set(follow_up.ROWS)
     assert patients("chest_xray", "edema", [5000]).at(0.85).shape == later[0].later[None].shape

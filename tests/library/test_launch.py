@@ -215,15 +215,15 @@ STARTING = """
 import time
 print("starting", flush=True)
 time.sleep(0.5)
-from mvgen.launch.exception_handler import guarded
-raise SystemExit(guarded(lambda: time.sleep(60)))
+from mvgen.launch.exception_handler import exit_code_of
+raise SystemExit(exit_code_of(lambda: time.sleep(60)))
 """
 
 
 @pytest.mark.skipif(os.name == "nt", reason="POSIX signals")
 @pytest.mark.parametrize(("sent", "code", "said"), [("SIGINT", 130, "stopped\n"), ("SIGTERM", 143, "")])
 def test_a_signal_waits_until_the_second_process_can_answer_it(sent, code, said):
-    call = f"continue_in(Path(sys.executable), ['-c', {STARTING!r}], dict(os.environ), is_guarded=True)"
+    call = f"continue_in(Path(sys.executable), ['-c', {STARTING!r}], dict(os.environ), handles_signals=True)"
     command = f"import os, sys; from pathlib import Path; from mvgen.launch.process import continue_in; {call}"
     environment = {**os.environ, "PYTHONPATH": str(paths.PACKAGE_PATH)}
     run = subprocess.Popen(

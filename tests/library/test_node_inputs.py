@@ -15,11 +15,11 @@ use_host()
 import comfy.model_management  # noqa: E402
 import folder_paths  # noqa: E402
 from mvgen.models import model_patcher  # noqa: E402
-from mvgen.nodes.load import sources as load  # noqa: E402
+from mvgen.nodes.load import sources  # noqa: E402
 from mvgen.nodes.progression.pie import ROIBlend  # noqa: E402
 from mvgen.nodes.progression.pie_inputs import check_use  # noqa: E402
 from mvgen.nodes.region import medsam  # noqa: E402
-from mvgen.nodes.save import trajectory as save  # noqa: E402
+from mvgen.nodes.save import trajectory  # noqa: E402
 from mvgen.nodes.scores import classifier, comparison  # noqa: E402
 from mvgen.nodes.scores.metrics import CLIPI  # noqa: E402
 from mvgen.nodes.support import provenance  # noqa: E402
@@ -46,26 +46,26 @@ def test_a_name_that_comes_over_a_link_is_left_to_the_run():
     for node, name, rest in (
         (classifier.LoadClassifier, "file", {"labels": "", "activation": "", "image_size": 0}),
         (comparison.KID, "inception", {}),
-        (load.LoadMedicalImage, "image", {}),
-        (load.LoadReport, "report", {}),
+        (sources.LoadMedicalImage, "image", {}),
+        (sources.LoadReport, "report", {}),
         (medsam.SegmentBox, "file", {}),
         (seine.LoadSEINE, "file", {"weights": "default"}),
     ):
         assert node.validate_inputs(**{name: None}) is True
         assert isinstance(node.fingerprint_inputs(**{name: None}, **rest), str), "an error would run it again for ever"
-    assert save.SaveTrajectory.validate_inputs(folder_prefix=None) is True
-    assert "want plain folder names" in save.SaveTrajectory.validate_inputs("..")
+    assert trajectory.SaveTrajectory.validate_inputs(folder_prefix=None) is True
+    assert "want plain folder names" in trajectory.SaveTrajectory.validate_inputs("..")
 
 
 def test_names_that_no_file_can_have_tell_no_folder():
     for name in ("x" * 5000 + ".png", "x/" * 3000 + "a.png"):
-        told = load.LoadMedicalImage.validate_inputs(image=name)
+        told = sources.LoadMedicalImage.validate_inputs(image=name)
         assert isinstance(told, str) and "there is no file 'x" in told
         assert len(told) < 200 and folder_paths.get_input_directory() not in told
     for name in ("CON", "mvg/nul.txt", "a/COM1/b", "mvg/a.", "mvg/ a", "a" * 300, "ä" * 150, "a/../b", "a:b"):
-        told = save.SaveTrajectory.validate_inputs(folder_prefix=name)
+        told = trajectory.SaveTrajectory.validate_inputs(folder_prefix=name)
         assert isinstance(told, str) and "want plain folder names" in told and len(told) < 200
-    assert save.SaveTrajectory.validate_inputs(folder_prefix="mvg/Contour/a.b") is True
+    assert trajectory.SaveTrajectory.validate_inputs(folder_prefix="mvg/Contour/a.b") is True
 
 
 @pytest.mark.skipif(os.name == "nt", reason="POSIX permissions")
@@ -74,7 +74,7 @@ def test_a_trajectory_that_is_being_written_is_for_its_owner_alone(tmp_path, mon
     modes = []
     mask = os.umask(0o022)
     try:
-        folder = save.write_folder("a/b", lambda partial: modes.append(partial.parent.stat().st_mode & 0o777))
+        folder = trajectory.write_folder("a/b", lambda partial: modes.append(partial.parent.stat().st_mode & 0o777))
         assert modes == [0o700] and folder.stat().st_mode & 0o777 == 0o755
     finally:
         os.umask(mask)
@@ -88,7 +88,10 @@ def test_empty_batches_are_named():
         (lambda: comparison.CompareImages.execute(none, some[:1], "none", 0), "images: got an empty batch"),
         (lambda: comparison.check_set("real", none, 2), "real: got no picture, want a set"),
         (lambda: comparison.check_set("real", some[:1], 2), "real: got 1 picture, want a set"),
-        (lambda: save.SaveTrajectory.execute(none, "mvg/none", 8.0), "states: got none, want the input image at least"),
+        (
+            lambda: trajectory.SaveTrajectory.execute(none, "mvg/none", 8.0),
+            "states: got none, want the input image at least",
+        ),
     ):
         with pytest.raises(ValueError, match=message):
             call()

@@ -74,11 +74,11 @@ def test_bad_input_is_named():
 
 
 def test_every_domain_has_the_same_face():
-    for name, world in domains.PHANTOMS.items():
-        patient = world.sample_patient(1)
+    for name, module in domains.PHANTOMS.items():
+        patient = module.sample_patient(1)
         finding = captions.FINDINGS[name][0]
-        assert domains.picture(name, patient, {finding: 0.5}).shape == (world.SIZE, world.SIZE, 3)
-        assert world.roi(patient, finding).shape == (world.SIZE, world.SIZE)
+        assert domains.picture(name, patient, {finding: 0.5}).shape == (module.SIZE, module.SIZE, 3)
+        assert module.roi(patient, finding).shape == (module.SIZE, module.SIZE)
         assert set(domains.sides(name, patient)) == set(captions.sided(name))
     with pytest.raises(ValueError, match="domain: got 'brain'"):
         domains.phantom("brain")

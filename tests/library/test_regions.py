@@ -18,7 +18,7 @@ from mvgen.research.phantom import fundus, skin
 from PIL import Image
 
 PATIENTS = range(6000, 6024)
-WORLDS = {"fundus": (fundus, fundus_region.fundus_roi), "skin": (skin, skin_region.skin_roi)}
+PHANTOMS = {"fundus": (fundus, fundus_region.fundus_roi), "skin": (skin, skin_region.skin_roi)}
 RETINA, MELANOMA = fundus.FINDINGS[0], skin.FINDINGS[0]
 
 
@@ -28,16 +28,16 @@ def as_image(picture):
 
 @cache
 def healthy(domain, size=128):
-    world, _ = WORLDS[domain]
-    return as_image(world.render(world.sample_patient(6000), {}, size))
+    module, _ = PHANTOMS[domain]
+    return as_image(module.render(module.sample_patient(6000), {}, size))
 
 
 def coverage(domain, seed, severity, size=128):
     """(share of the true region found, area of the region over the true one's)."""
-    world, roi = WORLDS[domain]
-    patient, finding = world.sample_patient(seed), world.FINDINGS[0]
-    truth = world.roi(patient, finding, size) > 0.5
-    found = roi(as_image(world.render(patient, {finding: severity}, size)))[0].numpy() > 0.5
+    module, roi = PHANTOMS[domain]
+    patient, finding = module.sample_patient(seed), module.FINDINGS[0]
+    truth = module.roi(patient, finding, size) > 0.5
+    found = roi(as_image(module.render(patient, {finding: severity}, size)))[0].numpy() > 0.5
     return float((found & truth).sum() / truth.sum()), float(found.sum() / truth.sum())
 
 
@@ -56,7 +56,7 @@ def photograph(path):
 
 
 @pytest.mark.parametrize("severity", [0.0, 0.5])
-@pytest.mark.parametrize("domain", WORLDS)
+@pytest.mark.parametrize("domain", PHANTOMS)
 def test_a_region_covers_what_the_disease_changes(domain, severity):
     covered, area = np.array([coverage(domain, seed, severity) for seed in PATIENTS]).T
     assert covered.mean() >= 0.9 and covered.min() >= 0.8
@@ -135,19 +135,19 @@ def test_real_skin_photographs():
     assert not overlaps or np.median(overlaps) > 0.8
 
 
-@pytest.mark.parametrize("domain", WORLDS)
+@pytest.mark.parametrize("domain", PHANTOMS)
 @pytest.mark.parametrize("size", [129, 331, 1024])
 def test_other_sizes_give_the_same_region(domain, size):
-    world, roi = WORLDS[domain]
-    patient = world.sample_patient(6002)
-    small, large = (roi(as_image(world.render(patient, {}, side)))[0].numpy() for side in (128, size))
+    module, roi = PHANTOMS[domain]
+    patient = module.sample_patient(6002)
+    small, large = (roi(as_image(module.render(patient, {}, side)))[0].numpy() for side in (128, size))
     assert large.shape == (size, size)
     assert dice(cv2.resize(large, (128, 128), interpolation=cv2.INTER_AREA) > 0.5, small > 0.5) > 0.95
 
 
-@pytest.mark.parametrize("domain", WORLDS)
+@pytest.mark.parametrize("domain", PHANTOMS)
 def test_a_wide_frame(domain):
-    _, roi = WORLDS[domain]
+    _, roi = PHANTOMS[domain]
     picture = healthy(domain)[0].numpy()
     edge = cv2.BORDER_REPLICATE if domain == "skin" else cv2.BORDER_CONSTANT
     wide = cv2.copyMakeBorder(picture, 0, 0, 31, 42, edge)
@@ -156,9 +156,9 @@ def test_a_wide_frame(domain):
     assert dice(found.numpy()[:, 31:159] > 0.5, roi(healthy(domain))[0].numpy() > 0.5) > 0.9
 
 
-@pytest.mark.parametrize("domain", WORLDS)
+@pytest.mark.parametrize("domain", PHANTOMS)
 def test_a_region_is_soft_in_range_and_repeatable(domain):
-    _, roi = WORLDS[domain]
+    _, roi = PHANTOMS[domain]
     image = healthy(domain)
     kept = image.clone()
     mask, words = roi(image)
@@ -168,9 +168,9 @@ def test_a_region_is_soft_in_range_and_repeatable(domain):
     assert torch.equal(roi(torch.cat([image, 1 - image]))[0], mask) and torch.equal(image, kept)
 
 
-@pytest.mark.parametrize("domain", WORLDS)
+@pytest.mark.parametrize("domain", PHANTOMS)
 def test_bad_input_is_named(domain):
-    _, roi = WORLDS[domain]
+    _, roi = PHANTOMS[domain]
     image = healthy(domain)
     for bad, message in (
         (image[0], r"image: got 3 axes, want \[B, H, W, 3\]"),

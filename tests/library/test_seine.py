@@ -11,12 +11,12 @@ from mvgen.mvg.seine import (
     ClipNoise,
     clip_conditioning,
     ddpm_denoise,
+    flatten_frames,
     frame_mask,
     masked_video,
-    pictures,
+    resize,
     respaced_timesteps,
     schedule,
-    stretch,
 )
 
 
@@ -107,7 +107,7 @@ def test_conditioning_puts_the_stages_at_the_ends(facts):
         assert torch.equal(video[n, :, 0], stages[n]) and torch.equal(video[n, :, -1], stages[n + 1])
     assert torch.equal(video[:, :, 1:-1], gray[:, :, None].expand(2, 4, 5, 5, 6))
     assert mask[1, 0, :, 2, 3].tolist() == [0, 1, 1, 1, 1, 1, 0]
-    assert torch.equal(pictures(video)[7:], video[1].movedim(1, 0)) and torch.equal(stages, before)
+    assert torch.equal(flatten_frames(video)[7:], video[1].movedim(1, 0)) and torch.equal(stages, before)
     walk, same = clip_conditioning(stages, gray, 7, "walk")
     assert torch.equal(walk[:, :, [0, -1]], video[:, :, [0, -1]]) and torch.equal(same, mask)
     torch.testing.assert_close(walk[1, :, 2], stages[1] + (stages[2] - stages[1]) / 3)
@@ -118,7 +118,7 @@ def test_masked_video_is_gray_between_its_ends():
     video = masked_video(first, last, 5)
     assert torch.equal(video[0], first) and torch.equal(video[-1], last)
     assert video[1:-1].unique().tolist() == [0.5]
-    assert stretch(first[None], 2, 3)[0, 0, 0].tolist() == pytest.approx(first[:2, :2].mean((0, 1)).tolist())
+    assert resize(first[None], 2, 3)[0, 0, 0].tolist() == pytest.approx(first[:2, :2].mean((0, 1)).tolist())
 
 
 def test_errors_are_named():

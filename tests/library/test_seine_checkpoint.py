@@ -9,7 +9,7 @@ import pytest
 import torch
 from mvgen.launch.arguments import add_convert_options
 from mvgen.launch.convert import main
-from mvgen.launch.exception_handler import guarded
+from mvgen.launch.exception_handler import exit_code_of
 from mvgen.models.seine.checkpoint import convert, infer_config, read_checkpoint
 from mvgen.models.seine.config import Config
 from mvgen.models.seine.unet import UNet3D
@@ -142,7 +142,7 @@ def test_the_command_ends_in_one_line(state, tmp_path, capsys):
     def command(path, *options):
         parser = argparse.ArgumentParser()
         add_convert_options(parser)
-        status = guarded(lambda: main(parser.parse_args([str(path), *options])))
+        status = exit_code_of(lambda: main(parser.parse_args([str(path), *options])))
         return status, capsys.readouterr()
 
     path = saved(tmp_path / "seine.pt", {"ema": state})

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 from mvgen.launch import host, paths, setup
-from mvgen.launch import setup_lock as alone
 from mvgen.launch.errors import LaunchError, UsageError
+from mvgen.launch.setup_lock import setup_lock
 
 ROOT = Path(__file__).resolve().parents[2]
 
-HOLDER = "from mvgen.launch.setup_lock import alone\nwith alone(): print('held', flush=True); input()"
+HOLDER = "from mvgen.launch.setup_lock import setup_lock\nwith setup_lock(): print('held', flush=True); input()"
 
 
 def test_the_stamp_follows_the_lock(tmp_path):
@@ -116,5 +116,5 @@ def test_one_run_sets_up_and_the_others_wait_for_it():
         holder.kill()  # its end gives the lock back, however it ends
         assert waiting.stdout.readline() == "held\n"
         waiting.communicate("\n")
-    with alone.alone():
+    with setup_lock():
         pass

@@ -14,7 +14,7 @@ from ....models.seine.attention import TemporalAttention, position_buckets
 from ....models.seine.checkpoint import check_state, infer_config
 from ....models.seine.config import Config, read_config
 from ....models.seine.unet import TimeEncoding, UNet3D
-from ....mvg.seine import clip_conditioning, frame_mask, masked_video, respaced_timesteps, stretch
+from ....mvg.seine import clip_conditioning, frame_mask, masked_video, resize, respaced_timesteps
 from . import Check, distance, relative, tensors
 from .seine_sampling import sampling
 
@@ -176,7 +176,7 @@ def preprocess(path: Path) -> Iterator[Check]:
     video = data["masked_video_bfchw"]
     frames, _, height, width = video.shape[1:]
     ends = torch.stack([data["first_uint8_hwc"], data["last_uint8_hwc"]]).float() / 255
-    first, last = stretch(ends, height, width)
+    first, last = resize(ends, height, width)
     ours = masked_video(first, last, frames).movedim(-1, 1)[None] * 2 - 1
     yield Check("masked video", distance(ours, video), UNIT)
     yield Check("mask of frames", distance(frame_mask(frames)[None], data["pixel_mask_bf"]), 0)
