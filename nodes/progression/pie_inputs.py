@@ -84,7 +84,8 @@ def scheduler_input() -> io.Combo.Input:
         "scheduler",
         options=sampling.SCHEDULERS,
         advanced=True,
-        tooltip="Where the steps lie. ddim_uniform gives Stable Diffusion's own DDIM steps.",
+        tooltip="Where the steps lie. ddim_uniform gives Stable Diffusion's own DDIM steps; ddim_released ends them "
+        "at the model's lowest level instead of 0, as the released code does.",
     )
 
 

@@ -11,13 +11,31 @@ from comfy_api.latest import io
 
 from ...mvg import pie, roi
 from ...mvg.ddim import Process
+from ...mvg.schedule import RELEASED, UNIFORM, ddim_levels
 
-SCHEDULERS = ["ddim_uniform", *(name for name in comfy.samplers.SCHEDULER_NAMES if name != "ddim_uniform")]
+SCHEDULERS = [UNIFORM, RELEASED, *(name for name in comfy.samplers.SCHEDULER_NAMES if name != UNIFORM)]
 
 
 def schedule(model: io.Model.Type, scheduler: str, steps: int, k: int) -> torch.Tensor:
-    """The k + 1 lowest noise levels of the host's schedule for a model, descending, the last one 0."""
-    levels = comfy.samplers.calculate_sigmas(model.get_model_object("model_sampling"), scheduler, steps)
+    """The k + 1 lowest noise levels of a schedule for a model, descending.
+
+    Args:
+        model: the host's MODEL.
+        scheduler: one of SCHEDULERS.
+        steps: T of the whole schedule.
+        k: how many of its steps are taken.
+
+    Returns:
+        [k + 1] levels; the last one is 0, or the model's lowest level for the released scheduler.
+
+    Raises:
+        ValueError: a schedule of fewer than k steps.
+    """
+    family = model.get_model_object("model_sampling")
+    if scheduler in (UNIFORM, RELEASED):
+        final = float(family.sigmas[0]) if scheduler == RELEASED and k > 0 else None
+        return pie.sigmas_for(ddim_levels(family.sigmas, steps), k, final)
+    levels = comfy.samplers.calculate_sigmas(family, scheduler, steps)
     if k > len(levels) - 1:
         raise ValueError(f"scheduler: {scheduler} has {len(levels) - 1} steps for steps = {steps}, want {k} or more")
     return pie.sigmas_for(levels, k)

@@ -22,7 +22,7 @@ from .networks import Networks
 
 PAPER: dict[str, Any] = {
     "steps": 50,
-    "gamma": 0.5,
+    "gamma": 0.6,
     "guidance": 7.5,
     "beta_1": 0.01,
     "beta_2": 0.75,

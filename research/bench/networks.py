@@ -4,8 +4,6 @@ from pathlib import Path
 
 import torch
 
-from ...mvg import pie
-
 
 class Networks:
     """A diffusion model with its text encoder and autoencoder, and the networks that score what it makes.
@@ -49,9 +47,9 @@ class Networks:
 
     def sigmas(self, scheduler: str, steps: int, k: int) -> torch.Tensor:
         """The k + 1 lowest noise levels of a schedule of ``steps`` steps."""
-        import comfy.samplers
+        from ...nodes.support import sampling
 
-        return pie.sigmas_for(comfy.samplers.calculate_sigmas(self.model.model_sampling, scheduler, steps), k)
+        return sampling.schedule(self.patcher, scheduler, steps, k)
 
     def text(self, prompts: list[str]) -> torch.Tensor:
         """[B, tokens, width]"""
