@@ -25,7 +25,8 @@ class Config:
     """What a file's logits mean and which pictures the network wants.
 
     outputs: a name a logit. image_mean, image_std: one a channel, for pixels in [0, 1]. op_threshs: a threshold in
-    (0, 1) a logit, for torchxrayvision's scale; None where Conf is the activation itself.
+    (0, 1) a logit, for torchxrayvision's scale; None where Conf is the activation itself. graded: whether Conf rises
+    with the severity over the whole of [0, 1], as a network has it that was trained on severities.
     """
 
     name: str
@@ -35,6 +36,7 @@ class Config:
     image_mean: tuple[float, ...] = IMAGENET_MEAN
     image_std: tuple[float, ...] = IMAGENET_STD
     op_threshs: tuple[float, ...] | None = None
+    graded: bool = False
 
 
 def read_metadata(metadata: Mapping[str, str]) -> dict[str, Any]:
@@ -87,6 +89,7 @@ def describe(
         image_mean=_numbers("image_mean", told.get("image_mean", mean), channels),
         image_std=_numbers("image_std", told.get("image_std", std), channels),
         op_threshs=None if op_threshs is None else tuple(op_threshs[place] for place in kept),
+        graded=_flag("graded", told.get("graded", False)),
     )
     if config.op_threshs and not all(0 < t < 1 for t in config.op_threshs):
         raise ValueError(f"op_threshs: got {list(config.op_threshs)}, want numbers between 0 and 1")
@@ -137,6 +140,12 @@ def _activation(given: Any, outputs: int, op_threshs: list[float] | None) -> str
 def _image_size(given: Any) -> int:
     if not isinstance(given, int) or isinstance(given, bool) or given < MIN_IMAGE_SIZE:
         raise ValueError(f"image_size: got {given!r}, want a whole number from {MIN_IMAGE_SIZE}")
+    return given
+
+
+def _flag(name: str, given: Any) -> bool:
+    if not isinstance(given, bool):
+        raise ValueError(f"{name}: got {given!r}, want true or false")
     return given
 
 

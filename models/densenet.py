@@ -59,6 +59,11 @@ class Classifier:
         """What Conf is: a "probability", or torchxrayvision's scale with 0.5 at the "operating point"."""
         return "probability" if self.network.config.op_threshs is None else "operating point"
 
+    @property
+    def graded(self) -> bool:
+        """Whether Conf is a severity: it rises over the whole of [0, 1], not only where the finding begins."""
+        return self.network.config.graded
+
     @torch.inference_mode()
     def logits(self, images: torch.Tensor, batch: int = 32) -> torch.Tensor:
         """Logits of pictures, so many at a time.

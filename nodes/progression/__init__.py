@@ -7,6 +7,7 @@ from .pie import DDIMInvert, PIEStep, ROIBlend
 from .pie_loop import FixedMask, PIELoop
 from .pie_states import PIEStates
 from .severity import ConditioningSeverity, SeverityGuiderNode, SeverityStage
+from .spacing import StageSpacing
 
 NODES: list[type[io.ComfyNode]] = [
     PIELoop,
@@ -20,4 +21,5 @@ NODES: list[type[io.ComfyNode]] = [
     ConditioningSeverity,
     SeverityGuiderNode,
     SeverityStage,
+    StageSpacing,
 ]

@@ -2,10 +2,12 @@
 
 import base64
 import hashlib
+import json
 import math
 import re
 import zlib
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from comfy_api.latest import io
@@ -13,6 +15,7 @@ from comfy_execution.graph_utils import GraphBuilder
 
 from ...mvg import pie
 from ...mvg.plan import Plan, Stage
+from ...mvg.severity import SPACINGS
 from ..support import types
 from ..support.embedded import check_drawable
 from ..support.preview import index_of, new_token
@@ -34,6 +37,10 @@ from .pie_inputs import (
 )
 
 MAX_VALUES = 1 << 30
+
+
+SPACED = ("model", "scale", "negative", "latent_0", "gamma", "beta_1", "beta_2", "scheduler", "mask")
+"""What MVG_StageSpacing is given of the settings of a stage by severity."""
 
 
 class FixedMask(io.ComfyNode):
@@ -154,6 +161,17 @@ class PIELoop(io.ComfyNode):
                     "near it comes back. Costs as many model calls as one stage. Nothing in mode noise, which inverts "
                     "nothing.",
                 ),
+                io.Combo.Input(
+                    "spacing",
+                    options=list(SPACINGS),
+                    optional=True,
+                    tooltip="For a plan of mode severity. as planned: stages at the plan's severities. equal change: "
+                    "where the picture changes by the same amount from stage to stage, found by a few quick probes. "
+                    "equal severity: where the connected classifier reads the plan's severities.",
+                ),
+                types.Classifier.Input(
+                    "classifier", optional=True, tooltip="A graded one, for stages of equal severity."
+                ),
             ],
             outputs=[
                 io.Image.Output(
@@ -193,6 +211,8 @@ class PIELoop(io.ComfyNode):
         stages: int = 0,
         delta: float = 0.0,
         round_trip: bool = False,
+        spacing: str = SPACINGS[0],
+        classifier: Any = None,
     ) -> io.NodeOutput:
         mask = check_start(image, mask)
         check_use(mask, beta_1, beta_2)
@@ -244,15 +264,33 @@ class PIELoop(io.ComfyNode):
                 **betas,
                 **masked,
             }
+        elif spacing != SPACINGS[0] and wanted:
+            raise ValueError(f"spacing: got {spacing!r}, want {SPACINGS[0]!r} for a plan that is not of mode severity")
+        spaced = None
+        if by_severity and spacing != SPACINGS[0]:
+            spaced = graph.node(
+                "MVG_StageSpacing",
+                "pie.spacing",
+                vae=vae,
+                source=text(wanted[0].source),
+                planned=json.dumps([stage.severity for stage in wanted]),
+                spacing=spacing,
+                finding=plan.finding,
+                guidance=guidance,
+                **{name: by_severity[name] for name in SPACED if name in by_severity},
+                **({} if classifier is None else {"classifier": links["classifier"]}),
+            )
+            collected["spacing"] = spaced.out(0)
         x = x0
         for n, stage in enumerate(wanted, start=1):
             strength = gamma if stage.gamma is None else stage.gamma
             stage_guidance = guidance if stage.guidance is None else stage.guidance
             if by_severity:
+                severity = stage.severity if spaced is None else spaced.out(n)
                 x = graph.node(
                     "MVG_SeverityStage",
                     f"stage.{n}",
-                    severity=stage.severity,
+                    severity=severity,
                     guidance=stage_guidance,
                     stage=n,
                     **by_severity,

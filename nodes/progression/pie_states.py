@@ -33,6 +33,7 @@ class PIEStates(io.ComfyNode):
                 io.Float.Input("delta", tooltip="The change below which a patient's stages end; 0 never ends them."),
                 io.String.Input("about", tooltip="The settings in words: a line for all, then one a stage."),
                 io.String.Input("round_trip", optional=True, force_input=True, tooltip="Notes of DDIM Invert."),
+                io.String.Input("spacing", optional=True, force_input=True, tooltip="Notes of Stage Spacing."),
                 io.String.Input("viewer", optional=True, tooltip="Where the page's viewer looks for the pictures."),
                 *(io.Latent.Input(f"latent_{n}", optional=True, lazy=True, tooltip=f"Stage {n}.") for n in stages),
                 *(io.Image.Input(f"state_{n}", optional=True, lazy=True, tooltip=f"Stage {n}.") for n in stages),
@@ -57,7 +58,13 @@ class PIEStates(io.ComfyNode):
 
     @classmethod
     def execute(
-        cls, delta: float, about: str, round_trip: str | None = None, viewer: str = "", **stages: Any
+        cls,
+        delta: float,
+        about: str,
+        round_trip: str | None = None,
+        spacing: str | None = None,
+        viewer: str = "",
+        **stages: Any,
     ) -> io.NodeOutput:
         latents, _ = known_latents(stages)
         curves = pie.row_curves(latents)
@@ -74,7 +81,7 @@ class PIEStates(io.ComfyNode):
                 course([picture[row] for picture in pictures[: end + 1]]),
                 {"samples": torch.stack([latent[row] for latent in latents[: end + 1]])},
                 json.dumps(curve),
-                describe(about, changes, delta, stopped, round_trip),
+                describe(about, changes, delta, stopped, round_trip, spacing),
             )
             for column, value in zip(columns, one, strict=True):
                 column.append(value)
@@ -110,7 +117,14 @@ def check_picture(stage: int, picture: torch.Tensor, original: torch.Tensor) -> 
         raise ValueError(f"stage {stage}: the VAE returned values that are not finite (NaN)")
 
 
-def describe(about: str, changes: list[float], delta: float, stopped: int | None, round_trip: str | None) -> str:
+def describe(
+    about: str,
+    changes: list[float],
+    delta: float,
+    stopped: int | None,
+    round_trip: str | None,
+    spacing: str | None = None,
+) -> str:
     """The notes of one patient."""
     head, *lines = about.splitlines()
     lines = [f"{line}, change {change:.4g}" for line, change in zip(lines, changes, strict=False)]
@@ -118,4 +132,4 @@ def describe(about: str, changes: list[float], delta: float, stopped: int | None
         lines.append(f"ended after stage {stopped}: its change is below delta, {delta:g}")
     if round_trip is not None:
         lines.append(f"inversion of the input image: {round_trip}")
-    return "\n".join([head, *lines])
+    return "\n".join([head, *([] if spacing is None else [spacing]), *lines])

@@ -9,7 +9,9 @@ from collections.abc import Sequence
 import torch
 
 from ...mvg import baselines, pie, roi
+from ...mvg.ddim import VP, ddim_invert
 from ...mvg.plan import Plan
+from ...mvg.severity import between
 from .networks import Networks
 
 PIE, WALK, EXTRAPOLATION = "PIE", "SD Walk", "Extrapolation"
@@ -47,7 +49,9 @@ class Start:
 def pie_states(
     networks: Networks, images: torch.Tensor, masks: torch.Tensor | None, plans: Sequence[Plan], settings: dict
 ) -> torch.Tensor:
-    """As MVG_PIELoop makes them; every plan has as many stages."""
+    """As MVG_PIELoop makes them; every plan has as many stages, and all have a scale or none."""
+    if any(plan.scale for plan in plans):
+        return severity_states(networks, images, masks, plans, settings)
     start = Start(networks, images, masks, settings)
     sigmas, x, states = start.sigmas(), start.x_0, [images]
     for n in range(len(plans[0].stages)):
@@ -66,6 +70,31 @@ def pie_states(
             stage=n + 1,
             **start.betas(),
         )
+        states.append(start.picture(x))
+    return torch.stack(states)
+
+
+@torch.inference_mode()
+def severity_states(
+    networks: Networks, images: torch.Tensor, masks: torch.Tensor | None, plans: Sequence[Plan], settings: dict
+) -> torch.Tensor:
+    """As MVG_PIELoop makes them of plans of mode severity."""
+    start = Start(networks, images, masks, settings)
+    sigmas, states = start.sigmas(), [images]
+    source = networks.text([plan.stages[0].source for plan in plans])
+    invert = pie.direct_run(networks.denoiser(source, source, 1.0))
+    top = float(sigmas[0])
+    up = invert(ddim_invert, start.x_0, None, sigmas.flip(0), refine=settings["refine"]) / VP.scale(top)
+    for n in range(len(plans[0].stages)):
+        places = [between([g.severity for g in plan.scale], plan.stages[n].severity) for plan in plans]
+        lower, upper = (
+            networks.text([plan.scale[getattr(p, name)].prompt for plan, p in zip(plans, places, strict=True)])
+            for name in ("lower", "upper")
+        )
+        shares = torch.tensor([place.share for place in places])
+        negative = networks.text([plan.unguided(plan.stages[n]) for plan in plans])
+        denoiser = networks.graded_denoiser(lower, upper, shares, negative, settings["guidance"])
+        x = pie.severity_stage(up, start.x_0, sigmas, denoise=pie.direct_run(denoiser), stage=n + 1, **start.betas())
         states.append(start.picture(x))
     return torch.stack(states)
 

@@ -68,6 +68,22 @@ class Networks:
 
         return model
 
+    def graded_denoiser(
+        self, lower: torch.Tensor, upper: torch.Tensor, shares: torch.Tensor, uncond: torch.Tensor, guidance: float
+    ):
+        """D guided towards severities between two words, as SeverityGuider: one share [B] a row."""
+        shares = shares.to(self.device).reshape(-1, 1, 1, 1)
+
+        def model(x: torch.Tensor, sigma: torch.Tensor) -> torch.Tensor:
+            conds = [lower, upper, uncond]
+            out = self.model.apply_model(
+                torch.cat([x] * len(conds)), sigma.repeat(len(conds)), c_crossattn=torch.cat(conds)
+            )
+            d_lower, d_upper, d_uncond = out.chunk(len(conds))
+            return d_uncond + guidance * (torch.lerp(d_lower, d_upper, shares) - d_uncond)
+
+        return model
+
     def encode(self, images: torch.Tensor) -> torch.Tensor:
         """[B, H, W, 3] in [0, 1] -> latents as the network sees them."""
         return self.model.process_latent_in(self.vae.encode(images)).to(self.device)

@@ -23,6 +23,7 @@ from ...models.standalone_host import use_host
 from ...mvg import pie
 from ...mvg.metrics.clip_i import clip_i_per_stage
 from ...mvg.metrics.conf import conf
+from ...mvg.recaption import offline
 from .methods import pie_states
 from .networks import Networks
 from .patients import TARGET, patients, scored_findings
@@ -149,7 +150,7 @@ def main() -> None:
     for name in ("steps", "refine", "seed"):
         parser.add_argument(f"--{name}", type=int, help="in place of the bundled workflow's value")
     parser.add_argument("--mode", choices=pie.MODES)
-    parser.add_argument("--plan", choices=("terminal", "ladder"), help="mode of the plan")
+    parser.add_argument("--plan", choices=offline.MODES, help="mode of the plan")
     options = parser.parse_args()
     if options.patients < 1 or options.first_seed < 0 or options.stages < 1:
         parser.error("--patients and --stages want integers >= 1, --first-seed one >= 0")

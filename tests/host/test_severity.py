@@ -48,9 +48,26 @@ def test_a_changed_severity_runs_its_stage_alone(server, graph):
     assert server.run(graph).stages_run() == [4]
 
 
+def test_stages_of_equal_change_are_spaced_by_probes(server, graph):
+    graph["loop"]["inputs"]["spacing"] = "equal change"
+    graph["notes"] = {"class_type": "PreviewAny", "inputs": {"source": ["loop", 3]}}
+    done = server.run(graph)
+    assert done.error is None, done.error
+    (told,) = (line for line in done.outputs["notes"]["text"][0].splitlines() if line.startswith("equal change"))
+    asked = [float(word) for word in told.removeprefix("equal change: stages at ").split(", ")]
+    assert len(asked) == 3 and asked == sorted(asked) and asked[-1] == 0.8
+    assert asked != [0.2, 0.5, 0.8]
+
+
 @pytest.mark.parametrize(
     "fields, inputs, message",
     [
+        ({}, {"spacing": "equal severity"}, "classifier: got nothing, want a graded one"),
+        (
+            {},
+            {"spacing": "equal severity", "classifier": ["model", 4]},
+            "which reads no severities, want a graded one for stages of equal severity",
+        ),
         ({}, {"mode": "noise"}, "mode: got 'noise', want ddim for a plan of mode severity"),
         ({"gamma": 0.4}, {}, "stage 1, gamma: got 0.4, want none in a plan of mode severity"),
     ],
