@@ -5,6 +5,7 @@ import textwrap
 from collections.abc import Iterator
 
 from .abbreviations import without_titles
+from .pieces import matches
 
 MAX_SENTENCE = 600
 
@@ -44,7 +45,7 @@ _HEADING = re.compile(
     rf"(?:{_START}|(?<=\s)(?=[A-Za-z]))(?P<strong>{_STRONG_ASIDE}|{_STRONG})\s?\*{{0,2}}:"
     rf"|{_START}(?P<weak>{_WEAK_ASIDE}|{_WEAK})\s?\*{{0,2}}:"
     rf"|{_START}(?P<dashed>{_ANY}) --? "
-    rf"|{_LINE}(?P<line>{_ANY})[ *]{0, 8}$"
+    rf"|{_LINE}(?P<line>{_ANY})[ *]{{0,8}}$"
     # in capitals, before a line that is not
     r"|^ *(?P<capitals>(?-i:INDICATION|HISTORY|REASON|COMPARISON|TECHNIQUE|FINDINGS|IMPRESSION|CONCLUSION|REPORT))"
     r" (?=(?-i:[^\n:]{0,200}?[a-z]))",
@@ -80,7 +81,7 @@ def sections(text: str) -> Iterator[tuple[str, str]]:
     """
     parts = []
     start, name = 0, ""
-    for match in _HEADING.finditer(text):
+    for match in matches(_HEADING, text):
         parts.append((name, text[start : match.start()].strip()))
         start, name = match.end(), str(next(group for group in match.groups() if group)).lower()
     parts.append((name, text[start:].strip()))

@@ -1,12 +1,14 @@
 """The rules on 100,000 characters that were made to be slow: a second of the processor for each, whatever they are."""
 
 import contextlib
+import re
 import time
 
 import pytest
 from mvgen.mvg.recaption.deidentify import deidentify
 from mvgen.mvg.recaption.english import is_english
 from mvgen.mvg.recaption.offline import recaption
+from mvgen.mvg.recaption.pieces import matches
 
 LENGTH = 100_000
 SECONDS = 2.0  # a second on a free machine; tests share theirs
@@ -32,3 +34,9 @@ def test_a_second_whatever_the_text(unit):
         with contextlib.suppress(ValueError):  # refused by name
             read(text)
         assert time.process_time() - start < SECONDS
+
+
+def test_piece_by_piece_is_the_whole():
+    text = "".join(f"{n} " + "ab" * (n % 400) + "," for n in range(300))
+    for pattern in (re.compile(r"\d{1,5} (?:ab){0,450},"), re.compile(r"(?<=b)a"), re.compile(r"^|,(?=\d{2} )|$")):
+        assert [m.span() for m in matches(pattern, text)] == [m.span() for m in pattern.finditer(text)]

@@ -5,6 +5,7 @@ from bisect import bisect_left
 from collections.abc import Iterator
 from enum import Enum
 
+from ..pieces import matches
 from .cues import (
     AFTER_DOCTOR,
     BY,
@@ -88,7 +89,7 @@ def find(text: Text) -> Iterator[Span]:
     runs = [run for run in _announced(words, text) if run[1] > run[0]]
     for first, end in runs:
         yield words.starts[first], words.ends[end - 1], NAME
-    for match in CARET.finditer(text.plain):
+    for match in matches(CARET, text.plain):
         yield *match.span(), NAME
     yield from _again(words, runs)
 
@@ -119,7 +120,7 @@ def _announced(words: _Words, text: Text) -> Iterator[tuple[int, int]]:
             yield from _titled(words, i)
         elif (degree := _degree(words, i)) and i:
             yield _before_degree(words, i, sure=degree == "sure")
-    for match in LABEL.finditer(text.low):
+    for match in matches(LABEL, text.low):
         i = words.at(match.end())
         trust = Trust.FREE if match["free"] or match["dash"] or match["sign"] == ";" else Trust.LABEL
         if match["person"] and match["sign"]:
@@ -129,7 +130,7 @@ def _announced(words: _Words, text: Text) -> Iterator[tuple[int, int]]:
         if wrapped and runs and not _ends_line(words, runs[0][1]):
             continue
         yield from runs
-    for match in BY.finditer(text.low):
+    for match in matches(BY, text.low):
         i = words.at(match.end())
         yield from _list(words, i, Trust.LABEL if match["colon"] else Trust.FREE)
 

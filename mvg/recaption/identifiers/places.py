@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 
+from ..pieces import matches
 from .spans import ADDRESS, PLACE, Span, Text, find_all, rule
 from .words import NAMES_TOO, is_clinical, is_prose
 
@@ -115,7 +116,7 @@ def _is_no_street(word: str) -> bool:
 def find(text: Text) -> Iterator[Span]:
     """Streets, boxes, codes and towns, and what stands after the label of a place."""
     for pattern, words in ((_STREET, text.plain), (_SMALL_STREET, text.low)):
-        for match in pattern.finditer(words):
+        for match in matches(pattern, words):
             if any(_is_no_street(w) for w in re.findall(r"[a-z]{2,}", match["words"].lower())):
                 continue
             end = match.end()
@@ -124,7 +125,7 @@ def find(text: Text) -> Iterator[Span]:
                 end = town.end()
             yield match.start(), end, ADDRESS
     yield from find_all(_RULES, text.plain)
-    for match in _LABEL.finditer(text.low):
+    for match in matches(_LABEL, text.low):
         group = "it" if match["it"] else "cell"
         start, end = match.span(group)
         value = match[group].rstrip(" ,.")
@@ -132,6 +133,6 @@ def find(text: Text) -> Iterator[Span]:
         if len(value) < 2 or (first and first[0] and _is_no_street(first[0])):
             continue
         yield start, start + len(value), ADDRESS if match["address"] else PLACE
-    for match in _LIVES.finditer(text.plain):
+    for match in matches(_LIVES, text.plain):
         if not _is_no_street(match["it"].split()[0].lower().strip(".,")):
             yield *match.span("it"), ADDRESS

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from ..fold import without_accents
+from ..pieces import matches
 
 NAME, DATE, NUMBER, PHONE = "name", "date", "record number", "phone number"
 EMAIL, WEB, ADDRESS, PLACE = "e-mail address", "web address", "address", "place"
@@ -43,7 +44,7 @@ def find_all(rules: Iterable[Rule], text: str) -> Iterator[Span]:
     """
     for kind, pattern in rules:
         group: int | str = "it" if "it" in pattern.groupindex else 0
-        for match in pattern.finditer(text):
+        for match in matches(pattern, text):
             start, end = match.span(group)
             if start < end:
                 yield start, end, kind

@@ -1,0 +1,27 @@
+"""Patterns over a long text, piece by piece: Python lets no other thread run while one search lasts."""
+
+import re
+from collections.abc import Iterator
+
+PIECE = 4000  # characters that matches of one search begin in
+LONGEST = 1000  # characters that a match and what it looks at ahead may have
+
+
+def matches(pattern: re.Pattern[str], text: str) -> Iterator[re.Match[str]]:
+    """What ``pattern.finditer(text)`` gives, for a pattern whose matches are no longer than LONGEST.
+
+    Args:
+        pattern: whose quantifiers are bounded.
+        text: any.
+
+    Yields:
+        The matches in order, none over another.
+    """
+    last = 0
+    for start in range(0, max(len(text), 1), PIECE):
+        stop = start + PIECE
+        for match in pattern.finditer(text, max(start, last), stop + LONGEST):
+            if match.start() >= stop:
+                break
+            last = match.end()
+            yield match
