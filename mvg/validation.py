@@ -9,6 +9,7 @@ so it is written in the same form.
 """
 
 import dataclasses
+import re
 import reprlib
 from collections.abc import Callable
 from functools import wraps
@@ -31,6 +32,7 @@ _WANTS = {
     "model_type": "an object",
     "dataclass_type": "an object",
 }
+_SINGULAR = re.compile("(?<=x)es$|s$")
 _shown = reprlib.Repr()
 _shown.maxstring = _shown.maxlong = _shown.maxother = 60
 
@@ -128,7 +130,7 @@ def _where(path: tuple[str | int, ...]) -> str:
     names: list[str] = []
     for part in path:
         if isinstance(part, int) and names:
-            names[-1] = f"{names[-1].removesuffix('s')} {part + 1}"
+            names[-1] = f"{_SINGULAR.sub('', names[-1])} {part + 1}"
         else:
             names.append(str(part))
     return ", ".join(names)

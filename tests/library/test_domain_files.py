@@ -135,7 +135,7 @@ def test_a_changed_file_is_another_question(tmp_path):
         (HAND.replace("bony (?:spur|outgrowth)s?", "a?" * 9), "osteophyte, pattern 1: got .* at most 8"),
         (HAND.replace("bony (?:spur|outgrowth)s?", "(?:bony)?"), "osteophyte, pattern 1: got .* fits an empty text"),
         (HAND.replace('["hand x-ray"]', "[]"), "prefixes: is missing"),
-        (HAND.replace('["hand x-ray"]', '["../x"]'), "prefixe 1: got '../x', want letters"),
+        (HAND.replace('["hand x-ray"]', '["../x"]'), "prefix 1: got '../x', want letters"),
         (HAND.replace("findings.osteophyte", 'findings."../../etc"'), "got '../../etc', want letters"),
         (HAND.replace("findings.osteophyte", 'findings."no finding"'), "is a word for no finding"),
         (HAND.replace('"{side} hand"', '"{side.__class__}"'), "region: got '{side.__class__}', want letters"),
