@@ -206,6 +206,8 @@ _VERB = any_of(
     "questionable",
     "known",
 )
+_WITH = re.compile(r"(?<!consistent)(?<!compatible) with (?=\w)(?!or\b)")
+_PIECE = re.compile(rf",| and (?=(?:there|the|a|an|with)\b)|{_WITH.pattern}")
 _STARTS = re.compile(r"(?:also|again|an?|the|some|interval|now|rather|mainly|merely|just) ")
 _AFFIRMS = re.compile(
     r"^ (?:on|in|at) (?:the |both )?(?:left|right|both)\b"

@@ -360,11 +360,13 @@ def test_orders_inside_a_report_are_text():
     assert plan.stages[0].prompt == "frontal chest x-ray, severe cardiomegaly"
 
 
-@pytest.mark.parametrize("unit", ["edema ", "no edema, ", "not ", "history of ", "Findings: ", "left heart ", "a\n\n"])
+@pytest.mark.parametrize(
+    "unit", ["edema ", "no edema, ", "not ", "history of ", "Findings: ", "left heart ", "a\n\n", "x"]
+)
 def test_a_long_report_takes_a_bounded_time(unit):
     start = time.process_time()
     recaption((unit * MAX_REPORT)[:MAX_REPORT], DOMAIN, 2, strict=False)
-    assert time.process_time() - start < 30  # some seconds at most; with time squared in the length it is minutes
+    assert time.process_time() - start < 5  # about a second; with time squared in the length it is minutes
 
 
 def test_equal_reports_give_equal_plans_whatever_their_layout():
