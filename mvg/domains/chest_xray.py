@@ -71,7 +71,7 @@ CHEST_XRAY = Domain(
                     r"prominence of the (?:cardiac|heart) (?:silhouette|shadow|size|contour)",
                     r"enlargement of the (?:cardiac|heart|cardiomediastinal)(?: (?:silhouette|shadow|size|contour))?",
                     r"increased (?:heart size|cardiothoracic ratio)",
-                    rf"{_HEART_WORDS}:?(?: {_IS})?(?: {_DEGREE}| to be| to){{0,4}} "
+                    rf"{_HEART_WORDS}(?::| -)?(?: {_IS})?(?: {_DEGREE}| to be| to){{0,4}} "
                     r"(?:enlarged|increased|large|big|dilated|globular|prominent)"
                     r"(?: in size)?",
                     rf"{_HEART_WORDS}[^.,;]{{1,40}}, (?:but )?(?:remains|(?:is )?still|is again) (?:\w+ly )?enlarged",
@@ -103,6 +103,7 @@ CHEST_XRAY = Domain(
                     r"congestion",
                     r"engorged",
                     r"pulmonary venous hypertension",
+                    rf"(?:lungs?|vessels|vasculature|hila)(?: {_IS})? congested",
                     r"congested (?:pulmonary )?(?:vessels|vasculature|hila)",
                     r"congestive (?:changes|pattern)",
                     r"(?:fluid|volume) overload",

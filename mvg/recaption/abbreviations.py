@@ -36,7 +36,7 @@ _TITLE = re.compile(
 _STOPPED = re.compile(r"\b(?P<word>mrs?|ms|prof|st|vs|approx|ca|e\.g|i\.e|cf|resp|incl|esp)\.(?=\s)", re.IGNORECASE)
 _STOPPED_INSIDE = re.compile(  # ends a sentence only where a capital follows
     r"\b(?P<word>rt|lt|bilat|bil|mod|min|sev|sl|poss|prob|susp|inf|sup|ant|post|lat|med|neg|pos|r"
-    r"|l)\.(?= (?-i:[a-z\d]))"
+    r"|l)\.(?= (?-i:[a-z\d&+]))"
     r"|(?:^|(?<=[.;:\n] )|(?<=\n))(?P<first>rt|lt|bilat|bil|mod|min|sev|sl|poss|prob|susp|neg|pos|r|l)\.(?= \w)",
     re.IGNORECASE,
 )
@@ -45,6 +45,9 @@ _CAPITALS = re.compile(r"\b(?P<word>RT|LT|BILAT|BIL|MOD|MIN|SEV|POSS|PROB|NEG|PO
 _WORDS = tuple(
     (re.compile(pattern), words)
     for pattern, words in (
+        (r"\bcan'?t\b", "cannot"),
+        (r"(?<=[a-z])n't\b", " not"),
+        (r"(?<!\w)[ø∅](?= )", "no"),
         (r"\bw/o\b", "without"),
         (r"\bw/(?=\s?[a-z])", "with "),
         (r"\be/o\b", "evidence of"),
@@ -68,8 +71,12 @@ _WORDS = tuple(
         (r"\bposs\b", "possible"),
         (r"\bprob\b", "probable"),
         (r"\bsusp\b", "suspected"),
-        (r"\bneg\b|(?<!\w)-ve\b|\(-(?:ve)?\)", "negative"),
-        (r"\bpos\b|(?<!\w)\+ve\b|\(\+{1,3}(?:ve)?\)", "positive"),
+        (r"\bneg\b|(?<!\w)-ve\b", "negative"),
+        (r"\(-\)(?=[a-z])", ", no "),
+        (r"\(\+\)(?=[a-z])", ", positive for "),
+        (r"\(-(?:ve)?\)", " negative "),
+        (r"\(\+{1,3}(?:ve)?\)", " positive "),
+        (r"\bpos\b|(?<!\w)\+ve\b", "positive"),
         (r"(?<=\d) ?%", " percent"),
         (r",? ?\bif (?:any|present)\b,?", " if any"),
         (r"\(?\b(?:y/n|yes/no)\b\)?", ""),

@@ -35,6 +35,7 @@ DOUBT = any_of(
     r"(?:not|cannot|can't) (?:be )?(?:certain|sure|confident)(?: about| of| that)?(?: there (?:is|are))?(?: no)?",
     r"(?:thought|felt|believed|presumed|considered) to (?:represent|reflect|be)",
     "without (?:excluding|ruling out)",
+    r"no (?:\w+ )?(?:evidence|reason) to (?:exclude|rule out)",
     rf"{_CANNOT} {_ENTIRELY}(?:be )?{_ENTIRELY}(?:exclude|rule out|ruled out|discount)d?(?: or confirmed?)?",
     r"(?:may|might|could|would) (?:also |well |possibly |just |then )*(?:represent|reflect|be|indicate|suggest|have)"
     r"(?: due to| related to| secondary to)?",
@@ -51,7 +52,7 @@ DOUBT = any_of(
 # "likely" and "possible" speak of the finding before them only where nothing follows that they may speak of.
 _ALONE = (
     r"(?=\s*(?:[.,;)]|$)|\s+(?:on|in|at|and|but(?! (?:excluded|ruled|not|unlikely))|given|here|too|with|left|right|both"
-    r"|bilateral(?:ly)?)\b)"
+    r"|bilateral(?:ly)?|clinically|radiologically)\b)"
 )
 _DOUBTED = (
     rf"(?:(?:possible|probable|likely|suspected|suspect|equivocal|questionable|considered){_ALONE}"
@@ -71,7 +72,8 @@ DOUBT_AFTER = re.compile(
     r" (?:considered|suspected|present|there|possible)\b"
     # "?", ", if any", ": possible", "(likely)"
     r"|^ ?\(?\?|^,? if (?:any|present)\b"
-    r"|^ ?[:=-] ?(?:possibl[ey]|probabl[ey]|likely|suspected|questionable|equivocal|\?|maybe|suspect|cannot be excluded"
+    r"|^ ?[:=-] ?(?:possibl[ey]|probabl[ey]|likely|suspected|questionable|equivocal|borderline|\?|maybe"
+    r"|suspect|cannot be excluded"
     r"|not excluded|indeterminate|uncertain)"
     rf"|^,? ?(?:(?:possible|probable|likely|suspected|suspect|questionable|considered|equivocal){_ALONE}"
     r"|not excluded\b|uncertain\b|unclear\b|to be considered\b|favou?red\b)"

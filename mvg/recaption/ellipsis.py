@@ -54,11 +54,15 @@ def elliptic_mentions(
             continue
         before = [m for _, b, m in named if b <= start]
         after = [(a, m) for a, _, m in named if a >= end]
-        if after and re.fullmatch(r"\s*(?:and|or|to|,)?\s*(?:[\w-]+\s+){0,2}", text[end : after[0][0]]):
+        if after and re.fullmatch(r"\s*(?:and|or|to|but|,)?\s*(?:[\w-]+\s+){0,2}", text[end : after[0][0]]):
             ahead = after[0][1]
             if closed == "," and _DESCRIBED.fullmatch(part) and sides(part) and ahead.status in (PRESENT, POSSIBLE):
                 # "small right, large left effusion"
                 out.append(Mention(ahead.finding, ahead.status, grade("", "", part), one_side(sides(part))))
+                continue
+            if _DESCRIBED.fullmatch(part) and sides(part) and re.match(r"\s*no\b", text[end + len(closed) :]):
+                # "mild right but no left effusion"
+                out.append(Mention(ahead.finding, PRESENT, grade("", "", part), one_side(sides(part))))
                 continue
             if closed != "," and not _PLACED.search(part):
                 continue  # "small right and large left effusion" is read as one

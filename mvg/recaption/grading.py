@@ -134,6 +134,7 @@ def grade(before: str, own: str, after: str) -> str:
         One of SEVERITIES or "".
     """
     before, after = (_FORMER.sub(lambda m: "~" * len(m[0]), text) for text in (before, after))
+    after = re.sub(r"^ of (?:an? )?(?=\w+ (?:size|volume|degree|extent|grade)\b)", " ", after)
     latest = _LATEST.search(after)
     near = _near(before)
     late = " ".join(re.split(r",? (?:and|with|in|at|of)\b", after)[0].split()[:6])

@@ -145,7 +145,7 @@ _AFTER = re.compile(
     r"|ruled[- ]out|excluded|absent|resolved|cleared|disappeared|vanished|gone(?! (?:from|to|up|down)\b)"
     r"|(?:(?:thought|considered|felt|deemed|very|highly|most|rather|quite) (?:to be )?)?"
     r"(?:unlikely|improbable|doubtful|dubious|less likely)"
-    r"|(?:completely|fully|totally) regressed|regressed (?:completely|fully|totally)"
+    r"|(?:completely|fully|totally) regressed|regressed (?:completely|fully|totally)|no more"
     r"|nil|none|negative(?! for)|argued against|(?:seen|present|found|noted) in neither)\b"
 )
 _SINCE = re.compile(  # "was severe, now resolved"
@@ -160,13 +160,13 @@ _VALUE_NO = re.compile(
     rf"(?:{_MARK}(?:is |are )?(?:(?:no|none)(?: (?:evidence|signs?|seen|identified|noted|present|detected|visible"
     rf"|abnormalit\w+|significant))?|nil|n\b|not (?:\w+ )?{_SEEN}|not enlarged|nothing|negative|absent|0\b|false"
     r"|normal|clear|unremarkable|resolved|cleared|ruled out|excluded|-+|nad|not significant"
-    r"|within normal limits|unlikely)"
+    r"|within normal limits|unlikely|less likely|improbable|doubtful)"
     rf"|^\s*(?:negative|nil|none|0|no|n|not {_SEEN})){_END}|^ -(?=\s*(?:$|[,;|]))"
     r"|^\s*(?:present|seen|identified|noted)\s*\?\s*(?:no|none)\b"
 )
 _VALUE_YES = re.compile(
     rf"{_MARK}(?:yes|y\b|present|positive|1\b|true|\+|confirmed|seen|noted)|^\s*(?:positive\b|\+|(?:yes|y)(?=\s*(?:$|[,;.|])))"
-    r"|^,\s?(?:yes|positive)\s*$|^\s*(?:present|seen|identified|noted)\s*\?\s*yes\b"
+    r"|^\s*(?:present|seen|identified|noted)\s*\?\s*yes\b"
 )
 _VALUE_NONE = re.compile(
     rf"{_MARK}(?:not (?:assessed|evaluated|assessable|evaluable|examined|tested|done|documented|recorded|stated|known)"
