@@ -2,17 +2,18 @@
 
 import json
 from functools import cached_property
+from typing import Any
 
 import torch
 from comfy_api.latest import io
 
+from ...models.densenet import Classifier
 from ...mvg import pie, roi
 from ...mvg.ddim import ddim_invert
 from ...mvg.metrics.conf import find_label
 from ...mvg.severity import PROBES, SPACINGS, changes, equal_change, equal_reading
-from ..support import sampling
+from ..support import sampling, types
 from ..support.guider import SeverityGuider
-from ..support.types import Classifier
 from .pie_inputs import MAX_STAGES, beta_inputs, gamma_input, guidance_input, scheduler_input
 from .severity import scale_input
 
@@ -25,7 +26,16 @@ TOO_LITTLE = 0.002
 class Probe:
     """Quick looks at what a model draws at a severity, by few steps from one inversion."""
 
-    def __init__(self, model, vae, scale: list, source: list, negative: list, latent: torch.Tensor, **settings):
+    def __init__(
+        self,
+        model: io.Model.Type,
+        vae: io.Vae.Type,
+        scale: io.Conditioning.Type,
+        source: io.Conditioning.Type,
+        negative: io.Conditioning.Type,
+        latent: torch.Tensor,
+        **settings: Any,
+    ):
         self.model, self.vae, self.scale, self.negative = model, vae, scale, negative
         self.x_0, self.settings = latent, settings
         k = pie.n_inverted(PROBE_STEPS, settings["gamma"])
@@ -65,7 +75,7 @@ class StageSpacing(io.ComfyNode):
     """The severities at which the stages of a plan are drawn; part of MVG_PIELoop's expansion."""
 
     @classmethod
-    def define_schema(cls):
+    def define_schema(cls) -> io.Schema:
         return io.Schema(
             node_id="MVG_StageSpacing",
             display_name="Stage Spacing",
@@ -88,7 +98,7 @@ class StageSpacing(io.ComfyNode):
                 *beta_inputs(),
                 scheduler_input(),
                 io.Mask.Input("mask", optional=True, tooltip="Where the image may change."),
-                Classifier.Input("classifier", optional=True, tooltip="One that reads severities."),
+                types.Classifier.Input("classifier", optional=True, tooltip="One that reads severities."),
             ],
             outputs=[
                 io.String.Output("notes", tooltip="The severities in words."),
@@ -99,12 +109,12 @@ class StageSpacing(io.ComfyNode):
     @classmethod
     def execute(
         cls,
-        model,
-        vae,
-        scale: list,
-        source: list,
-        negative: list,
-        latent_0: dict,
+        model: io.Model.Type,
+        vae: io.Vae.Type,
+        scale: io.Conditioning.Type,
+        source: io.Conditioning.Type,
+        negative: io.Conditioning.Type,
+        latent_0: io.Latent.Type,
         planned: str,
         spacing: str,
         finding: str,
@@ -114,7 +124,7 @@ class StageSpacing(io.ComfyNode):
         beta_2: float,
         scheduler: str,
         mask: torch.Tensor | None = None,
-        classifier=None,
+        classifier: Classifier | None = None,
     ) -> io.NodeOutput:
         wanted = json.loads(planned)
         x_0 = latent_0["samples"]

@@ -5,6 +5,7 @@ from typing import Any
 
 import comfy.samplers
 import torch
+from comfy.model_patcher import ModelPatcher
 
 from ...mvg.severity import Between, between
 
@@ -39,7 +40,9 @@ class SeverityGuider(comfy.samplers.CFGGuider):
     the word below the severity to the one above.
     """
 
-    def __init__(self, model, scale: Conditioning, negative: Conditioning, severity: float, guidance: float):
+    def __init__(
+        self, model: ModelPatcher, scale: Conditioning, negative: Conditioning, severity: float, guidance: float
+    ):
         super().__init__(model)
         words = scale_of(scale)
         self.place: Between = between([word for word, _ in words], severity)
@@ -48,7 +51,13 @@ class SeverityGuider(comfy.samplers.CFGGuider):
         )
         self.set_cfg(guidance)
 
-    def predict_noise(self, x: torch.Tensor, timestep: torch.Tensor, model_options: dict = {}, seed=None):  # noqa: B006
+    def predict_noise(
+        self,
+        x: torch.Tensor,
+        timestep: torch.Tensor,
+        model_options: dict = {},  # noqa: B006 - as the host's own
+        seed: int | None = None,
+    ) -> torch.Tensor:
         share = self.place.share
         lower, upper, negative = (self.conds[name] for name in ("lower", "upper", "negative"))
         wanted = [lower, upper if share > 0 else None, negative if self.cfg != 1 else None]

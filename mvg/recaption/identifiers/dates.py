@@ -136,7 +136,14 @@ _AGES = (
 
 
 def find(text: Text) -> Iterator[Span]:
-    """Dates with times that stand beside them, and ages over 89."""
+    """Dates with times that stand beside them, and ages over 89.
+
+    Args:
+        text: the report.
+
+    Yields:
+        Spans with their kinds.
+    """
     yield from find_all(_DATES, text.low)
     yield from find_all(_MONTH_ALONE, text.plain)
     yield from find_all(_AGES, text.low)

@@ -84,7 +84,14 @@ class _Words:
 
 
 def find(text: Text) -> Iterator[Span]:
-    """Announced names, each of their words that comes again, and what has the form LAST^FIRST."""
+    """Announced names, each of their words that comes again, and what has the form LAST^FIRST.
+
+    Args:
+        text: the report.
+
+    Yields:
+        Spans with their kinds.
+    """
     words = _Words(text)
     runs = [run for run in _announced(words, text) if run[1] > run[0]]
     for first, end in runs:

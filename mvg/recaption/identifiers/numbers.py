@@ -85,6 +85,13 @@ _CAPITAL = (rule(NUMBER, r"(?<![\w.,-])[A-Z]{1,5}[-#]?(?:\d{2,4}-)?\d{5,14}(?!\w
 
 
 def find(text: Text) -> Iterator[Span]:
-    """Numbers that a label announces or whose form tells what they are."""
+    """Numbers that a label announces or whose form tells what they are.
+
+    Args:
+        text: the report.
+
+    Yields:
+        Spans with their kinds.
+    """
     yield from find_all(_RULES, text.low)
     yield from find_all(_CAPITAL, text.plain)

@@ -114,7 +114,14 @@ def _is_no_street(word: str) -> bool:
 
 
 def find(text: Text) -> Iterator[Span]:
-    """Streets, boxes, codes and towns, and what stands after the label of a place."""
+    """Streets, boxes, codes and towns, and what stands after the label of a place.
+
+    Args:
+        text: the report.
+
+    Yields:
+        Spans with their kinds.
+    """
     for pattern, words in ((_STREET, text.plain), (_SMALL_STREET, text.low)):
         for match in matches(pattern, words):
             if any(_is_no_street(w) for w in re.findall(r"[a-z]{2,}", match["words"].lower())):

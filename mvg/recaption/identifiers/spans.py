@@ -25,22 +25,39 @@ class Text:
 
     @cached_property
     def plain(self) -> str:
+        """The text without accents."""
         return without_accents(self.said)
 
     @cached_property
     def low(self) -> str:
+        """The text without accents, in small letters."""
         return self.plain.lower()
 
 
 def rule(kind: str, *parts: str) -> Rule:
-    """A kind and the pattern that finds it; of a pattern with a group "it" only that group is the identifier."""
+    """A kind of identifier and the pattern that finds it.
+
+    Args:
+        kind: its name.
+        *parts: of a regular expression, joined; with a group "it" only that group is the identifier.
+
+    Returns:
+        Both.
+    """
     return kind, re.compile("".join(parts))
 
 
 def find_all(rules: Iterable[Rule], text: str) -> Iterator[Span]:
-    """The spans that the rules find, rule by rule.
+    """The spans that rules find, rule by rule.
 
     Every quantifier of a rule is bounded, so that the time is that of the length of the text.
+
+    Args:
+        rules: kinds with their patterns.
+        text: what they are looked for in.
+
+    Yields:
+        Start, end and kind.
     """
     for kind, pattern in rules:
         group: int | str = "it" if "it" in pattern.groupindex else 0

@@ -122,22 +122,50 @@ _NOT_MEDICAL = _words("thomas roma noma ramthal oma paloma coma tacoma sonoma")
 
 
 def is_grammar(word: str) -> bool:
-    """Whether a word, in small letters, is one that every sentence may hold."""
+    """Whether a word is one that every sentence may hold.
+
+    Args:
+        word: in small letters.
+
+    Returns:
+        True for such a word.
+    """
     return word in GRAMMAR
 
 
 def is_prose(word: str) -> bool:
-    """Whether a word, in small letters, is one of reports, and no English word that is also a surname."""
+    """Whether a word is one of reports, and no English word that is also a surname.
+
+    Args:
+        word: in small letters.
+
+    Returns:
+        True for such a word.
+    """
     return word in GRAMMAR or (word in _PROSE and word not in NAMES_TOO)
 
 
 def is_word(word: str) -> bool:
-    """Whether a word, in small letters, is English or medical, a surname or not."""
+    """Whether a word is English or medical, a surname or not.
+
+    Args:
+        word: in small letters.
+
+    Returns:
+        True for such a word.
+    """
     return word in GRAMMAR or word in _PROSE or word in NAMES_TOO or is_clinical(word)
 
 
 def is_clinical(word: str) -> bool:
-    """Whether a word, in small letters, names a finding or a part of the body and is hardly a surname."""
+    """Whether a word names a finding or a part of the body and is hardly a surname.
+
+    Args:
+        word: in small letters.
+
+    Returns:
+        True for such a word.
+    """
     if word in _FINDINGS:
         return True
     return _MEDICAL.search(word) is not None and word not in _NOT_MEDICAL
