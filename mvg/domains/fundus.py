@@ -24,7 +24,7 @@ _RETINOPATHY = r"\b(?:retinopathy:? (?:level |grade )?)?"
 _MACULOPATHY = r"\b(?:maculopathy:? (?:level |grade )?)?"
 _STAGE = r"(?:(?:non|pre)[- ]?proliferative|proliferative|background|diabetic|apparent|referable|sight[- ]threatening)"
 _CAUSE = (
-    r"(?:hypertensive|sickle[- ](?:cell|related)|radiation|solar|hiv|valsalva|leuka?emic|purtscher(?:'s)?|toxic"
+    r"(?:hypertensive|sickle(?:[- ](?:cell|related))?|radiation|solar|hiv|valsalva|leuka?emic|purtscher(?:'s)?|toxic"
     r"|(?:hydroxy)?chloroquine|tamoxifen|interferon|venous stasis|an?aemi[ac]|autoimmune|cancer[- ]associated"
     r"|melanoma[- ]associated|lupus|renal|arteriosclerotic|atherosclerotic|non[- ]?diabetic|eclamp\w+|paraneoplastic"
     r"|pigmentary|altitude|high[- ]altitude|drug[- ]induced|cmv|macrotelangiectatic|exudative|traumatic)"
@@ -74,7 +74,7 @@ FUNDUS = Domain(
                     rf"diabetic (?:and|or|with) {_CAUSE} retinopathy",
                     r"p?npdr",
                     r"pp?dr",
-                    r"dr",
+                    r"dr(?!'s)",
                     *_SIGNS,
                 ),
                 implied=any_of(*_SIGNS),
@@ -123,6 +123,8 @@ FUNDUS = Domain(
         r"(?:sub[- ]?retinal|sub[- ]?macular|choroidal|supra[- ]?choroidal|dis[ck]|splinter|drance|brain|cerebral"
         r"|subarachnoid"
         r"|intra[- ]?cranial|retro[- ]?bulbar|eyelid|orbital|anterior chamber|gastrointestinal) ha?emorrhages?",
+        r"(?:(?:pre-?|intra-?)?retinal |flame |dot |blot )?ha?emorrhages? (?:due to|from|secondary to|caused by)"
+        r"(?= (?!diabet|proliferative|pdr|dr\b|new vessels|neovasc)\w)",
         r"retinopathy (?:screening|check|clinic|service|program(?:me)?|nurse|grading)",
         r"(?:corneal|choroidal|iris|pupillary|sub[- ]?retinal) neo[- ]?vasculari[sz]ations?",
         r"(?:corneal|eyelid|lid|orbital|periorbital|dis[ck]|optic (?:dis[ck]|nerve)) o?edema",

@@ -42,6 +42,7 @@ DOUBT = any_of(
     "differential(?: considerations?| diagnos[ei]s)?",
     "considerations? (?:includes?|of)",
     "consider(?:ing)?",
+    "(?:looks?|looking|appears?) like",
     "equivocal",
     "versus",
     "vs",
@@ -96,6 +97,7 @@ HYPOTHESIS = re.compile(
     r"|clinical(?:ly)? (?:suspicion|concern|question|suspected|questioned)(?: of| for)?"
     r"|(?:worried|concerned|anxious|asks?|asking|fear|afraid) (?:about|of)"
     r"|refer(?:red|ral) (?:with|for|as)|mimic(?:s|king)?|mimick(?:s|ed|ing)|simulat(?:es?|ed|ing)|resembl(?:es?|ing)"
+    r"|imitat(?:es?|ed|ing)"
     r"|masquerad(?:es?|ing) as|(?:mistaken|confused) (?:for|with)|pretend(?:s|ing) to be|unlike|in contrast to"
     r"|not to be confused with|distinguish(?:ed)? from|differentiat\w+|distinguish\w*"
     r"|should|if(?! any\b| present\b)|unless|before)"

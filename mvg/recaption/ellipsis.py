@@ -58,11 +58,17 @@ def elliptic_mentions(
             ahead = after[0][1]
             if closed == "," and _DESCRIBED.fullmatch(part) and sides(part) and ahead.status in (PRESENT, POSSIBLE):
                 # "small right, large left effusion"
-                out.append(Mention(ahead.finding, ahead.status, grade("", "", part), one_side(sides(part))))
+                out.append(
+                    Mention(
+                        ahead.finding, ahead.status, grade("", "", part), one_side(sides(part)), implied=ahead.implied
+                    )
+                )
                 continue
             if _DESCRIBED.fullmatch(part) and sides(part) and re.match(r"\s*no\b", text[end + len(closed) :]):
                 # "mild right but no left effusion"
-                out.append(Mention(ahead.finding, PRESENT, grade("", "", part), one_side(sides(part))))
+                out.append(
+                    Mention(ahead.finding, PRESENT, grade("", "", part), one_side(sides(part)), implied=ahead.implied)
+                )
                 continue
             if closed != "," and not _PLACED.search(part):
                 continue  # "small right and large left effusion" is read as one
@@ -98,7 +104,7 @@ def _speaking_of(parent: Mention | None, part: str, opened: str, domain: Domain,
         return None
     if status == PRESENT and doubt.DOUBT.search(part):
         status = POSSIBLE
-    return Mention(parent.finding, status, severity, one_side(found), trend=trend(part))
+    return Mention(parent.finding, status, severity, one_side(found), trend=trend(part), implied=parent.implied)
 
 
 def _parts(text: str) -> list[tuple[int, int, str, str]]:
