@@ -164,13 +164,13 @@ def _share(n: int, N: int) -> float:
     return n / N
 
 
-def _discriminant(centred: Tensor, difference: Tensor) -> Tensor:
+def _discriminant(centered: Tensor, difference: Tensor) -> Tensor:
     """Along S^-1 difference, S = (1 - s) C + s mu I being the shrunk covariance of the rows [n, D] (Ledoit and Wolf).
 
     By the n x n matrix of inner products, as D, the size of a latent, is far above n.
     """
-    count, size = centred.shape
-    inner = centred @ centred.T
+    count, size = centered.shape
+    inner = centered @ centered.T
     mu = inner.trace() / (count * size)
     if mu == 0:  # all pictures of a set are one
         return difference
@@ -182,4 +182,4 @@ def _discriminant(centred: Tensor, difference: Tensor) -> Tensor:
     s = (error / spread).clamp(min=SMALLEST_SHRINKAGE)
     ridge = s * mu * count / (1 - s)
     eye = torch.eye(count, dtype=inner.dtype, device=inner.device)
-    return difference - centred.T @ torch.linalg.solve(inner + ridge * eye, centred @ difference)
+    return difference - centered.T @ torch.linalg.solve(inner + ridge * eye, centered @ difference)

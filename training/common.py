@@ -10,7 +10,7 @@ import torch
 from ..models.embedded.architecture import DOMAINS, FAMILIES
 from ..models.standalone_host import ROOT, use_host
 
-__all__ = ["ROOT", "RUNS", "WEIGHTS", "Trainer", "arguments", "autocast", "initialise", "use_host"]
+__all__ = ["ROOT", "RUNS", "WEIGHTS", "Trainer", "arguments", "autocast", "initialize", "use_host"]
 RUNS = ROOT / "training" / "runs"
 WEIGHTS = ROOT / "models" / "embedded" / "weights"
 
@@ -36,7 +36,7 @@ def autocast(device: str) -> torch.autocast:
     return torch.autocast(kind, torch.bfloat16, enabled=native)
 
 
-def initialise(network: torch.nn.Module) -> None:
+def initialize(network: torch.nn.Module) -> None:
     """torch's default initialisation for layers whose own reset is switched off by the host."""
     for module in network.modules():
         if isinstance(module, torch.nn.Conv2d):

@@ -25,7 +25,7 @@ def _ids(caption: str) -> tuple[int, ...]:
     return (START, *ids, *[END] * (LENGTH - 1 - len(ids)))
 
 
-def tokenise(captions: list[str]) -> torch.Tensor:
+def tokenize(captions: list[str]) -> torch.Tensor:
     """[B, 77] int64."""
     return torch.tensor([_ids(c) for c in captions])
 

@@ -50,7 +50,7 @@ UNET = {
 }
 
 # In colour there are two findings to learn in place of four with their sides: fewer blocks do
-UNET_COLOUR = UNET | {
+UNET_COLOR = UNET | {
     "num_res_blocks": [1, 1, 1],
     "transformer_depth": [0, 1, 1],
     "transformer_depth_output": [0, 0, 1, 1, 1, 1],
@@ -72,7 +72,7 @@ SEINE: dict = {
     "between": "walk",
 }
 
-SEINE_COLOUR: dict = SEINE | {"block_out_channels": (64, 128, 96), "heads": (2, 4, 3)}
+SEINE_COLOR: dict = SEINE | {"block_out_channels": (64, 128, 96), "heads": (2, 4, 3)}
 
 # transformers.CLIPTextModel / comfy.clip_model.CLIPTextModel
 CLIP_TEXT: dict = {

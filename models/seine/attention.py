@@ -58,7 +58,7 @@ class Attention(nn.Module):
 class Rotary(nn.Module):
     """Rotary position encoding (Su et al., RoFormer, eq. 34) of the first channels of every head.
 
-    Pairs are neighbouring channels (2i, 2i + 1), turned by frame * 10000^(-2i / dim). The frequencies are a constant
+    Pairs are neighboring channels (2i, 2i + 1), turned by frame * 10000^(-2i / dim). The frequencies are a constant
     that the checkpoint carries; half precision would move far frames, so they stay in fp32.
     """
 

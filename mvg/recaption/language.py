@@ -24,7 +24,7 @@ class _Span:
     denied: bool = False
 
 
-def normalise(report: str) -> str:
+def normalize(report: str) -> str:
     """A report folded (see `fold`), spaces single; lines kept.
 
     Args:

@@ -9,7 +9,7 @@ from ..domains.severity import SEVERITY_BANDS, band_center
 from ..plan import NO_FINDING, Grade, Plan, Stage
 from .english import is_english
 from .grading import IMPROVING, SEVERITIES, STABLE
-from .language import normalise, read_sentence
+from .language import normalize, read_sentence
 from .mention import ABSENT, HISTORY, POSSIBLE, PRESENT, Mention
 from .sections import is_addendum, is_aside, is_summary, sections, sentences
 from .sides import one_side
@@ -243,7 +243,7 @@ def _checked(report: str) -> str:
         raise ValueError(f"report: got {type(report).__name__}, want text")
     if len(report) > MAX_REPORT:
         raise ValueError(f"report: got {len(report)} characters, want at most {MAX_REPORT}")
-    text = normalise(report)
+    text = normalize(report)
     if len(text) > MAX_REPORT:
         raise ValueError(f"report: got {len(text)} characters in plain letters, want at most {MAX_REPORT}")
     if not text:

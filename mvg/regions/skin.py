@@ -84,8 +84,8 @@ def _skin_plane(lab: np.ndarray, lit: np.ndarray) -> np.ndarray:
     # much of the surroundings may be lesion, which is darker: the skin is the brighter half of it
     gray = lab[..., 0]
     skin = around & (gray >= np.percentile(gray[around], 40))
-    colour = np.median(lab[skin], axis=0)
-    plane = np.broadcast_to(colour, lab.shape)
+    color = np.median(lab[skin], axis=0)
+    plane = np.broadcast_to(color, lab.shape)
     for _ in range(6):
         off = np.linalg.norm(lab - plane, axis=-1)
         limit = 2.5 * max(float(np.median(off[skin])), 1.5)
@@ -99,7 +99,7 @@ def _skin_plane(lab: np.ndarray, lit: np.ndarray) -> np.ndarray:
 
 
 def _difference(lab: np.ndarray, plane: np.ndarray) -> np.ndarray:
-    """CIELAB distance [h, w] from the skin; what is brighter than skin (glints, bubbles) counts by its colour only."""
+    """CIELAB distance [h, w] from the skin; what is brighter than skin (glints, bubbles) counts by its color only."""
     off = lab - plane
     off[..., 0] = np.minimum(off[..., 0], 0)
     return np.linalg.norm(off, axis=-1).astype(np.float32)
@@ -107,23 +107,23 @@ def _difference(lab: np.ndarray, plane: np.ndarray) -> np.ndarray:
 
 def _central_part(mask: np.ndarray, difference: np.ndarray, lab: np.ndarray) -> np.ndarray:
     """The component [h, w] bool that is large, strong and in the middle, with its like beside it; all False if none."""
-    count, labels, stats, centres = cv2.connectedComponentsWithStats(mask.astype(np.uint8))
+    count, labels, stats, centers = cv2.connectedComponentsWithStats(mask.astype(np.uint8))
     height, width = mask.shape
     best, best_score = 0, 0.0
     for i in range(1, count):
         area = stats[i, cv2.CC_STAT_AREA]
         if area < MIN_LESION * mask.size:
             continue
-        u, v = 2 * centres[i][0] / width - 1, 2 * centres[i][1] / height - 1
+        u, v = 2 * centers[i][0] / width - 1, 2 * centers[i][1] / height - 1
         score = area**0.5 * float(difference[labels == i].mean()) * np.exp(-(u**2 + v**2) / (2 * 0.40**2))
         if score > best_score:
             best, best_score = i, score
     part = labels == best if best else np.zeros(mask.shape, bool)
     near = cv2.dilate(part.astype(np.uint8), disc_kernel(GAP * WORK)) > 0
-    colour, area = lab[part].mean(axis=0) if best else np.zeros(3), stats[best, cv2.CC_STAT_AREA]
+    color, area = lab[part].mean(axis=0) if best else np.zeros(3), stats[best, cv2.CC_STAT_AREA]
     for i in np.unique(labels[near]):
-        # regressing lesions fall to pieces; ink beside a lesion has another colour
-        alike = np.linalg.norm(lab[labels == i].mean(axis=0) - colour) < 15
+        # regressing lesions fall to pieces; ink beside a lesion has another color
+        alike = np.linalg.norm(lab[labels == i].mean(axis=0) - color) < 15
         if i and stats[i, cv2.CC_STAT_AREA] > 0.1 * area and alike:
             part |= labels == i
     return part

@@ -22,7 +22,7 @@ GRAY = (
     ("seine",),
     ("seine", "--go-on", "--steps", "3400", "--seed", "1"),
 )
-COLOUR = (
+COLOR = (
     ("vae", "--steps", "2300", "--batch", "4", "--rate", "9e-4"),
     ("vae", "--go-on", "--steps", "1300", "--rate", "6e-4", "--seed", "1"),
     ("diffusion", "--steps", "3300", "--rate", "8e-4"),
@@ -37,7 +37,7 @@ COLOUR = (
 PARTS = (
     ("dataset",),
     *GRAY,
-    *((*part, "--family", "colour") for part in COLOUR),
+    *((*part, "--family", "colour") for part in COLOR),
 )
 
 

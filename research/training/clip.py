@@ -104,7 +104,7 @@ def main() -> None:
         pixels = pixels * (0.9 + 0.2 * torch.rand(len(pixels), 1, 1, 1, generator=generator))
         same = torch.tensor([[float(a == b) for b in captions] for a in captions])
         image = vision(network_input(pixels).to(options.device)).image_embeds.float()
-        words = tower(text.tokenise(captions).to(options.device)).text_embeds.float()
+        words = tower(text.tokenize(captions).to(options.device)).text_embeds.float()
         first, second = image[: options.batch], image[options.batch :]
         patient = torch.from_numpy(index[:n, None] == index[None, :n]).float().to(options.device)
         terms = {

@@ -15,7 +15,7 @@ from ..phantom import captions
 from . import dataset
 
 DROPOUT = 0.13
-UNETS = {"gray": architecture.UNET, "colour": architecture.UNET_COLOUR}
+UNETS = {"gray": architecture.UNET, "colour": architecture.UNET_COLOR}
 
 
 def alphas_cumprod() -> torch.Tensor:
@@ -60,7 +60,7 @@ def main() -> None:
         rng = np.random.default_rng([options.seed, step])
         words = pool.captions(index, rng)
         words = ["" if rng.random() < DROPOUT else w for w in words]
-        context = tower.text_model(text.tokenise(words).to(options.device)).last_hidden_state
+        context = tower.text_model(text.tokenize(words).to(options.device)).last_hidden_state
         t = torch.randint(1000, (n,), generator=generator)
         a = abar[t][:, None, None, None]
         noise = torch.randn(n, *z.shape[1:], generator=generator)

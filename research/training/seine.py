@@ -28,7 +28,7 @@ PROMPT = "smooth transition."
 CLIPS = {"gray": 600, "colour": 400}
 CHUNK, FRAMES = 50, 16
 FRAMES_A_STEP = 32
-NETWORKS = {"gray": architecture.SEINE, "colour": architecture.SEINE_COLOUR}
+NETWORKS = {"gray": architecture.SEINE, "colour": architecture.SEINE_COLOR}
 DECISIVE = (40, 560)
 DECISIVE_SHARE = 0.7
 """Time steps where noise and picture are of one order; this share of the draws is from here, the others from all."""
@@ -166,7 +166,7 @@ def text_context(family: str, words: list[str], device: str) -> Tensor:
     """[n, 77, 96] from the embedded text tower as it is."""
     tower = weights.load_text_tower(family)
     with torch.no_grad():
-        return tower.eval().to(device).text_model(text.tokenise(words).to(device)).last_hidden_state.float()
+        return tower.eval().to(device).text_model(text.tokenize(words).to(device)).last_hidden_state.float()
 
 
 def other_captions(family: str, count: int) -> list[str]:

@@ -58,7 +58,7 @@ def losses(target: torch.Tensor, output: torch.Tensor, mean: torch.Tensor, log_v
     }
 
 
-def normalised(state: dict[str, torch.Tensor], mean: torch.Tensor, std: torch.Tensor) -> dict[str, torch.Tensor]:
+def normalized(state: dict[str, torch.Tensor], mean: torch.Tensor, std: torch.Tensor) -> dict[str, torch.Tensor]:
     """Folds z -> (z - mean) / std into quant_conv and its inverse into post_quant_conv."""
     state = dict(state)
     n = len(mean)
@@ -93,7 +93,7 @@ def export(vae, images: torch.Tensor, family: str) -> None:
     with torch.no_grad():
         z = torch.cat([vae.encode(batch * 2 - 1) for batch in images.split(32)])
     mean, std = z.mean(dim=(0, 2, 3)), z.std(dim=(0, 2, 3))
-    state = normalised(vae.state_dict(), mean, std)
+    state = normalized(vae.state_dict(), mean, std)
     preview = preview_factors((z - mean[:, None, None]) / std[:, None, None], images)
     architecture.save_weights(state, architecture.VAE, weights.path_of("vae", family), **preview)
 
@@ -107,7 +107,7 @@ def main() -> None:
     if options.go_on:
         vae.load_state_dict(weights.exported("vae", options.family))
     elif options.family == "gray":
-        common.initialise(vae)
+        common.initialize(vae)
     else:
         vae.load_state_dict(weights.exported("vae", "gray"))
     name = f"vae.{options.seed}" if options.go_on else "vae"
