@@ -107,10 +107,13 @@ _WORDS_ON = (
     r"\s+(?!exam|stud|film|radiograph|x-?ray|image|chest)"
     r"(?:(?!(?:has|have|is|are|now|shows?|today|no)\b)[^\s,]+\s+){0,4}$"
 )
+_WORDS_ON_TO_TODAY = _WORDS_ON.replace("no)", r"no|with|decreas\w+|increas\w+|improv\w+|residual|persist\w*)")
+"""As _WORDS_ON, up to what is found today: "status post thoracentesis with decreased effusion"."""
 PAST = re.compile(rf"\b(?:history of|hx of|hx|remote|former|history):?{_WORDS_ON}|^history: ")
 EARLIER = re.compile(
     rf"\b(?:previous(?:ly)?(?: treated| known)?|prior|past|old|status post|after (?:treatment|drainage|excision) of"
-    rf"|excis(?:ion|ed)(?: of)?|treatment of|(?:drainage|thoracentesis|aspiration|tapping|excision) of){_WORDS_ON}"
+    rf"|excis(?:ion|ed)(?: of)?|treatment of|(?:drainage|thoracentesis|aspiration|tapping|excision) of)"
+    rf"{_WORDS_ON_TO_TODAY}"
 )
 _FILM = (
     r"(?:previous|prior|last|old|earlier|preceding|comparison|outside|initial|first)(?: (?:chest|fundus|skin))?"

@@ -65,7 +65,7 @@ _ITEM = re.compile(
 _LIST = re.compile(r"(?<![^\s:])(?:1[.)] ?[A-Za-z][^\0]*?(?<!\d)2[.)]|\([a1i]\)) ?[A-Za-z]", re.IGNORECASE)
 _GLUED = re.compile(r"(?<=[a-z])\.(?=[A-Z][a-z])")
 _SENTENCE = re.compile(
-    r"(?<=[.!])(?<!\.\.)\s+(?=\S)|(?<=\?)\s+(?=\S)(?!(?i:no|yes|none|nil)\b\s*(?:[.,;]|$))|;\s*(?!(?:none|no|nil|yes|absent|present|negative|positive|mild|moderate|severe|small|large)\s*(?:;|$|\n))|\n\s*(?=[A-Z\d*•|\[(-])|\n\s*\n"
+    r"(?<=[.!])(?<!\.\.)\s+(?=\S)|(?<=[^\s(]\?)\s+(?=\S)(?!(?i:no|yes|none|nil)\b\s*(?:[.,;]|$))|;\s*(?!(?:none|no|nil|yes|absent|present|negative|positive|mild|moderate|severe|small|large)\s*(?:;|$|\n))|\n\s*(?=[A-Z\d*•|\[(-])|\n\s*\n"
 )
 
 
