@@ -8,9 +8,11 @@ from ..launch.batch_arguments import check_batch
 from ..launch.device import device_name
 from ..launch.errors import LaunchError, UsageError
 from ..launch.host import ensure_host
+from ..launch.inspect import domain_folders
 from ..launch.paths import BASE
+from ..mvg.domains.files import load_domains
 from ..mvg.file_names import is_reserved
-from . import Cohort, CohortError, Pool, RunningServer, Store, console, preflight
+from . import Cohort, CohortError, Pool, RunningServer, Store, console, notes, preflight
 from .batch import DiskFull
 from .engines import local
 from .engines.base import Engine, NoWorkers
@@ -27,7 +29,7 @@ def run(options: argparse.Namespace) -> int:
     if bad := next((part for part in options.out.parts if part not in (".", "..") and is_reserved(part)), None):
         raise UsageError(f"--out: {bad!r} is no name for a folder on Windows. Give another.")
     try:
-        whole = cohort.build(options.cohort, options.workflow, MODEL_FOLDERS)
+        whole = cohort.build(options.cohort, options.workflow, MODEL_FOLDERS, load_domains(domain_folders()).domains)
         part = whole.part(*options.part) if options.part else whole
         if options.dry_run:
             return dry_run(options, part)
@@ -76,6 +78,8 @@ def _tell_notes(part: Cohort) -> None:
     """What is worth knowing before anything runs: seeds without effect, weights on another machine."""
     rows = [patient.values for patient in part.patients if patient.seeds != DEFAULT]
     if line := seed_note(part.workflow, rows):
+        print(line, flush=True)
+    for line in (*notes.idle_plans(part), *notes.image_notes(part)):
         print(line, flush=True)
     if names := console.unseen_models(part, Models(MODEL_FOLDERS).hashes):
         print(console.unseen(names))

@@ -7,7 +7,7 @@ import sys
 import time
 from collections import Counter
 
-from . import Cohort, estimate
+from . import Cohort, estimate, notes
 from .batch import Event
 from .chains import Chain
 from .models import UNSEEN
@@ -50,6 +50,7 @@ def plan(cohort: Cohort, store: Store, todo: list[Chain], workers: int) -> str:
         f"  {chain.where}: {chain.id}" if n < SHOWN else f"  and {len(todo) - SHOWN} more"
         for n, chain in enumerate(todo[: SHOWN + 1])
     ]
+    lines += notes.plans(cohort)
     known = estimate(store)
     seconds = (known.seconds or ASSUMED_SECONDS) * math.ceil(len(todo) / workers)
     basis = (

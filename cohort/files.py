@@ -1,17 +1,19 @@
 """Files that a chain sends to a host: named by their content, so that no patient's name leaves the manifest."""
 
 import contextlib
+import dataclasses
 import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..mvg.picture_header import check_picture, is_dicom
+from ..mvg.domains import BUILT_IN
+from ..mvg.picture_header import check_picture, has_gray_header, is_dicom
 from ..mvg.report_file import read_report_file
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from ..mvg.picture_file import Picture
 
 FOLDER = "mvg_cohort"
 MAX_BYTES = 100_000_000  # just below what the host takes as an upload
@@ -29,6 +31,7 @@ class InputFile:
         path: Where the content is; None where ``text`` is the content.
         text: The content.
         label: What errors call it: the manifest's words, never an absolute path that the manifest does not have.
+        size: Of a picture, width and height in pixels.
     """
 
     sha256: str
@@ -36,6 +39,7 @@ class InputFile:
     path: Path | None
     text: str | None = None
     label: str = ""
+    size: tuple[int, int] | None = None
 
     def read(self) -> bytes:
         """Returns the content.
@@ -103,25 +107,58 @@ def image(path: Path, label: str) -> InputFile:
     """
     data = _read(path, label, MAX_BYTES)
     with _called(path, label):
-        check_picture(path, name=label)
-    if is_dicom(path):
-        return _named(data, ".dcm", path, label)
+        size = check_picture(path, name=label)
     suffix = next((suffix for start, suffix in SUFFIXES.items() if data.startswith(start)), ".tif")
-    return _named(data, suffix, path, label)
+    return dataclasses.replace(_named(data, ".dcm" if is_dicom(path) else suffix, path, label), size=size)
 
 
-def check_whole(file: InputFile) -> None:
-    """Read a picture to its end; ValueError where it is damaged further on than its header says."""
-    _pixels(file)
-
-
-def _pixels(file: InputFile) -> "Tensor":
-    """[H, W, 3] in [0, 1], upright."""
+def picture_of(file: InputFile) -> "Picture":
+    """A picture read to its end; ValueError where it is damaged further on than its header says."""
     from ..mvg.picture_file import read_picture  # brings torch, which is large and slow to import
 
     assert file.path is not None  # pictures are files
     with _called(file.path, file.label):
-        return read_picture(file.path, name=file.label).image
+        return read_picture(file.path, name=file.label)
+
+
+def check_gray(file: InputFile) -> None:
+    """Check that a picture is gray, as Load Medical Image does where its ``gray`` is on.
+
+    Args:
+        file: The picture; it is read to its end unless its header says gray.
+
+    Raises:
+        ValueError: It is in color, or damaged.
+    """
+    assert file.path is not None  # pictures are files
+    if not has_gray_header(file.path) and not is_gray(picture_of(file)):
+        others = " or ".join(domain.name for domain in BUILT_IN.values() if not domain.gray)
+        raise ValueError(f"{file.label} is in color, and the workflow wants gray images; is its domain {others}?")
+
+
+def check_color(file: InputFile, domain: str) -> None:
+    """Check that a picture is not gray where Anatomical ROI outlines by color.
+
+    Args:
+        file: The picture; its header alone is looked at.
+        domain: What it is of.
+
+    Raises:
+        ValueError: It is gray, and the domain is in color.
+    """
+    known = BUILT_IN.get(domain)
+    if known is not None and not known.gray and file.path is not None and has_gray_header(file.path):
+        raise ValueError(f"{file.label} is gray, and {domain} is for images in color")
+
+
+def is_gray(picture: "Picture") -> bool:
+    """Whether the three channels of a picture are equal."""
+    return bool((picture.image == picture.image[..., :1]).all())
+
+
+def words(file: InputFile) -> str:
+    """The text of a report or a prompt."""
+    return file.text or "" if file.path is None else read_report_file(file.path, file.label)
 
 
 @contextlib.contextmanager
@@ -181,7 +218,7 @@ def check_mask(mask: InputFile, picture: InputFile) -> None:
     Raises:
         ValueError: The mask has not the picture's size or is black, or one of them is damaged.
     """
-    region, image = _pixels(mask), _pixels(picture)
+    region, image = picture_of(mask).image, picture_of(picture).image
     if region.shape != image.shape:
         (high, wide), (height, width) = region.shape[:2], image.shape[:2]
         raise ValueError(f"{mask.label} is {wide} x {high} pixels and the image {width} x {height}, want the same")

@@ -2,14 +2,18 @@
 
 import unicodedata
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..mvg.domains import BUILT_IN, Domain
 from ..mvg.file_names import find_file, is_reserved, shortened
+from ..mvg.plan import Plan
+from ..mvg.recaption.offline import UnreadReport
 from . import files
 from .csv_rows import read_table
 from .files import InputFile
+from .preview import PlanReader
 from .problems import CohortError, Problem, refuse
 from .seeds import check_seeds, parse_seeds
 from .workflow import Slot, Value, Workflow, parse
@@ -29,6 +33,7 @@ class Patient:
         values: Widgets that the row sets.
         files: What goes to the host's input folder, but for the mask.
         mask: Region of interest, of the image's size.
+        plan: What progresses; None where the host alone knows, see ``preview.PlanReader.plan``.
     """
 
     row: int
@@ -37,6 +42,7 @@ class Patient:
     values: dict[Slot, Value]
     files: tuple[InputFile, ...]
     mask: InputFile | None
+    plan: Plan | None = None
 
     @property
     def where(self) -> str:
@@ -59,12 +65,13 @@ class Columns:
     others: dict[str, list[Slot]]
 
 
-def read(path: Path, workflow: Workflow) -> list[Patient]:
+def read(path: Path, workflow: Workflow, domains: Mapping[str, Domain] = BUILT_IN) -> list[Patient]:
     """Reads the patients of a CSV.
 
     Args:
         path: The CSV; files that it names are relative to its folder.
         workflow: What the columns set.
+        domains: What reports are read as, by name.
 
     Returns:
         A patient a row, in the order of the file.
@@ -76,7 +83,9 @@ def read(path: Path, workflow: Workflow) -> list[Patient]:
     if not table.rows and not table.problems:
         raise refuse("manifest", f"{path} holds no patient: want a line of column names and a row for each")
     columns = _columns(table.header, workflow)
-    reader = _Reader(path.absolute().parent, columns, workflow)  # who computes may work in another folder
+    reader = _Reader(
+        path.absolute().parent, columns, workflow, PlanReader(workflow, domains)
+    )  # who computes may work in another folder
     reader.problems += table.problems
     patients = [reader.patient(number, row) for number, row in table.rows]
     reader.check_ids()
@@ -129,10 +138,12 @@ def _columns(header: list[str], workflow: Workflow) -> Columns:
 class _Reader:
     """Rows to patients; gathers what is wrong."""
 
-    def __init__(self, folder: Path, columns: Columns, workflow: Workflow):
+    def __init__(self, folder: Path, columns: Columns, workflow: Workflow, plans: PlanReader):
         self.folder = folder
         self.columns = columns
         self.workflow = workflow
+        self.plans = plans
+        self.outlines = any(node["class_type"] == "MVG_AnatomicalROI" for node in workflow.graph.values())
         self.problems: list[Problem] = []
         self.ids: list[tuple[int, str]] = []
 
@@ -145,11 +156,14 @@ class _Reader:
         self.ids.append((number, name))
         values: dict[Slot, Value] = {}
         sent: list[InputFile] = []
+        report = None
         for column, slots, file in self._files(row, where):
             values |= dict.fromkeys(slots, file.name)
             sent.append(file)
             if column == "image":
                 picture = file
+            elif slots == [self.columns.report]:
+                report = file
         for column, slots in self.columns.others.items():
             if self.workflow.is_file(slots[0]) or not row[column]:
                 continue
@@ -166,9 +180,32 @@ class _Reader:
         seeds = self._attempt(where, "seeds", parse_seeds, row.get("seeds", "")) or ()
         if len(self.problems) == before:
             self._attempt(where, "seeds", check_seeds, seeds, self.workflow, values)
+        plan = None
+        if len(self.problems) == before:
+            self._check_color(where, picture, values)
+            plan = None if report is None else self._plan(where, values, report)
+            if plan is not None and self.outlines:
+                self._attempt(where, "image", files.check_color, picture, plan.domain)
         if len(self.problems) > before:
             return None
-        return Patient(number, name, seeds, values, tuple(sent), mask)
+        return Patient(number, name, seeds, values, tuple(sent), mask, plan)
+
+    def _check_color(self, where: str, picture: InputFile, values: dict[Slot, Value]) -> None:
+        gray = Slot(self.columns.image.node, "gray")
+        if values.get(gray, self.workflow.graph[gray.node]["inputs"].get("gray")) is True:
+            self._attempt(where, "image", files.check_gray, picture)
+
+    def _plan(self, where: str, values: dict[Slot, Value], report: InputFile) -> Plan | None:
+        try:
+            return self.plans.plan(values, files.words(report))
+        except UnreadReport as error:
+            findings = self.plans.drawn(values) or error.findings
+            told = f"report: it {error.reason}; a column finding names what progresses, one of {', '.join(findings)}"
+            self.problems.append(Problem(where, told))
+            return None
+        except ValueError as error:  # names its input
+            self.problems.append(Problem(where, str(error)))
+            return None
 
     def _files(self, row: dict[str, str], where: str) -> Iterator[tuple[str, list[Slot], InputFile]]:
         wanted: list[tuple[str, list[Slot]]] = [("image", [self.columns.image])]

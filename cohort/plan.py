@@ -1,11 +1,12 @@
 """A cohort that was read and expanded: what would run, in which order, and about how long it would take."""
 
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from ..client import SERVER
+from ..mvg.domains import BUILT_IN, Domain
 from . import chains as expansion
 from . import manifest
 from .chains import Chain
@@ -50,19 +51,25 @@ class Cohort:
         return store.record().get("versions") if store.closed() else None
 
 
-def build(path: str | Path, workflow: str | Path, model_folders: Sequence[Path] = ()) -> Cohort:
+def build(
+    path: str | Path,
+    workflow: str | Path,
+    model_folders: Sequence[Path] = (),
+    domains: Mapping[str, Domain] = BUILT_IN,
+) -> Cohort:
     """Read a manifest and a workflow.
 
     Args:
         path: The manifest, CSV.
         workflow: In API format.
         model_folders: As ComfyUI/models; weights in them go into the ids by content rather than by name.
+        domains: What reports are read as, by name.
 
     Raises:
         CohortError: With everything that is wrong.
     """
     form = Workflow.load(Path(workflow))
-    patients = manifest.read(Path(path), form)
+    patients = manifest.read(Path(path), form, domains)
     return Cohort(form, patients, expansion.expand(form, patients, Models(model_folders)))
 
 

@@ -207,6 +207,23 @@ class Workflow:
         return graph
 
 
+def with_plan(workflow: Workflow, text: str) -> Workflow:
+    """A workflow in which a written plan takes the place of a report and of what reads it.
+
+    Args:
+        workflow: Stays as it is.
+        text: The plan as Edit Plan takes it.
+    """
+    readers = {key for key, node in workflow.graph.items() if node["class_type"] in ("MVG_LoadReport", "MVG_Recaption")}
+    graph = {key: node for key, node in copy.deepcopy(workflow.graph).items() if key not in readers}
+    for node in graph.values():
+        for name, value in node["inputs"].items():
+            if is_link(value) and value[0] in readers:
+                node["inputs"][name] = ["written_plan", value[1]]
+    graph["written_plan"] = {"class_type": "MVG_EditPlan", "inputs": {"text": text}, "_meta": {"title": "Written plan"}}
+    return Workflow(workflow.name, graph)
+
+
 def is_widget(value: Any) -> bool:
     return isinstance(value, bool | int | float | str)
 

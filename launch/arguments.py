@@ -40,14 +40,27 @@ def add_demo_options(parser: argparse.ArgumentParser) -> None:
         "--image", type=Path, metavar="FILE", help="PNG, JPEG, TIFF or DICOM to start from (default: the bundled one)"
     )
     parser.add_argument(
-        "--report", type=Path, metavar="FILE", help="clinical report as text (default: the bundled one)"
+        "--report",
+        type=Path,
+        metavar="FILE",
+        help="clinical report as text, in English (default: the bundled one, for the bundled image)",
+    )
+    parser.add_argument(
+        "--finding",
+        metavar="NAME",
+        help="what progresses, as 'pleural effusion': in place of a report, or of what a report makes most of",
+    )
+    parser.add_argument(
+        "--prompt",
+        metavar="TEXT",
+        help="in place of a report: what every stage is drawn towards, as 'frontal chest x-ray, severe edema'",
     )
     parser.add_argument("--mask", type=Path, metavar="FILE", help="region of interest, white, of the image's size")
     parser.add_argument("--stages", type=int, default=6, metavar="N", help="progression stages (default: 6)")
     parser.add_argument(
         "--strength", type=float, metavar="G", help="noise strength gamma, 0 to 1 (default: that of the workflow)"
     )
-    parser.add_argument("--seed", type=int, default=0, metavar="S", help="seed (default: 0)")
+    parser.add_argument("--seed", type=int, metavar="S", help="seed (default: 0)")
     parser.add_argument(
         "--domain", default=DOMAIN, metavar="D", help=f"kind of image: {', '.join(FAMILIES)} (default: {DOMAIN})"
     )
@@ -63,16 +76,16 @@ def check_demo(options: argparse.Namespace) -> None:
         raise UsageError(f"--stages is {options.stages}: give 1 to {MAX_STAGES}.")
     if options.strength is not None and not (math.isfinite(options.strength) and 0 <= options.strength <= 1):
         raise UsageError(f"--strength is {options.strength:g}: give a number from 0 to 1.")
-    if not 0 <= options.seed <= MAX_SEED:
+    if options.seed is not None and not 0 <= options.seed <= MAX_SEED:
         raise UsageError(f"--seed is {options.seed}: give 0 to {MAX_SEED}.")
     if options.domain not in domains():
         raise UsageError(f"--domain is {options.domain!r}: known are {', '.join(domains()) or 'none'}.")
-    options.image = options.image or SAMPLES / f"{options.domain}.png"
-    options.report = options.report or SAMPLES / f"{options.domain}.txt"
     for name in ("image", "report", "mask"):
         path = getattr(options, name)
         if path is not None:
             check_file(path, f"--{name}")
+    check_words(options)
+    options.image = options.image or SAMPLES / f"{options.domain}.png"
     missing = [file.name for file in weight_files(options.domain) if not file.is_file()]
     if missing:
         raise LaunchError(
@@ -81,6 +94,21 @@ def check_demo(options: argparse.Namespace) -> None:
     check_folder(options.out, "--out")
     check_disk(options.out.absolute(), RESULT_GB, "the result")
     check_disk(BASE, RESULT_GB, "the run")
+
+
+def check_words(options: argparse.Namespace) -> None:
+    """Fill in the bundled report where nothing says what progresses; UsageError for an image of a user's own then."""
+    for name in ("finding", "prompt"):
+        if getattr(options, name) is not None and not getattr(options, name).strip():
+            raise UsageError(f"--{name} is empty: say what progresses.")
+    if options.report is not None and options.prompt is not None:
+        raise UsageError("--report and --prompt say both what progresses. Give one of them.")
+    if options.report is None and options.finding is None and options.prompt is None:
+        if options.image is not None:
+            raise UsageError(
+                "--image alone does not say what progresses. Add --report FILE, --finding NAME or --prompt TEXT."
+            )
+        options.report = SAMPLES / f"{options.domain}.txt"
 
 
 def add_convert_options(parser: argparse.ArgumentParser) -> None:

@@ -11,6 +11,7 @@ PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff")
 DICOM_SUFFIXES = (".dcm", ".dicom")
 FORMATS = ("PNG", "JPEG", "TIFF")
 MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr", "I;16", "I;16L", "I;16B")
+GRAY_MODES = ("1", "L", "LA", "I", "I;16", "I;16L", "I;16B")
 """Pillow's names of the pixels that are read: whole numbers of at most 16 bits, without a sign."""
 
 
@@ -73,6 +74,21 @@ def has_dicom_content(path: Path) -> bool:
     from .dicom.header import begins_like_dicom  # brings pydicom
 
     return begins_like_dicom(start)
+
+
+def has_gray_header(path: Path) -> bool:
+    """Whether a file's header alone tells that the picture is gray.
+
+    Args:
+        path: a PNG, JPEG, TIFF or DICOM file that `check_picture` has passed.
+
+    Returns:
+        False also where only the pixels can tell, as in RGB with equal channels, and for DICOM.
+    """
+    if is_dicom(path):
+        return False
+    with open(path, "rb") as file:
+        return open_picture(file, path.name).mode in GRAY_MODES
 
 
 def unreadable(name: str, error: OSError) -> ValueError:

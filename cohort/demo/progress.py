@@ -68,5 +68,8 @@ class Progress:
             if data.get("display_node") != self.shown:
                 self.timing.line(name, self.seconds)
                 self.seconds = 0.0
+        if kind == "executed":
+            for note in (data.get("output") or {}).get("mvg_notes", []):
+                print(f"note: {note}", flush=True)
         if kind == "executing":
             self.running, self.shown = data["node"] or "", data["display_node"] or ""

@@ -36,11 +36,11 @@ def run(options: argparse.Namespace) -> int:
     """
     check_demo(options)
     token = f"demo-{secrets.token_hex(4)}"
-    workflow = inputs.load_workflow(options.domain)
-    patient = inputs.patient(options, workflow, token)
-    graph = graph_of(workflow, patient, options.seed, token)
+    request = inputs.read(options, token)
+    print("\n".join(request.lines), flush=True)
+    patient = request.patient
+    graph = graph_of(request.workflow, patient, patient.seeds[0], token)
     host = ensure_host()
-    print(f"image: {options.image}\nreport: {options.report}", flush=True)
     print(f"starting ComfyUI {host.version} ({host.found_by}) ...", flush=True)
     timing = Timing()
 

@@ -7,7 +7,8 @@ safetensors metadata key ``config``; loaders read it from there, so that a retra
 import json
 from pathlib import Path
 
-IMAGE_SIZE = 128
+from ...mvg.embedded_set import IMAGE_SIZE
+
 LATENT_CHANNELS = 8
 DOWNSCALE = 8
 

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import torch
 
+from ...mvg.embedded_set import FINDINGS, read_findings
 from ..densenet import Classifier, load_densenet
 from ..weights import check_shapes, errors_naming, on_meta_device, read_weights
 from .architecture import (
@@ -27,7 +28,6 @@ from .architecture import (
 )
 
 BUNDLED = Path(__file__).parent / "weights"
-FINDINGS = "findings.json"
 LOADED = ("unet", "clip_text", "vae", "clip_vision", "classifier", "seine")
 
 
@@ -106,14 +106,7 @@ def drawn_findings(domain: str) -> tuple[str, ...]:
         ValueError: an unknown domain, or a file that is missing or is not of this form.
     """
     family_of(domain)
-    path = _find(FINDINGS)
-    try:
-        findings = json.loads(path.read_text(encoding="utf-8"))[domain]
-    except (ValueError, KeyError, TypeError):
-        findings = None
-    if not isinstance(findings, list) or not findings or not all(isinstance(name, str) for name in findings):
-        raise ValueError(f'{FINDINGS}: want {{"{domain}": [the findings that its networks draw], ...}}')
-    return tuple(findings)
+    return read_findings(_find(FINDINGS), domain)
 
 
 def load(domain: str) -> Embedded:

@@ -21,6 +21,20 @@ MAX_MENTIONS = 1000  # of findings in a report: each is looked at in its surroun
 NOT_ENGLISH = "the report is not in English, the only language that the rules read"
 
 
+class UnreadReport(ValueError):
+    """A report that says nothing a plan could be made of.
+
+    Attributes:
+        reason: why, as a clause whose subject is the report.
+        findings: those that could be asked for instead.
+    """
+
+    def __init__(self, reason: str, findings: Sequence[str]):
+        super().__init__(f"report: {reason}; pass finding=... ({', '.join(findings)})")
+        self.reason = reason
+        self.findings = tuple(findings)
+
+
 @dataclass(frozen=True)
 class Observation:
     """What a report says of one finding as a whole.
@@ -308,18 +322,17 @@ def _weight(observation: Observation) -> tuple[bool, int, bool]:
 
 def _no_finding(text, domain: Domain, observed, present, known, stages: int, notes: list[str], strict: bool) -> Plan:
     """A plan that leaves the image as it is, or the reason why the report gives none."""
-    wanted = f"pass finding=... ({', '.join(known)})"
     if present:
         if strict:
             names = ", ".join(o.finding for o in present)
-            raise ValueError(f"report: names only {names}, which the {domain.name} model does not draw; {wanted}")
+            raise UnreadReport(f"names only {names}, which the {domain.name} model does not draw", known)
     elif not is_english(text):
         if strict:
-            raise ValueError(f"report: is not in English, the only language that the rules read; {wanted}")
+            raise UnreadReport("is not in English, the only language that the rules read", known)
         notes.append(f"{NOT_ENGLISH}; nothing in it was read")
     elif not observed and not any(domain.clear.search(s) for _, body in sections(text) for s in sentences(body)):
         if strict:
-            raise ValueError(f"report: says nothing of any finding of {domain.name} that the rules know; {wanted}")
+            raise UnreadReport(f"says nothing of any finding of {domain.name} that the rules know", known)
         notes.append(f"the report says nothing of any finding of {domain.name} that the rules know")
     else:
         notes.append(f"the report names no finding that the {domain.name} model draws as present")

@@ -4,6 +4,7 @@ from comfy_api.latest import io, ui
 
 from ...models.embedded import loader
 from ...models.embedded.architecture import DOMAINS
+from ...mvg.picture_fit import fit_spacing, fit_square
 from ...mvg.picture_header import MIN_SIDE, check_picture
 from ...mvg.report_file import read_report_file
 from ..support import input_files as files
@@ -124,11 +125,11 @@ class LoadMedicalImage(io.ComfyNode):
         if 0 < size < MIN_SIDE:
             raise ValueError(f"size: got {size}, want 0 (keep) or at least {MIN_SIDE}")
         loaded = files.load_image(files.find_input(image, "image"), image, gray)
-        pixels, done = files.fit_square(loaded.image, size, fit)
+        pixels, done = fit_square(loaded.image, size, fit)
         spacing = ""
         if loaded.spacing is not None:
             height, width = loaded.image.shape[1:3]
-            spacing = to_text(files.fit_spacing(loaded.spacing, height, width, size, fit))
+            spacing = to_text(fit_spacing(loaded.spacing, height, width, size, fit))
         # the page shows a picture's file by itself, a DICOM file it cannot
         shown = ui.PreviewImage(pixels) if loaded.dicom else None
         return io.NodeOutput(pixels, f"{loaded.notes}; {done}", spacing, ui=shown)

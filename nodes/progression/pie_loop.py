@@ -17,7 +17,8 @@ from ...mvg import pie
 from ...mvg.plan import Plan, Stage
 from ...mvg.severity import SPACINGS
 from ..support import types
-from ..support.embedded import check_drawable
+from ..support.embedded import check_embedded
+from ..support.notices import tell
 from ..support.preview import index_of, new_token
 from .pie_inputs import (
     MAX_STAGES,
@@ -221,7 +222,8 @@ class PIELoop(io.ComfyNode):
             raise ValueError(f"plan: got {len(wanted)} stages, want at most {MAX_STAGES}")
 
         links = cls.hidden.dynprompt.get_node(cls.hidden.unique_id)["inputs"]
-        check_drawable(plan, cls.hidden.dynprompt, links["model"])
+        warnings = check_embedded(plan, image, cls.hidden.dynprompt, links["model"])
+        tell(cls.hidden.unique_id, warnings)
         image_link = links["image"]
         graph = GraphBuilder()
         mask_link = None if mask is None else graph.node("MVG_FixedMask", "mask", data=mask_to_text(mask)).out(0)
@@ -238,6 +240,7 @@ class PIELoop(io.ComfyNode):
         decoded = decode(0, x0) if exact else None
         collected = {"state_0": image_link, "latent_0": x0}
         about = [f"mode {mode}, T = {steps}, {scheduler}, refine {refine}, beta_1 {beta_1:g}, beta_2 {beta_2:g}"]
+        about += [f"note: {warning}" for warning in warnings]
         common = {"model": model, "steps": steps, "refine": refine, "scheduler": scheduler}
         masked = {} if mask_link is None else {"mask": mask_link}
         betas = {"beta_1": beta_1, "beta_2": beta_2}
@@ -343,8 +346,10 @@ class PIELoop(io.ComfyNode):
         if token:
             collected["viewer"] = token
         out = graph.node("MVG_PIEStates", "states", delta=delta, about="\n".join(about), **collected)
-        ui = {"mvg_progressions_in": [index_of(token)]} if token else None
-        return io.NodeOutput(*(out.out(i) for i in range(4)), ui=ui, expand=graph.finalize())
+        ui: dict[str, list] = {"mvg_progressions_in": [index_of(token)]} if token else {}
+        if warnings:
+            ui["mvg_notes"] = warnings
+        return io.NodeOutput(*(out.out(i) for i in range(4)), ui=ui or None, expand=graph.finalize())
 
 
 def check_graded(stages: Sequence[Stage], mode: str) -> None:

@@ -7,6 +7,7 @@ from comfy_api.latest import io
 
 from ...models.classifier_config import MIN_IMAGE_SIZE
 from ...models.densenet import Classifier, load_densenet
+from ...mvg.embedded_set import start_note
 from ...mvg.metrics.conf import ACTIVATIONS, find_label, label_key
 from ...mvg.plan import Plan
 from ..support import types
@@ -145,4 +146,7 @@ class Conf(io.ComfyNode):
             "values": of_name,
             "all": {label: [float(v) for v in values[:, i]] for i, label in enumerate(labels)},
         }
+        of_stages = label_key(finding) == FROM_PLAN and not healthy
+        if of_stages and (note := start_note(wanted, of_name[0])):
+            scores["notes"] = [note]
         return io.NodeOutput(json.dumps(scores), of_name[-1])

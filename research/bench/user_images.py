@@ -7,6 +7,7 @@ from pathlib import Path
 import torch
 
 from ...mvg.picture_file import read_picture
+from ...mvg.picture_fit import fit_square
 from ...mvg.plan import Plan, Stage
 
 SUFFIXES = (".png", ".jpg", ".jpeg")
@@ -22,8 +23,6 @@ def image_files(folder: Path, option: str) -> list[Path]:
 
 def read_image(path: Path, size: int) -> torch.Tensor:
     """[size, size, 3] in [0, 1], as Load Medical Image has it: the middle square; ValueError naming a bad file."""
-    from ...nodes.support.input_files import fit_square
-
     image = read_picture(path, name=str(path)).image
     return fit_square(image[None], size, "crop")[0][0]
 

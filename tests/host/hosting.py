@@ -25,6 +25,7 @@ from PIL import Image
 ROOT = Path(__file__).resolve().parents[2]
 HOST = Path(os.environ.get("COMFYUI_PATH", ROOT / ".host" / "ComfyUI"))
 EXTENSION = "mvg_under_test"
+TEXT_EVENT = 3  # BinaryEventTypes.TEXT of the host
 REPORT = "Frontal chest radiograph. Mild cardiomegaly, expected to progress. No pleural effusion."
 
 
@@ -38,6 +39,7 @@ class Run:
     outputs: dict[str, dict] = field(default_factory=dict)
     progress: list[tuple[str, int, int]] = field(default_factory=list)  # node, value, of how many
     previews: list[Image.Image] = field(default_factory=list)  # of what is being computed
+    texts: list[str] = field(default_factory=list)  # shown under nodes of the page
     interrupted: bool = False
     error: dict | None = None
 
@@ -89,8 +91,12 @@ class Server:
                 assert answer.status == 200, json.dumps(body, indent=1)
             run = Run(body["prompt_id"])
             async for message in ws:
-                if message.type is aiohttp.WSMsgType.BINARY:  # event, format, picture (protocol.py of the host)
-                    run.previews.append(Image.open(io.BytesIO(message.data[8:])))
+                if message.type is aiohttp.WSMsgType.BINARY:  # event, then its data (protocol.py of the host)
+                    event, content = int.from_bytes(message.data[:4]), message.data[4:]
+                    if event == TEXT_EVENT:  # length of the node's id, the id, text
+                        run.texts.append(content[4 + int.from_bytes(content[:4]) :].decode())
+                    else:  # format, picture
+                        run.previews.append(Image.open(io.BytesIO(content[4:])))
                 if message.type is not aiohttp.WSMsgType.TEXT:
                     continue
                 event = json.loads(message.data)

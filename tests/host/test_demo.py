@@ -119,7 +119,7 @@ def test_every_option_reaches_a_complete_folder_without_network(clone, files, tm
 def test_a_bad_picture_is_refused_before_the_server_starts(clone, files, options, words):
     option, name = options
     before = clone.log_files()
-    clone.fails(2, words, "demo", option, files / name, "--out", files / "out")
+    clone.fails(2, words, "demo", option, files / name, "--finding", "edema", "--out", files / "out")
     assert not (files / "out").exists() and clone.log_files() == before
 
 

@@ -181,6 +181,26 @@ def test_the_notes_tell_how_exact_the_inversion_is(run, loop):
     assert plain.stages_run() == [] and "round trip" not in plain.outputs["notes"]["text"][0]
 
 
+def test_what_the_model_was_not_made_for_is_said_before_a_stage_runs(run, graph, loop):
+    size = "the image is 64 x 64 pixels, and the embedded chest_xray model was made for 128 x 128"
+    loop["guidance"] = 2.8
+    done = run()
+    assert [size in text for text in done.texts] == [True] and size in done.outputs["notes"]["text"][0]
+    (note,) = done.outputs["loop"]["mvg_notes"]
+    assert note.startswith(size) and next(iter(done.outputs)) == "loop", "before a stage's own output"
+    graph["image"]["inputs"].update(image="mvg_chest_xray_later.png", size=128)
+    conf = {"classifier": ["model", 4], "images": ["loop", 0], "finding": "plan", "plan": ["plan", 0]}
+    graph["conf"] = {"class_type": "MVG_Conf", "inputs": conf}
+    graph["scores"] = {"class_type": "PreviewAny", "inputs": {"source": ["conf", 0]}}
+    done = run(plan(1).replace("edema", "pleural effusion"))
+    (note,) = done.outputs["loop"]["mvg_notes"]
+    assert note.startswith("the image already reads as pleural effusion before stage 1 (Conf 1.00)")
+    assert f"note: {note}" in done.outputs["notes"]["text"][0]
+    assert json.loads(done.outputs["scores"]["text"][0])["notes"] == [note]
+    done = run(plan(1))
+    assert done.texts == [] and "mvg_notes" not in done.outputs.get("loop", {}), "no edema in this image"
+
+
 @pytest.mark.parametrize("mode", ["ddim", "noise"])
 def test_patients_of_a_batch_come_out_as_they_do_alone(server, run, graph, loop, mode):
     loop.update(mode=mode, seed=3)

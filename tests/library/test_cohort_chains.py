@@ -9,6 +9,7 @@ from mvgen.cohort import chains, models
 from mvgen.cohort.workflow import Workflow, parse
 from mvgen.launch import arguments
 from mvgen.tests.library.cohort_files import HEADER, manifest, workflow
+from PIL import Image
 
 ROW = ["P1", "a.png", "report.txt", "3"]
 
@@ -32,7 +33,7 @@ def test_an_id_depends_on_all_that_the_result_depends_on_and_on_nothing_else(tmp
         ids(tmp_path, ["P1", "b.png", "report.txt", "3"]),
         ids(tmp_path, ["P1", "a.png", "report.txt", "4"]),
         ids(tmp_path, [*ROW, "1.2"], [*HEADER, "guidance"]),
-        ids(tmp_path, ["P1", "a.png", "Another report", "3"], ["patient_id", "image", "prompt", "seeds"]),
+        ids(tmp_path, ["P1", "a.png", "Moderate cardiomegaly.", "3"], ["patient_id", "image", "prompt", "seeds"]),
         ids(tmp_path, [*ROW, "b.png"], [*HEADER, "mask"]),
         ids(tmp_path, MVG_PIELoop={"steps": 49}),
     ]
@@ -61,12 +62,15 @@ def test_embedded_files_are_those_that_the_launcher_knows():
 
 
 def test_chains_with_the_same_models_follow_each_other_and_equal_rows_are_one(tmp_path):
+    header = ["patient_id", "image", "prompt", "seeds", "domain"]
     rows = [
-        ["A", "a.png", "report.txt", "0 1", "chest_xray"],
-        ["B", "a.png", "report.txt", "0", "fundus"],
-        ["C", "a.png", "report.txt", "1", "chest_xray"],
+        ["A", "a.png", "Mild edema.", "0 1", "chest_xray"],
+        ["B", "color.png", "Diabetic retinopathy.", "0", "fundus"],
+        ["C", "a.png", "Mild edema.", "1", "chest_xray"],
     ]
-    plan = cohort.build(manifest(tmp_path, rows, [*HEADER, "domain"]), workflow(tmp_path))
+    Image.new("RGB", (64, 64), (200, 90, 60)).save(tmp_path / "color.png")
+    gray = {"MVG_LoadMedicalImage": {"gray": False}}
+    plan = cohort.build(manifest(tmp_path, rows, header), workflow(tmp_path, **gray))
     assert [(c.patient.patient_id, c.seed) for c in plan.chains] == [("A", 0), ("A", 1), ("C", 1), ("B", 0)]
     assert plan.chains[1].id == plan.chains[2].id and len(plan.ids()) == 3
     todo = plan.todo(cohort.Store(tmp_path / "out"))

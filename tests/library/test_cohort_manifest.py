@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from mvgen import cohort
+from mvgen.cohort import notes
 from mvgen.cohort.manifest import read as read_manifest
 from mvgen.cohort.seeds import parse_seeds, seed_note
 from mvgen.cohort.workflow import Slot, Workflow
@@ -187,6 +188,79 @@ def test_what_spreadsheets_write_is_named(tmp_path, content, told):
     path.write_bytes(content)
     with pytest.raises(cohort.CohortError, match=told):
         cohort.build(path, workflow(tmp_path))
+
+
+REPORTS = {
+    "german": "Kleiner Pleuraerguss links. Das Herz ist vergroessert und die Lunge frei.",
+    "other": "The weather is fine today.",
+    "narrow": "Moderate right pneumothorax.",
+    "normal": "The lungs are clear. Heart size is normal. No pleural effusion.",
+}
+
+
+def test_reports_that_cannot_be_read_are_all_named_before_anything_runs(tmp_path):
+    rows = [[name, "a.png", f"{name}.txt", ""] for name in REPORTS]
+    path = manifest(tmp_path, rows)
+    for name, text in REPORTS.items():
+        (tmp_path / f"{name}.txt").write_text(text)
+    with pytest.raises(cohort.CohortError) as error:
+        cohort.build(path, workflow(tmp_path))
+    told = [str(problem) for problem in error.value.problems]
+    assert len(told) == 3
+    assert told[0].startswith("row 2 (german): report: it is not in English") and "a column finding names" in told[0]
+    assert told[1].startswith("row 3 (other): report: it says nothing of any finding of chest_xray")
+    assert told[2].startswith("row 4 (narrow): report: ") and "pneumothorax, which the" in told[2]
+    lenient = cohort.build(path, workflow(tmp_path, MVG_Recaption={"strict": False, "finding": "edema"}))
+    assert [patient.plan.finding for patient in lenient.patients] == ["edema"] * 4
+
+
+def test_the_plan_of_a_row_is_known_unless_the_host_alone_makes_it(tmp_path):
+    path = manifest(tmp_path, [["P", "a.png", "report.txt", ""]])
+    (patient,) = cohort.build(path, workflow(tmp_path)).patients
+    assert (patient.plan.finding, patient.plan.side, len(patient.plan.stages)) == ("pleural effusion", "left", 6)
+    (patient,) = cohort.build(path, workflow(tmp_path, MVG_Recaption={"engine": "openai"})).patients
+    assert patient.plan is None
+    (patient,) = cohort.build(path, workflow(tmp_path, MVG_Recaption={"domain": "hand_xray"})).patients
+    assert patient.plan is None
+
+
+def test_what_progresses_and_what_is_resized_is_said_before_the_run(tmp_path):
+    header = ["patient_id", "image", "prompt", "size"]
+    rows = [
+        ["A", "a.png", REPORT, "64"],
+        ["B", "a.png", REPORTS["normal"], "128"],
+        ["C", "b.png", "Possible edema.", "128"],
+    ]
+    whole = cohort.build(manifest(tmp_path, rows, header), workflow(tmp_path))
+    assert notes.plans(whole) == [
+        "plans: 1 of pleural effusion, 1 of no finding, 1 of edema",
+        "  row 2 (A): left pleural effusion (chest_xray), 6 stages, in the left lung base",
+        "  row 3 (B): no finding (chest_xray), 6 stages",
+        "    note: the report names no finding that the chest_xray model draws as present",
+        "  row 4 (C): edema (chest_xray), 6 stages, in the lungs",
+        "    note: the report is not sure of the edema",
+    ]
+    (idle,) = notes.idle_plans(whole)
+    assert idle.startswith("note: nothing progresses in row 3 (B): ")
+    assert notes.image_notes(whole) == [
+        "note: 2 of 3 images get another size, as row 3 (B): 64 x 64 to 128 x 128",
+        "note: images of 64 x 64 for the embedded model, which was made for 128 x 128",
+    ]
+
+
+def test_colors_that_do_not_fit_are_named(tmp_path):
+    path = manifest(tmp_path, [["P", "color.png", "report.txt", ""], ["Q", "equal.png", "report.txt", ""]])
+    Image.new("RGB", (64, 64), (200, 90, 60)).save(tmp_path / "color.png")
+    Image.new("RGB", (64, 64), (90, 90, 90)).save(tmp_path / "equal.png")
+    with pytest.raises(cohort.CohortError) as error:
+        cohort.build(path, workflow(tmp_path))
+    (problem,) = error.value.problems
+    assert str(problem) == (
+        "row 2 (P): image: color.png is in color, and the workflow wants gray images; is its domain fundus or skin?"
+    )
+    header = ["patient_id", "image", "prompt"]
+    (told,) = problems(tmp_path, [["P", "a.png", "Mild diabetic retinopathy."]], header, "mvg_fundus")
+    assert told == "row 2 (P): image: a.png is gray, and fundus is for images in color"
 
 
 def test_lines_may_end_as_on_windows_and_be_blank(tmp_path):
