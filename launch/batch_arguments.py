@@ -21,9 +21,6 @@ def add_batch_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="where results go, and are resumed")
     parser.add_argument("--dry-run", action="store_true", help="check everything and print the plan; run nothing")
     parser.add_argument("--retry-failed", action="store_true", help="run chains again that failed by themselves")
-    parser.add_argument(
-        "--resume", action="store_true", help="go on where an earlier batch stopped; this is what happens anyway"
-    )
     parser.add_argument("--wait", action="store_true", help="wait while another batch works on the folder")
     parser.add_argument("--engine", choices=ENGINES, help="what computes (default: server with --server, else local)")
     parser.add_argument(

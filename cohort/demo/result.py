@@ -43,9 +43,12 @@ def publish(out: Path, write: Callable[[Path], None]) -> Path:
         LaunchError: A file of NEEDED is missing. Nothing is left behind then, nor where ``write`` raises.
     """
     made = [folder for folder in (out, *out.parents) if not folder.exists()]
-    partial = out / f".demo-{uuid.uuid4().hex[:8]}.partial"
+    hidden = out / f".demo-{uuid.uuid4().hex[:8]}.partial"
+    partial = hidden / "demo"
     try:
-        partial.mkdir(parents=True)
+        out.mkdir(parents=True, exist_ok=True)
+        hidden.mkdir(mode=0o700)  # a kill may leave a patient's pictures in it
+        partial.mkdir()
         write(partial)
         missing = [name for name in NEEDED if not (partial / name).is_file()]
         if missing:
@@ -53,7 +56,7 @@ def publish(out: Path, write: Callable[[Path], None]) -> Path:
         target = free_name(out, time.strftime("demo-%Y%m%d-%H%M%S"))
         partial.rename(target)
     finally:
-        shutil.rmtree(partial, ignore_errors=True)
+        shutil.rmtree(hidden, ignore_errors=True)
         with suppress(OSError):  # none is empty where all went well
             for folder in made:
                 folder.rmdir()

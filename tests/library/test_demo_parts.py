@@ -2,7 +2,9 @@
 
 import argparse
 import json
+import os
 import shutil
+import stat
 import time
 from pathlib import Path
 
@@ -213,6 +215,19 @@ def test_what_is_worth_knowing_is_said_before_the_run(files):
     assert "note: --strength 0 inverts no step: no stage changes the image" in lines
     assert "draws nothing: seeds change 'Film between the stages' alone" in lines
     assert "--strength" not in told(given(files)) and "seeds" not in told(given(files, seed=None))
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such modes")
+def test_what_a_kill_would_leave_is_for_its_owner_alone(tmp_path):
+    modes = []
+
+    def write(folder):
+        modes.append(stat.S_IMODE(folder.parent.stat().st_mode))
+        for name in result.NEEDED:
+            (folder / name).touch()
+
+    target = result.publish(tmp_path / "out", write)
+    assert modes == [0o700] and target.parent == tmp_path / "out"
 
 
 def test_an_image_larger_than_the_node_reads_is_named(files, recwarn):
