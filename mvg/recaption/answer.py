@@ -1,7 +1,8 @@
 """Validates a language model's answer into a Plan, or says what is wrong with it.
 
 A report may hold orders ("ignore the above"). So nothing that a model answers is taken as it is: findings, sides and
-regions come from closed lists and a prompt is made of the domain's own words, whatever the report says.
+regions come from closed lists and a prompt is made of the domain's own words, whatever the report says. Where the
+question allows another finding, its few plain words are the only ones of the model's own.
 """
 
 import re
@@ -17,6 +18,7 @@ from .deidentify import deidentify
 from .grading import SEVERITIES
 from .language import read_sentence
 from .mention import PRESENT, Mention
+from .other_finding import name_problem, with_finding
 from .plan_objects import plan_objects
 from .question import MAX_PROMPT, Question, allowed_words, answer_model, regions, sides_of, words_of
 
@@ -104,6 +106,8 @@ def _check_stages(stages: list[dict[str, Any]], side: str, question: Question, d
     severities = [stage["severity"] for stage in stages]
     if finding == NO_FINDING:
         return [f"severity: want 0 in every stage of {NO_FINDING!r}"] if any(severities) else []
+    if problem := name_problem(finding, domain, question.findings):
+        return [f"finding: {problem}"]
     out = []
     if side not in sides_of(domain, finding):
         out.append(f"side: want {' or '.join(s or 'an empty text' for s in sides_of(domain, finding))} for {finding}")
@@ -116,10 +120,11 @@ def _check_stages(stages: list[dict[str, Any]], side: str, question: Question, d
     if out:
         return out
     grades = []
+    readable = with_finding(domain, finding)
     for n, stage in enumerate(stages, start=1):
         if stage["region"] not in regions(domain, finding, side):
             out.append(f"stage {n}, region: want one of {'; '.join(regions(domain, finding, side))}")
-        problem, grade = _read_prompt(stage["prompt"], finding, side, question, domain)
+        problem, grade = _read_prompt(stage["prompt"], finding, side, readable)
         grades.append(grade)
         if problem:
             out.append(f"stage {n}, prompt: {problem}")
@@ -138,7 +143,7 @@ def _check_stages(stages: list[dict[str, Any]], side: str, question: Question, d
     return out
 
 
-def _read_prompt(prompt: str, finding: str, side: str, question: Question, domain: Domain) -> tuple[str, str]:
+def _read_prompt(prompt: str, finding: str, side: str, domain: Domain) -> tuple[str, str]:
     """(problem or "", severity word) of a prompt, read like a sentence of a report."""
     if len(prompt) > MAX_PROMPT:
         return f"got {len(prompt)} characters, want at most {MAX_PROMPT}", ""
@@ -154,8 +159,8 @@ def _read_prompt(prompt: str, finding: str, side: str, question: Question, domai
         return f"want it to name {finding} as present", ""
     if not own[0].severity:
         return f"want a severity word before {finding}: {', '.join(domain.severities)}", ""
-    if side and own[0].side != side:
-        return f"want it to name the side, {side}, before {finding}", ""
+    if finding in domain.sided and own[0].side != side:
+        return f"want it to name {f'the side, {side},' if side else 'no side'} before {finding}", ""
     return "", own[0].severity
 
 

@@ -14,6 +14,7 @@ from .deidentify import deidentify, describe
 from .endpoints import Endpoint
 from .english import is_english
 from .kept_answers import answer_file, keep, read_kept
+from .other_finding import note_on
 from .question import Question
 
 MAX_STAGES = 50
@@ -31,6 +32,7 @@ async def recaption(
     *,
     endpoint: Endpoint,
     terminal: str = "severe",
+    other: bool = False,
     cache: str | Path | None = None,
     timeout: float = 120.0,
     attempts: int = 4,
@@ -39,11 +41,14 @@ async def recaption(
     """The plan of a report's finding getting worse over ``stages`` stages, by a language model.
 
     The rules also read the report; where they find something else, a note says so. Findings, sides, regions and the
-    words of the prompts are the domain's, whatever is answered. Cancelling the task ends the request.
+    words of the prompts are the domain's, whatever is answered, but for the name of another finding. Cancelling the
+    task ends the request.
 
     Args:
         report, domain, stages, mode, finding, known, terminal: those of `offline.recaption`.
         endpoint: whom to ask.
+        other: whether the plan may be about a finding that the domain does not know, where ``finding`` is None. It lies
+            in the region of the domain.
         cache: the folder of the kept answers, made where it is missing; an equal question to the same url and model is
             answered from there, without a call. None keeps nothing.
         timeout: seconds for one whole request.
@@ -56,7 +61,8 @@ async def recaption(
 
     Raises:
         ValueError: naming the argument, before any call; also for a report that is not in English and an endpoint on
-            another machine that may not have it.
+            another machine that may not have it. After the call where the answer's finding is none of ``known``, which
+            takes ``other``.
         EndpointError: where the key is not set.
         CallError: where the endpoint gives no answer.
         AnswerError: after the second answer that makes no plan.
@@ -80,9 +86,9 @@ async def recaption(
         offline.recaption, clean, domain, stages, mode, finding, known, terminal=terminal, strict=False
     )
     domain = find_domain(domain)
-    known = tuple(known or domain.known)
+    drawn, known = known, tuple(known or domain.known)
     asked = None if finding is None else offline.drawn_as(domain, finding, known)
-    question = Question(domain, stages, mode, asked, known, terminal)
+    question = Question(domain, stages, mode, asked, known, terminal, other and asked is None)
     path = answer_file(cache, clean, endpoint, question) if cache is not None else None
     plan = read_kept(path) if path else None
     if plan is None:
@@ -90,12 +96,19 @@ async def recaption(
             plan = await _ask(chat, question, clean)
         if path:
             keep(path, plan)
+    if drawn is not None and plan.finding not in (*known, NO_FINDING):
+        raise ValueError(
+            f"finding: got {plan.finding} from the language model, which the connected model does not draw, want one "
+            f"of {', '.join(known)}"
+        )
     where = "on this machine" if endpoint.is_loopback else "on another machine"
     notes = [f"the prompts are by the language model {endpoint.model} at the endpoint {endpoint.name}, {where}"]
     if removed:
         notes.append(f"taken out of the report before it was sent: {describe(removed)}")
     else:
         notes.append("the rules found no identifier to take out of the report before it was sent")
+    if note := note_on(plan, domain):
+        notes.append(note)
     if not english:
         notes.append("the report is not in English: the rules may have left names in it and did not check the finding")
     elif rules.finding != plan.finding:

@@ -1,12 +1,14 @@
 """The plan as text: shown, edited, or taken from what a language model of another node wrote."""
 
 import asyncio
+from dataclasses import replace
 
 from comfy_api.latest import io, ui
 
 from ...mvg.plan import Plan, PlanError
 from ...mvg.plan_text import note_changes, parse_plan, plan_text
 from ...mvg.recaption.answer import AnswerError
+from ...mvg.recaption.other_finding import note_on
 from ...mvg.recaption.other_models import plan_in
 from ..support import types
 from ..support.cancellation import cancellable
@@ -82,4 +84,8 @@ class EditPlan(io.ComfyNode):
             raise PlanError("plan: got none, want a connected plan, a text, or a connected llm_text")
         if by and plan is not None:
             edited = note_changes(plan, edited, by)
+        domain = domain_folder().domains.get(edited.domain)
+        note = note_on(edited, domain) if by and domain else ""
+        if note and note not in edited.notes:
+            edited = replace(edited, notes=(*edited.notes, note))
         return io.NodeOutput(edited, edited.to_text(), ui=ui.PreviewText(plan_text(edited)))

@@ -133,6 +133,15 @@ class Recaption(io.ComfyNode):
                 tooltip="How often to ask at most where the endpoint is busy or breaks off; the wait between doubles "
                 "from 1 second.",
             ),
+            io.Boolean.Input(
+                "other_findings",
+                optional=True,
+                default=False,
+                advanced=True,
+                tooltip="On: with the finding on auto, the model may also name one that the domain does not know, in 1 "
+                "to 5 plain words, for a checkpoint of your own that draws it. These words are the model's own: read "
+                "the plan before a run. Anatomical ROI then outlines the whole of the lungs, retina or lesion.",
+            ),
         ]
 
     @classmethod
@@ -191,6 +200,7 @@ class Recaption(io.ComfyNode):
                 cache=endpoints.answers(),
                 timeout=engine.get("timeout") or TIMEOUT,
                 attempts=engine.get("attempts") or ATTEMPTS,
+                other=engine.get("other_findings", False),
             )
         if plan is None or (strict and plan.finding == NO_FINDING):
             # strict, after a model: the rules tell a report that calls all normal from one that says nothing of it

@@ -224,7 +224,7 @@ def test_inversion_comes_back_through_the_hosts_sampler(server):
     ("class_type", "change", "words"),
     [
         ("MVG_LoadMedicalImage", {"image": "nothing.png"}, "there is no file"),
-        ("MVG_LoadMedicalImage", {"image": "renamed.png"}, "no PNG or JPEG"),
+        ("MVG_LoadMedicalImage", {"image": "renamed.png"}, "no PNG, JPEG, TIFF or DICOM"),
         ("MVG_LoadMedicalImage", {"image": "dot.png"}, "1 x 1 pixels"),
         ("MVG_LoadMedicalImage", {"image": "../secret.txt"}, "image"),
         ("MVG_LoadReport", {"report": "empty.txt"}, "empty"),

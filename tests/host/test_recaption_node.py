@@ -287,6 +287,40 @@ def test_strict_means_the_same_for_a_model(server):
     assert "says nothing of any finding" in error["exception_message"]
 
 
+def test_a_finding_that_no_domain_knows(server):
+    """By a language model that is asked for it, or by hand; the region is the lungs, and what draws others refuses."""
+    stages = answer(finding="hiatal hernia", region="lungs")["stages"]
+    for stage in stages:
+        stage["prompt"] = stage["prompt"].replace("left pleural effusion", "hiatal hernia")
+    note = "hiatal hernia is no finding of chest_xray: it takes a model that draws it"
+
+    def regional(prompt):
+        prompt["roi"] = {"class_type": "MVG_AnatomicalROI", "inputs": {"image": ["image", 0], "plan": ["edit", 0]}}
+        prompt["roi words"] = {"class_type": "PreviewAny", "inputs": {"source": ["roi", 1]}}
+        return prompt
+
+    with model(server, {"side": "", "stages": stages}):
+        done = run(server, regional(graph(**by_model(other_findings=True))))
+        assert done.error is None, done.error
+        assert done.outputs["words"]["text"][0].startswith("hiatal hernia (chest_xray), 3 stages, in the lungs")
+        assert done.outputs["words"]["text"][0].count(note) == 1
+        assert "lung fields found" in done.outputs["roi words"]["text"][0]
+        again = graph(**by_model(other_findings=True), stages=3)
+        again["edit"]["inputs"]["text"] = done.outputs["edit"]["text"][0]
+        assert run(server, again).outputs["words"]["text"][0].count(note) == 1
+        error = run(server, graph(**by_model())).error
+        assert "finding: want one of cardiomegaly" in error["exception_message"]
+        limited = graph(**by_model(other_findings=True))
+        limited["models"] = {"class_type": "MVG_LoadEmbedded", "inputs": {"domain": "chest_xray"}}
+        limited["recaption"]["inputs"]["model_findings"] = ["models", 6]
+        error = run(server, limited).error
+    assert error["node_type"] == "MVG_Recaption" and error["current_inputs"] == {}
+    assert "finding: got hiatal hernia from the language model" in error["exception_message"]
+    by_hand = TEXT.replace("pleural effusion", "hiatal hernia").replace("right lung base", "lungs")
+    done = run(server, regional(edit(text=by_hand, plan=False)))
+    assert done.error is None and note in done.outputs["words"]["text"][0]
+
+
 TEXT = """domain: chest_xray
 finding: pleural effusion
 side: right

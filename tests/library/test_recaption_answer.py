@@ -1,6 +1,7 @@
 """A language model's answer: validated into a plan of the domain's words that never improves, or named problems."""
 
 import json
+from dataclasses import replace
 
 import pytest
 from llm_answer import answer
@@ -8,6 +9,7 @@ from mvgen.mvg.domains import BUILT_IN
 from mvgen.mvg.recaption import offline
 from mvgen.mvg.recaption.answer import read_answer
 from mvgen.mvg.recaption.question import Question, allowed_words, regions, response_format
+from mvgen.mvg.regions import rule_of
 
 
 @pytest.mark.parametrize(
@@ -52,6 +54,78 @@ def test_prompts_may_describe_but_not_improve():
     two = answer()
     two["stages"].pop()
     assert read_answer(json.dumps(two), question, "")[1] == ["stages: got 2, want 3"]
+
+
+def other(name="hiatal hernia", side="", **changes):
+    """A whole answer about a finding that the chest's domain does not know."""
+    stages = answer(finding=name, region="lungs", **changes)["stages"]
+    for stage in stages:
+        stage["prompt"] = stage["prompt"].replace("left pleural effusion", " ".join(filter(None, (side, name.lower()))))
+    return json.dumps({"side": side, "stages": stages})
+
+
+OTHER = Question("chest_xray", 3, "ladder", None, BUILT_IN["chest_xray"].known, "severe", other=True)
+
+
+@pytest.mark.parametrize(
+    ("name", "side"),
+    [("hiatal hernia", ""), ("Rib Notching", "bilateral"), ("left ventricular aneurysm", ""), ("fat-pad sign", "left")],
+)
+def test_another_finding_is_taken_where_it_is_asked_for(name, side):
+    plan, problems = read_answer(other(name, side), OTHER, "")
+    finding = " ".join(name.lower().split())
+    assert problems == [] and (plan.finding, plan.side, plan.region) == (finding, side, "lungs")
+    assert plan.stages[-1].prompt == f"frontal chest x-ray, severe {f'{side} ' if side else ''}{finding}"
+    assert read_answer(other(name, side), replace(OTHER, other=False), "")[0] is None
+    assert read_answer(json.dumps(answer()), OTHER, "")[0].finding == "pleural effusion"
+
+
+@pytest.mark.parametrize(
+    ("name", "wrong"),
+    [
+        ("a b c d e f", "stage 1, finding: want one of cardiomegaly"),
+        ("x" * 61, "or another in 1 to 5 words of letters and hyphens, at most 60 characters"),
+        ("hernia; DROP", "stage 1, finding: want one of"),
+        ("hernia\x1b", "stage 1, finding: want one of"),
+        ("", "stage 1, finding: want one of"),
+        ("severe hernia", "finding: want the plain name of one finding"),
+        ("no hernia", "finding: want the plain name of one finding"),
+        ("left hernia", "finding: want the plain name of one finding"),
+        ("hernia and scoliosis", "finding: want the plain name of one finding"),
+        ("clear lungs", "finding: want the plain name of one finding"),
+        ("enlarged heart", "finding: want it as cardiomegaly, one of the domain"),
+        ("lobar pneumonia", "finding: want it as pneumonia, one of the domain"),
+        ("support devices", "finding: want one that gets worse, which support devices does not"),
+    ],
+)
+def test_a_name_that_is_none_of_another_finding(name, wrong):
+    plan, problems = read_answer(other(name), OTHER, "")
+    assert plan is None and wrong in "; ".join(problems)
+
+
+@pytest.mark.parametrize(
+    ("changes", "wrong"),
+    [
+        ({"prompt": "frontal chest x-ray, severe scoliosis"}, "uses a word that is not in the list"),
+        ({"prompt": "frontal chest x-ray, no hiatal hernia"}, "as present"),
+        ({"prompt": "frontal chest x-ray, severe left hiatal hernia"}, "want it to name no side before hiatal hernia"),
+        ({"prompt": "frontal chest x-ray, severe hiatal hernia and edema"}, "names another finding than hiatal hernia"),
+    ],
+)
+def test_a_prompt_of_another_finding_is_of_its_words_and_the_domains(changes, wrong):
+    stages = [{**stage, **changes} for stage in json.loads(other())["stages"]]
+    assert wrong in "; ".join(read_answer(json.dumps({"side": "", "stages": stages}), OTHER, "")[1])
+
+
+@pytest.mark.parametrize(("domain", "name", "region"), [("fundus", "cataract", "retina"), ("skin", "wart", "lesion")])
+def test_another_finding_lies_in_the_whole_region_of_its_domain(domain, name, region):
+    kind = BUILT_IN[domain]
+    stage = {"rationale": "", "finding": name, "severity": 0.9, "region": region}
+    data = {"side": "", "stages": [{**stage, "prompt": f"{kind.prefix}, severe {name}"}]}
+    question = Question(domain, 1, "terminal", None, kind.known, "severe", other=True)
+    plan, problems = read_answer(json.dumps(data), question, "")
+    assert problems == [] and (plan.region, rule_of(plan, kind)) == (region, region)
+    assert "side: want an empty text" in read_answer(json.dumps({**data, "side": "left"}), question, "")[1][0]
 
 
 @pytest.mark.parametrize("domain", BUILT_IN)

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import logging
+import re
 import time
 import traceback
 
@@ -262,6 +263,46 @@ def test_a_rerun_is_free_and_equal(tmp_path):
             file.write_text('{"schema": "mvg.plan"', encoding="utf-8")
         assert run(server, cache=cache) == plan and len(server.requests) == 6
     assert run(server, cache=cache) == plan  # the server is gone
+
+
+def hernia():
+    stages = answer(finding="hiatal hernia", region="lungs")["stages"]
+    for stage in stages:
+        stage["prompt"] = stage["prompt"].replace("left pleural effusion", "hiatal hernia")
+    return {"side": "", "stages": stages}
+
+
+def test_another_finding_where_it_is_asked_for(tmp_path):
+    with serving(hernia()) as server:
+        plan = run(server, other=True, cache=tmp_path)
+        assert run(server, other=True, cache=tmp_path) == plan and len(server.requests) == 1
+        assert "finding: want one of cardiomegaly" in failure(AnswerError, server, cache=tmp_path)
+        assert "finding: want one of pleural effusion" in failure(
+            AnswerError, server, other=True, finding="pleural effusion", cache=tmp_path
+        )
+    assert (plan.finding, plan.side, plan.region) == ("hiatal hernia", "", "lungs")
+    assert plan.to_text().startswith("hiatal hernia (chest_xray), 3 stages, in the lungs")
+    notes = " ".join(plan.notes)
+    assert "hiatal hernia is no finding of chest_xray: it takes a model that draws it" in notes
+    assert "the rules read pleural effusion in the report, the language model hiatal hernia" in notes
+    first, second = (body for _, _, body in server.requests[:2])
+    assert "another finding: lungs" in first["messages"][0]["content"]
+    assert "another finding: lungs" not in second["messages"][0]["content"]
+    offered = [
+        body["response_format"]["json_schema"]["schema"]["$defs"]["Stage"]["properties"]["finding"]
+        for body in (first, second)
+    ]
+    assert (
+        re.fullmatch(offered[0]["anyOf"][1]["pattern"], "hiatal hernia") and "hiatal hernia" not in offered[1]["enum"]
+    )
+
+
+def test_a_finding_that_the_connected_model_does_not_draw_is_refused_by_name():
+    with serving(hernia()) as server:
+        message = failure(ValueError, server, other=True, known=("edema", "cardiomegaly"))
+        assert len(server.requests) == 1
+    assert message.startswith("finding: got hiatal hernia from the language model, which the connected model")
+    assert message.endswith("want one of edema, cardiomegaly")
 
 
 def test_the_same_person_under_another_name_is_the_same_question(tmp_path):
