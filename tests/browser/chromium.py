@@ -1,6 +1,7 @@
 """A page in a real Chromium, driven by playwright."""
 
 import contextlib
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,10 @@ class Page:
     def run(self, script: str, **values: Any) -> Any:
         """The value of the body of an async function, which sees ``values`` by their names."""
         names = ", ".join(values)
-        return self.tab.evaluate(f"async ([{names}]) => {{ {script} }}", list(values.values()))
+        # as JSON, which leaves out members that are undefined, where playwright would give them as None
+        body = f"const value = await (async () => {{ {script} }})(); return JSON.stringify(value) ?? null"
+        answer = self.tab.evaluate(f"async ([{names}]) => {{ {body} }}", list(values.values()))
+        return None if answer is None else json.loads(answer)
 
     def wait(self, condition: str, timeout: float = 60) -> None:
         """Until an expression is true; one that throws is not, as the page's objects come one by one."""
