@@ -7,8 +7,7 @@ from .. import cohort
 from ..launch.batch_arguments import check_batch
 from ..launch.device import device_name
 from ..launch.errors import LaunchError, UsageError
-from ..launch.host import ensure_host
-from ..launch.inspect import domain_folders
+from ..launch.host import domain_folders, ensure_host
 from ..launch.paths import BASE
 from ..mvg.domains.files import load_domains
 from ..mvg.file_names import is_reserved

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..mvg.domains import BUILT_IN
-from ..mvg.picture_header import check_picture, has_gray_header, is_dicom
+from ..mvg.picture_header import check_picture, is_dicom, looks_gray
 from ..mvg.report_file import read_report_file
 
 if TYPE_CHECKING:
@@ -121,34 +121,27 @@ def picture_of(file: InputFile) -> "Picture":
         return read_picture(file.path, name=file.label)
 
 
-def check_gray(file: InputFile) -> None:
-    """Check that a picture is gray, as Load Medical Image does where its ``gray`` is on.
+def check_color(file: InputFile, *, gray: bool) -> None:
+    """Check that a picture is gray, or that it is not.
 
     Args:
-        file: The picture; it is read to its end unless its header says gray.
+        file: The picture.
+        gray: Which of them is wanted.
 
     Raises:
-        ValueError: It is in color, or damaged.
+        ValueError: It is the other, or damaged.
     """
     assert file.path is not None  # pictures are files
-    if not has_gray_header(file.path) and not is_gray(picture_of(file)):
-        others = " or ".join(domain.name for domain in BUILT_IN.values() if not domain.gray)
-        raise ValueError(f"{file.label} is in color, and the workflow wants gray images; is its domain {others}?")
-
-
-def check_color(file: InputFile, domain: str) -> None:
-    """Check that a picture is not gray where Anatomical ROI outlines by color.
-
-    Args:
-        file: The picture; its header alone is looked at.
-        domain: What it is of.
-
-    Raises:
-        ValueError: It is gray, and the domain is in color.
-    """
-    known = BUILT_IN.get(domain)
-    if known is not None and not known.gray and file.path is not None and has_gray_header(file.path):
-        raise ValueError(f"{file.label} is gray, and {domain} is for images in color")
+    with _called(file.path, file.label):
+        if is_dicom(file.path):
+            if gray:
+                check_picture(file.path, gray=True, name=file.label)
+            return
+        fits = looks_gray(file.path) is gray
+    if not fits:
+        others = " or ".join(domain.name for domain in BUILT_IN.values() if domain.gray is not gray)
+        got, want = ("in color", "gray ones") if gray else ("gray", "ones in color")
+        raise ValueError(f"{file.label} is {got}, and the workflow wants {want}; is its domain {others}?")
 
 
 def is_gray(picture: "Picture") -> bool:

@@ -1,5 +1,6 @@
 """The manifest: a CSV with a row a patient. Everything that is wrong with it is said at once, before anything runs."""
 
+import functools
 import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
@@ -143,6 +144,7 @@ class _Reader:
         self.columns = columns
         self.workflow = workflow
         self.plans = plans
+        self.fitting: set[tuple[str, bool]] = set()  # pictures whose color is known to fit; rows share them
         self.outlines = any(node["class_type"] == "MVG_AnatomicalROI" for node in workflow.graph.values())
         self.problems: list[Problem] = []
         self.ids: list[tuple[int, str]] = []
@@ -182,18 +184,25 @@ class _Reader:
             self._attempt(where, "seeds", check_seeds, seeds, self.workflow, values)
         plan = None
         if len(self.problems) == before:
-            self._check_color(where, picture, values)
             plan = None if report is None else self._plan(where, values, report)
-            if plan is not None and self.outlines:
-                self._attempt(where, "image", files.check_color, picture, plan.domain)
+            self._check_color(where, picture, values, plan)
         if len(self.problems) > before:
             return None
         return Patient(number, name, seeds, values, tuple(sent), mask, plan)
 
-    def _check_color(self, where: str, picture: InputFile, values: dict[Slot, Value]) -> None:
-        gray = Slot(self.columns.image.node, "gray")
-        if values.get(gray, self.workflow.graph[gray.node]["inputs"].get("gray")) is True:
-            self._attempt(where, "image", files.check_gray, picture)
+    def _check_color(self, where: str, picture: InputFile, values: dict[Slot, Value], plan: Plan | None) -> None:
+        """Load Medical Image refuses color where its ``gray`` is on, Anatomical ROI a gray fundus or lesion."""
+        slot = Slot(self.columns.image.node, "gray")
+        gray = values.get(slot, self.workflow.graph[slot.node]["inputs"].get("gray")) is True
+        domain = BUILT_IN.get(plan.domain) if plan is not None else None
+        if not gray and not (self.outlines and domain is not None and not domain.gray):
+            return
+        if (picture.sha256, gray) in self.fitting:
+            return
+        before = len(self.problems)
+        self._attempt(where, "image", functools.partial(files.check_color, gray=gray), picture)
+        if len(self.problems) == before:
+            self.fitting.add((picture.sha256, gray))
 
     def _plan(self, where: str, values: dict[Slot, Value], report: InputFile) -> Plan | None:
         try:

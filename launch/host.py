@@ -156,6 +156,13 @@ def unpack(archive: Path, target: Path) -> None:
                 shutil.copyfileobj(content, file)
 
 
+def domain_folders() -> list[Path]:
+    """Where domains of a user's own lie: in the private models folder and in that of the host."""
+    host = find_host()
+    places = [BASE, *([host.path] if host else [])]
+    return [place / "models" / "mvg" / "domains" for place in places]
+
+
 def copy_samples(target: Path) -> None:
     """The bundled examples, single files and folders of them, under names that begin with mvg_."""
     for sample in (file for file in SAMPLES.rglob("*") if file.suffix in SAMPLE_SUFFIXES):

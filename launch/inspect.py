@@ -3,15 +3,13 @@
 import argparse
 import json
 import sys
-from pathlib import Path
 
 from ..mvg.domains.files import load_domains
 from ..mvg.inspection import in_words, inspect_file
 from .arguments import Parser, add_inspect_options
 from .errors import UsageError
 from .exception_handler import exit_code_of
-from .host import find_host
-from .paths import BASE
+from .host import domain_folders
 
 
 def main(options: argparse.Namespace) -> int:
@@ -33,13 +31,6 @@ def main(options: argparse.Namespace) -> int:
         refused |= "error" in found
         print(json.dumps(found, ensure_ascii=False) if options.json else in_words(found), flush=True)
     return int(refused)
-
-
-def domain_folders() -> list[Path]:
-    """Where domains of a user's own lie: in the private models folder and in that of the host."""
-    host = find_host()
-    places = [BASE, *([host.path] if host else [])]
-    return [place / "models" / "mvg" / "domains" for place in places]
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from pathlib import Path
 from torch import Tensor
 
 from ...launch.errors import LaunchError, UsageError
-from ...launch.inspect import domain_folders
+from ...launch.host import domain_folders
 from ...launch.paths import WORKFLOWS
 from ...mvg.domains import BUILT_IN, Domain
 from ...mvg.domains.files import load_domains

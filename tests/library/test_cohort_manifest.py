@@ -250,17 +250,19 @@ def test_what_progresses_and_what_is_resized_is_said_before_the_run(tmp_path):
 
 def test_colors_that_do_not_fit_are_named(tmp_path):
     path = manifest(tmp_path, [["P", "color.png", "report.txt", ""], ["Q", "equal.png", "report.txt", ""]])
+    path.write_text(path.read_text("utf-8-sig") + "R,color.png,report.txt,\n")
     Image.new("RGB", (64, 64), (200, 90, 60)).save(tmp_path / "color.png")
     Image.new("RGB", (64, 64), (90, 90, 90)).save(tmp_path / "equal.png")
     with pytest.raises(cohort.CohortError) as error:
         cohort.build(path, workflow(tmp_path))
-    (problem,) = error.value.problems
+    problem, shared = error.value.problems
+    assert shared.where == "row 4 (R)"
     assert str(problem) == (
-        "row 2 (P): image: color.png is in color, and the workflow wants gray images; is its domain fundus or skin?"
+        "row 2 (P): image: color.png is in color, and the workflow wants gray ones; is its domain fundus or skin?"
     )
     header = ["patient_id", "image", "prompt"]
     (told,) = problems(tmp_path, [["P", "a.png", "Mild diabetic retinopathy."]], header, "mvg_fundus")
-    assert told == "row 2 (P): image: a.png is gray, and fundus is for images in color"
+    assert told == "row 2 (P): image: a.png is gray, and the workflow wants ones in color; is its domain chest_xray?"
 
 
 def test_lines_may_end_as_on_windows_and_be_blank(tmp_path):
