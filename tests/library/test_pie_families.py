@@ -348,7 +348,7 @@ def test_wrong_sizes_are_named(models):
         ({"latent_0": latents("SD 1.5", 2)}, r"got shape \(1, 4, 8, 8\), want that of latent_0, \(2, 4, 8, 8\)"),
         ({"gamma": 1.01}, "gamma: got 1.01"),
         ({"steps": 0}, "steps: got 0"),
-        ({"steps": 1000, "gamma": 1.0}, "scheduler: ddim_uniform has 999 steps"),
+        ({"steps": 1001, "gamma": 1.0}, "steps: got 1001, want 1 to 1000"),
     ):
         with pytest.raises(ValueError, match=message):
             step(model, latent, **options)

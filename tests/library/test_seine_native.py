@@ -19,6 +19,7 @@ import comfy.samplers  # noqa: E402
 import comfy.sd  # noqa: E402
 import latent_preview  # noqa: E402
 from mvgen.models.seine import native  # noqa: E402
+from mvgen.models.seine.config import read_config  # noqa: E402
 
 SCALE = 0.18215
 CLIP = (4, 5, 4, 6)
@@ -221,7 +222,7 @@ def test_files_and_other_latents(tmp_path, scene):
     loaded = native.load(path)
     assert relative(sample(loaded, scene), by_the_book(scene, "ddim")) <= 1e-3
     with pytest.raises(ValueError, match="latent_format: got 4 channels, want 8, the network's"):
-        wide = type(TINY)(**{**TINY.values, "in_channels": 17, "out_channels": 8})
+        wide = read_config({**TINY.values, "in_channels": 17, "out_channels": 8})
         native.wrap(random_network(wide).state_dict(), wide)
     with pytest.raises(ValueError, match="1 missing"):
         state = random_network().state_dict()
