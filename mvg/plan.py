@@ -171,7 +171,10 @@ class Plan:
 
     def to_json(self) -> str:
         """JSON text that `from_json` reads back to an equal plan."""
-        return json.dumps({"schema": SCHEMA, "version": VERSION, **asdict(self)}, indent=2, ensure_ascii=False)
+        members = asdict(self)
+        if not self.scale:
+            del members["scale"]
+        return json.dumps({"schema": SCHEMA, "version": VERSION, **members}, indent=2, ensure_ascii=False)
 
     @classmethod
     def from_json(cls, text: str) -> "Plan":

@@ -35,7 +35,7 @@ _OPACITY = (
     r"ggos?",
 )
 _PNEUMONIA = (r"(?:broncho[- ]?)?pneumoni(?:as?|c)", r"pna", r"pneumonitis")
-_RATIO = r"(?:(?:cardio-?thoracic|cardiac[- ](?:to[- ])?thoracic|heart[- ]to[- ]chest) (?:ratio|index)|ctr|ct ratio)"
+_RATIO = r"(?:(?:cardio-?thoracic|cardiac[- ](?:to[- ])?thoracic|heart[- ]to[- ]chest) (?:ratio|index)|ctr|c/?t ratio)"
 _MEASURES = (
     r"(?: (?:is|of|at|measures?|measuring|was|calculated (?:at|as)|estimated (?:at|as)))?(?: ?[:=])?"
     r" ?(?:(?:about|approximately|around|approx|~|greater than|more than|over|>) ?)?"
@@ -89,6 +89,7 @@ CHEST_XRAY = Domain(
                     rf"normal {_HEART_WORDS}",
                     rf"{_RATIO} (?:is )?(?:normal|not increased|not enlarged|within (?:the )?normal)",
                     rf"{_RATIO}{_MEASURES}(?:0?[.,](?:[34]\d*|50?)|(?:[34]\d|50)(?:\.\d+)? percent)",
+                    rf"{_RATIO} (?:is |of )?(?:<|less than|below|under) ?(?:0?[.,]50?|50 percent)",
                 ),
             ),
             Finding(

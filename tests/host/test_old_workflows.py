@@ -72,5 +72,6 @@ def test_the_host_takes_it_and_expands_it_into_the_same_prompts(server, name):
         return
     asked = {stage[text] for stage in stages for text in ("prompt", "source")}
     digests = {hashlib.sha256(text.encode()).hexdigest()[:12] for text in asked}
-    assert {node.rsplit(".", 1)[1] for node in run.executed if ".pie.text." in node or "pie.text." in node} == digests
-    assert run.stages_run() == [1, 2]
+    parts = {*run.executed, *run.cached}  # a run before it may have left some
+    assert {node.rsplit(".", 1)[1] for node in parts if "pie.text." in node} == digests
+    assert {node.rsplit(".", 1)[1] for node in parts if ".stage." in node} == {"1", "2"}

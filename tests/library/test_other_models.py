@@ -114,8 +114,8 @@ def test_any_other_text_is_a_named_error(text, message):
 
 
 def test_hostile_texts_are_refused_soon():
-    start = time.monotonic()
+    start = time.process_time()
     for text in ("{" * 100_000, '{"a":' * 20_000, '{"a":[' * 16_000, '{"' * 50_000, "{" + '"stages":[' * 10_000):
         with pytest.raises(AnswerError):
             plan_in(text)
-    assert time.monotonic() - start < 5
+    assert time.process_time() - start < 5
