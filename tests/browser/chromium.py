@@ -25,7 +25,7 @@ class Page:
         """The value of the body of an async function, which sees ``values`` by their names."""
         names = ", ".join(values)
         # as JSON, which leaves out members that are undefined, where playwright would give them as None
-        body = f"const value = await (async () => {{ {script} }})(); return JSON.stringify(value) ?? null"
+        body = f"return JSON.stringify(await (async () => {{ {script} }})()) ?? null"
         answer = self.tab.evaluate(f"async ([{names}]) => {{ {body} }}", list(values.values()))
         return None if answer is None else json.loads(answer)
 
