@@ -14,8 +14,11 @@ BETA_1, BETA_2 = 0.01, 0.75
 """How much of a change eq. 6 keeps outside and inside the mask: the paper's setting."""
 CLIP_MODES = ("mean", "crossfade")
 REPLACED = 0.3
-"""A local change, in [0, 1], that leaves nothing of what the autoencoder lost of the original: the one of five that
-came nearest to the phantoms' true pictures (`run.py bench detail`)."""
+"""A local change, in [0, 1], that leaves nothing of what the autoencoder lost of the original.
+
+The largest of 0.05, 0.1, 0.2 and 0.3, and nearest to the phantoms' true pictures in every domain (`run.py bench
+detail`); more was not tried.
+"""
 REACH = 1 / 64
 """How far round a pixel its change is looked at, in shares of the picture's shorter side."""
 MAX_SHARE = 0.5

@@ -1,8 +1,8 @@
 """A grammar of reports whose truth is known.
 
 It writes reports from templates of affirmation, denial, doubt, partial improvement and history, with findings, sides
-and grades, alone, joined in one sentence, in tables and under section headings. What each template means is written beside
-it, so that every report comes with its right values.
+and grades, alone, joined in one sentence, in tables and under section headings. What each template means is written
+beside it, so that every report comes with its right values.
 """
 
 import random
