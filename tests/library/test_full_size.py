@@ -6,7 +6,7 @@ from mvgen.models.classifier_checkpoint import read_classifier
 from mvgen.models.standalone_host import use_host
 from mvgen.research.bench import full_size, full_size_files
 
-PUBLISHED = {"clip_l": 123_650_304, "clip_vision": 303_966_209, "densenet": 6_958_981}
+PUBLISHED = {"clip_l": 123_650_304, "clip_vision": 303_966_208, "densenet": 6_958_981}
 """CLIP-L with its projection, ViT-L/14's image tower and torchvision's DenseNet-121 with five outputs."""
 
 
