@@ -395,7 +395,7 @@ class Trainer:
         mine = batches[self.accelerator.process_index :: self.accelerator.num_processes]
         parts = [
             (len(batch["number"]), {name: float(v) for name, v in self.task(self._moved(batch)).items()})
-            for batch in self._loader(self.validation, iter(mine))
+            for batch in self._loader(self.validation, iter(mine))  # type: ignore[arg-type]
         ]
         parts = gather_object(parts)
         return {name: sum(n * terms[name] for n, terms in parts) / count for name in parts[0][1]}
