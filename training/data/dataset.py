@@ -13,10 +13,11 @@ from .record import Record
 
 Transform = Callable[[Tensor, torch.Generator], Tensor]
 MAX_UNREADABLE = 0.01
+CACHE_BYTES = 1 << 29
 
 
 class Pictures(Dataset):
-    """The pictures of some records, one at a time; nothing is copied or kept.
+    """The pictures of some records, one at a time.
 
     An item is asked for by its index, or by (index, draw) where a transform is to draw anew at each visit: equal pairs
     give equal tensors in every process. In the place of a file that cannot be read stands the next one that can.
@@ -29,6 +30,7 @@ class Pictures(Dataset):
         transform: of a picture [C, size, size] in [0, 1] with a generator of its own.
         seed: of the generators.
         max_unreadable: the share of the records above which unreadable files are an error.
+        cache_bytes: memory, of each process, in which the first squares that are read are kept.
     """
 
     def __init__(
@@ -41,9 +43,12 @@ class Pictures(Dataset):
         transform: Transform | None = None,
         seed: int = 0,
         max_unreadable: float = MAX_UNREADABLE,
+        cache_bytes: int = CACHE_BYTES,
     ):
         self.records, self.size, self.fit, self.gray = records, size, fit, gray
         self.transform, self.seed, self.max_unreadable = transform, seed, max_unreadable
+        self._kept: dict[int, Tensor] = {}
+        self._most = cache_bytes // (size * size * (1 if gray else 3) * 4)
         self._failed = torch.zeros(len(records), dtype=torch.uint8).share_memory_()  # workers count together
 
     def __len__(self) -> int:
@@ -69,7 +74,7 @@ class Pictures(Dataset):
         index, draw = key if isinstance(key, tuple) else (key, 0)
         while True:
             try:
-                image = self._read(self.records[index])
+                image = self._square(index)
                 break
             except ValueError as error:
                 self._count(index, error)
@@ -78,10 +83,16 @@ class Pictures(Dataset):
             image = self.transform(image, _generator(self.seed, index, draw))
         return image, index
 
-    def _read(self, record: Record) -> Tensor:
-        image = read_picture(record.image, name=str(record.image)).image[None]
-        image = fit_square(image, self.size, self.fit)[0][0].movedim(-1, 0)
-        return (image.mean(dim=0, keepdim=True) if self.gray else image).contiguous()
+    def _square(self, index: int) -> Tensor:
+        """[C, size, size] of a record, which nobody may write into."""
+        if index in self._kept:
+            return self._kept[index]
+        path = self.records[index].image
+        image = fit_square(read_picture(path, name=str(path)).image[None], self.size, self.fit)[0][0].movedim(-1, 0)
+        image = (image.mean(dim=0, keepdim=True) if self.gray else image).contiguous()
+        if len(self._kept) < self._most:
+            self._kept[index] = image
+        return image
 
     def _count(self, index: int, error: ValueError) -> None:
         self._failed[index] = 1
@@ -100,14 +111,14 @@ class Samples(Dataset):
 
     Args:
         pictures: what is drawn from; its transform draws anew in every epoch.
-        seed: of the order.
+        seed: of the order; None takes the records as they stand.
         weights: one a record, how often it is drawn.
 
     Raises:
         ValueError: there are no pictures.
     """
 
-    def __init__(self, pictures: Pictures, *, seed: int = 0, weights: Tensor | None = None):
+    def __init__(self, pictures: Pictures, *, seed: int | None = 0, weights: Tensor | None = None):
         if not len(pictures):
             raise ValueError("pictures: got none, want at least one")
         self.pictures, self.seed, self.weights = pictures, seed, weights
@@ -122,12 +133,13 @@ class Samples(Dataset):
         """The index of the record that a sample is of, and the epoch."""
         count = len(self.pictures)
         epoch = number // count
+        if self.seed is None:
+            return number % count, epoch
         if epoch != self._epoch:
-            self._epoch, self._order = epoch, self._permutation(epoch)
+            self._epoch, self._order = epoch, self._permutation(_generator(self.seed, epoch))
         return int(self._order[number % count]), epoch
 
-    def _permutation(self, epoch: int) -> Tensor:
-        generator = _generator(self.seed, epoch)
+    def _permutation(self, generator: torch.Generator) -> Tensor:
         if self.weights is not None:
             return torch.multinomial(self.weights, len(self.pictures), replacement=True, generator=generator)
         return torch.randperm(len(self.pictures), generator=generator)
