@@ -106,7 +106,7 @@ def test_the_heart_grows_to_the_ratio_of_its_severity(anatomy):
             for lung in (right, left)
         )
         gap = to_left.argmax(axis=1) - (SIZE - 1 - to_right[:, ::-1].argmax(axis=1))
-        assert gap.max() / (left.lateral - right.lateral).max() == pytest.approx(wanted, abs=0.03)
+        assert gap.max() / (left.lateral - right.lateral).max() == pytest.approx(wanted, abs=0.05)
 
 
 def test_the_same_course_at_another_size(image, anatomy):

@@ -82,8 +82,8 @@ def strokes(shape: tuple[int, int], lines: np.ndarray) -> np.ndarray:
     for x0, y0, x1, y1, width, strength in sorted(lines.tolist(), key=lambda line: line[5]):
         thick = width * side * scale
         shade = round(255 * strength * min(1.0, thick))
-        ends = [tuple(round((v + 0.5) * scale * 16) for v in point) for point in ((x0, y0), (x1, y1))]
-        cv2.line(canvas, *ends, shade, max(1, round(thick)), cv2.LINE_AA, shift=4)
+        start, end = ([round((v + 0.5) * scale * 16) for v in point] for point in ((x0, y0), (x1, y1)))
+        cv2.line(canvas, start, end, shade, max(1, round(thick)), cv2.LINE_AA, shift=4)
     soft = cv2.resize(canvas, shape[::-1], interpolation=cv2.INTER_AREA).astype(np.float32) / 255
     return cv2.GaussianBlur(soft, (0, 0), 0.6)
 

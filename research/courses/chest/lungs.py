@@ -104,6 +104,8 @@ def examples(data: Path) -> tuple[np.ndarray, np.ndarray]:
             rows = [row for row in csv.DictReader(file) if row["split"] == "train"]
         for row in rows:
             film = cv2.imread(str(data / row["file"]), cv2.IMREAD_GRAYSCALE)
+            if film is None:
+                raise ValueError(f"--data: {data / row['file']} cannot be read as an image")
             anatomy = chest.locate(torch.from_numpy(film.astype(np.float32) / 255)[None, ..., None])
             if plausible(anatomy):
                 films.append(cv2.resize(film, (SIZE, SIZE), interpolation=cv2.INTER_AREA))
