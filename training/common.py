@@ -3,7 +3,9 @@
 import argparse
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any
 
 import torch
 
@@ -15,14 +17,20 @@ RUNS = ROOT / "training" / "runs"
 WEIGHTS = ROOT / "models" / "embedded" / "weights"
 
 
-def arguments(description: str, steps: int, batch: int, rate: float) -> argparse.Namespace:
+def arguments(
+    description: str, steps: int, batch: int, rate: float, more: Mapping[str, Mapping[str, Any]] = MappingProxyType({})
+) -> argparse.Namespace:
+    """more: options of one training alone, as add_argument takes them."""
     parser = argparse.ArgumentParser(description=description)
+    for name, settings in more.items():
+        parser.add_argument(name, **settings)
     parser.add_argument("--steps", type=int, default=steps, help="optimiser steps in all (default %(default)s)")
     parser.add_argument("--batch", type=int, default=batch, help="images a step (default %(default)s)")
     parser.add_argument("--rate", type=float, default=rate, help="peak learning rate (default %(default)s)")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--family", choices=FAMILIES, default="gray", help="whose pictures (default %(default)s)")
     parser.add_argument("--domain", choices=DOMAINS, help="one domain alone, where each has its own weights")
+    parser.add_argument("--count", type=int, help="images of each domain (default: as many as the full training sees)")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--go-on", action="store_true", help="start from the weights in models/embedded")
     parser.add_argument("--checkpoint-minutes", type=float, default=3.0)

@@ -10,9 +10,9 @@ from ..models.embedded.loader import expand_token_table
 from .common import WEIGHTS
 
 
-def path_of(part: str, family: str) -> Path:
+def path_of(part: str, family: str, folder: Path = WEIGHTS) -> Path:
     """Where the networks of a family lie; those of one domain alone have `architecture.file_name`."""
-    return WEIGHTS / architecture.FILES[part].format(family=family)
+    return folder / architecture.FILES[part].format(family=family)
 
 
 def exported(part: str, family: str) -> dict[str, torch.Tensor]:

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import torch
 
 from ...mvg.embedded_set import FINDINGS, read_findings
+from ...mvg.severity_prompt import TEXT
 from ..densenet import Classifier, load_densenet
 from ..weights import check_shapes, errors_naming, on_meta_device, read_weights
 from .architecture import (
@@ -28,6 +29,8 @@ from .architecture import (
 )
 
 BUNDLED = Path(__file__).parent / "weights"
+SEVERITY = "mvg_severity"
+"""The attachment of a MODEL that says how it was trained on severities, as the metadata of its file does."""
 LOADED = ("unet", "clip_text", "vae", "clip_vision", "classifier", "seine")
 
 
@@ -163,7 +166,8 @@ def _latent_format(channels: int, metadata: dict[str, str], dimensions: int = 2)
 def load_model(path: Path, vae_path: Path | None = None):
     """The host's SD-1.x UNet: epsilon prediction, SD's scaled-linear betas.
 
-    It runs in fp32: it is small, and inversion is exact only as far as the arithmetic is.
+    It runs in fp32: it is small, and inversion is exact only as far as the arithmetic is. Where the file's metadata key
+    ``severity`` says that it was trained on severities as numbers, the MODEL carries that along.
 
     Args:
         path: the file.
@@ -199,9 +203,12 @@ def load_model(path: Path, vae_path: Path | None = None):
     offload = comfy.model_management.unet_offload_device()
     model = comfy.model_base.BaseModel(shape, model_type=comfy.model_base.ModelType.EPS, device=offload)
     model.diffusion_model.load_state_dict({k: v.float() for k, v in state.items()}, strict=False)
-    return comfy.model_patcher.ModelPatcher(
+    patcher = comfy.model_patcher.ModelPatcher(
         model, load_device=comfy.model_management.get_torch_device(), offload_device=offload
     )
+    if metadata.get("severity") == TEXT:
+        patcher.set_attachments(SEVERITY, TEXT)
+    return patcher
 
 
 def load_transition(path: Path, vae_path: Path):
@@ -257,6 +264,8 @@ def expand_token_table(state: dict[str, torch.Tensor], vocabulary: int) -> dict[
 def load_clip(path: Path):
     """The host's SD-1.x text tower and tokenizer, at the width of the file.
 
+    It reads severities as numbers where the file's metadata key ``severity`` says that it was trained so.
+
     Args:
         path: the file.
 
@@ -271,7 +280,7 @@ def load_clip(path: Path):
     import comfy.supported_models_base
     import folder_paths
 
-    state, config, _ = read_weights(path)
+    state, config, metadata = read_weights(path)
     with errors_naming(path):
         if (vocabulary := config.get("vocab_size")) != CLIP_TEXT["vocab_size"]:
             raise ValueError(f"config: got vocab_size {vocabulary!r}, want {CLIP_TEXT['vocab_size']}, the tokenizer's")
@@ -289,7 +298,11 @@ def load_clip(path: Path):
     clip = comfy.sd.CLIP(target, embedding_directory=folder_paths.get_folder_paths("embeddings"))
     missing, _ = clip.load_sd(state)
     _complete(path, missing)
-    return clip
+    if metadata.get("severity") != TEXT:
+        return clip
+    from ..severity_clip import SeverityCLIP
+
+    return SeverityCLIP.of(clip)
 
 
 def load_vae(path: Path):

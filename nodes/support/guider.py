@@ -1,4 +1,4 @@
-"""A guider that draws a severity: the predictions of the neighboring words of a scale, mixed by where it lies."""
+"""A guider that draws a severity: the neighboring words of a scale, mixed by where it lies between them."""
 
 from itertools import groupby
 from typing import Any
@@ -7,7 +7,10 @@ import comfy.samplers
 import torch
 from comfy.model_patcher import ModelPatcher
 
-from ...mvg.severity import Between, between
+from ...models.embedded.loader import SEVERITY as TRAINED
+from ...models.severity_clip import mix_entries
+from ...mvg.severity import between
+from ...mvg.severity_prompt import TEXT
 
 SEVERITY = "mvg_severity"
 """What an entry of a CONDITIONING says of its own severity; the host carries it along and the network never sees it."""
@@ -33,11 +36,23 @@ def scale_of(conditioning: Conditioning) -> list[tuple[float, Conditioning]]:
     return [(severity, list(entries)) for severity, entries in groupby(ordered, key=lambda entry: entry[1][SEVERITY])]
 
 
+def between_words(lower: Conditioning, upper: Conditioning, share: float) -> Conditioning:
+    """The embeddings a share of the way from those of one word to those of the next.
+
+    Raises:
+        ValueError: they are not as many, or of different lengths.
+    """
+    if len(lower) != len(upper):
+        raise ValueError(f"scale: got {len(lower)} and {len(upper)} prompts of neighboring severities, want as many")
+    return [mix_entries(entries, [1 - share, share]) for entries in zip(lower, upper, strict=True)]
+
+
 class SeverityGuider(comfy.samplers.CFGGuider):
     """Classifier-free guidance towards a severity between two words.
 
     D = U + w * ((1 - t) * D_lower + t * D_upper - U), U being the unguided prediction and t the share of the way from
-    the word below the severity to the one above.
+    the word below the severity to the one above. A model that was trained on embeddings between the words is given the
+    embedding at t in place of both.
     """
 
     def __init__(
@@ -45,10 +60,12 @@ class SeverityGuider(comfy.samplers.CFGGuider):
     ):
         super().__init__(model)
         words = scale_of(scale)
-        self.place: Between = between([word for word, _ in words], severity)
-        self.inner_set_conds(
-            {"lower": words[self.place.lower][1], "upper": words[self.place.upper][1], "negative": negative}
-        )
+        place = between([word for word, _ in words], severity)
+        lower, upper, self.share = words[place.lower][1], words[place.upper][1], place.share
+        if self.share > 0 and model.attachments.get(TRAINED) == TEXT:
+            lower = between_words(lower, upper, self.share)
+            self.share = 0.0
+        self.inner_set_conds({"lower": lower, "upper": upper, "negative": negative})
         self.set_cfg(guidance)
 
     def predict_noise(
@@ -58,7 +75,7 @@ class SeverityGuider(comfy.samplers.CFGGuider):
         model_options: dict = {},  # noqa: B006 - as the host's own
         seed: int | None = None,
     ) -> torch.Tensor:
-        share = self.place.share
+        share = self.share
         lower, upper, negative = (self.conds[name] for name in ("lower", "upper", "negative"))
         wanted = [lower, upper if share > 0 else None, negative if self.cfg != 1 else None]
         out = comfy.samplers.calc_cond_batch(self.inner_model, wanted, x, timestep, model_options)

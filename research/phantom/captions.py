@@ -1,6 +1,6 @@
 """Captions of phantoms, which the embedded models are trained on: what phantoms show, in words that vary."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 import numpy as np
 
@@ -26,21 +26,27 @@ def names(domain: str, finding: str) -> tuple[str, ...]:
     return (finding, *BUILT_IN[domain].findings[finding].synonyms)
 
 
-def phrase(domain: str, finding: str, severity: float, side: str, name: str = "", *, fine: bool = False) -> str:
+def phrase(
+    domain: str, finding: str, severity: float, side: str, name: str = "", *, fine: bool = False, exact: bool = False
+) -> str:
     """A finding as a caption names it: "severe left pleural effusion" and the like.
 
     Args:
         domain: one of FINDINGS.
         finding: one of the domain's.
-        severity: in [0.1, 1], or in [0, 1] with ``fine``.
+        severity: in [0.1, 1], or in [0, 1] with ``fine`` or ``exact``.
         side: the patient's; left out where the finding has none.
         name: in place of the finding's usual one.
         fine: with the words of prompts in place of those of the three bands.
+        exact: with the severity itself, up to that of the last word, as `mvg.severity_prompt` reads it.
 
     Returns:
         The words, without the domain's prefix.
     """
-    words = [BUILT_IN[domain].severity_word(severity) if fine else band_of(severity)]
+    if exact and severity <= max(BUILT_IN[domain].severities.values()):
+        words = [f"{severity:.3f}"]
+    else:
+        words = [BUILT_IN[domain].severity_word(severity) if fine or exact else band_of(severity)]
     if finding in sided(domain):
         words.append(side)
     return " ".join([*words, name or finding])
@@ -51,6 +57,7 @@ def caption(
     sides: Mapping[str, str],
     rng: np.random.Generator | None = None,
     domain: str = "chest_xray",
+    exact: Collection[str] = (),
 ) -> str:
     """Caption of a phantom: the usual words, or with ``rng`` sometimes synonyms, a shuffled order, finer grades.
 
@@ -59,6 +66,7 @@ def caption(
         sides: finding -> the patient's side, for those that have one.
         rng: source of the variation.
         domain: one of FINDINGS.
+        exact: the findings whose severity is said as a number.
 
     Returns:
         "frontal chest x-ray, mild edema, severe left pleural effusion" and the like.
@@ -75,7 +83,9 @@ def caption(
         normal = str(rng.choice(words.normal))
     if not present:
         return f"{prefix}, {normal}"
-    phrases = [phrase(domain, f, severities[f], sides.get(f, ""), said[f], fine=fine) for f in present]
+    phrases = [
+        phrase(domain, f, severities[f], sides.get(f, ""), said[f], fine=fine, exact=f in exact) for f in present
+    ]
     return ", ".join([prefix, *phrases])
 
 

@@ -9,11 +9,13 @@ import argparse
 import hashlib
 import inspect
 import sys
+from collections.abc import Collection
 from concurrent.futures import ProcessPoolExecutor
 from functools import cache
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from ...models.embedded.architecture import DOMAINS, FAMILIES
 from ...mvg.domains.severity import SEVERITY_BANDS
@@ -28,6 +30,8 @@ COUNTS = {4: (0.25, 0.45, 0.20, 0.10), 1: (0.25, 0.75)}
 """Number of a domain's findings -> how often 0, 1, ... of them are present."""
 SHARES = {4: (0.27, 0.27, 0.27, 0.19), 1: (1.0,)}
 """Number of a domain's findings -> how often each is drawn."""
+EXACT = 0.75
+"""How often a caption says a severity as a number, where a training is to learn numbers; the others keep the words."""
 SIZES = {"gray": 16000, "colour": 7000}
 """Images of each domain that the diffusion model sees."""
 
@@ -127,20 +131,32 @@ class Pool:
     def domain(self, index: int) -> str:
         return self.parts[index // self.count][0]
 
-    def captions(self, indices, rng: np.random.Generator) -> list[str]:
-        """A caption of each picture, in words that vary with ``rng``."""
+    def captions(self, indices, rng: np.random.Generator, exact: Collection[str] = ()) -> list[str]:
+        """A caption of each picture, varied by ``rng``; most of them say the severity of ``exact`` as a number."""
         out = []
         for index in (int(i) for i in indices):
             domain, data = self.parts[index // self.count]
             row = index % self.count
-            out.append(caption_of(domain, data["severities"][row], data["sides"][row], rng))
+            numbers = exact if exact and rng.random() < EXACT else ()
+            out.append(caption_of(domain, data["severities"][row], data["sides"][row], rng, numbers))
         return out
 
+    def showing(self, findings: Collection[str]) -> torch.Tensor:
+        """The pictures that show one of these findings, or nothing at all: their numbers, rising."""
+        rows = []
+        for place, (domain, data) in enumerate(self.parts):
+            shown = data["severities"] > 0
+            wanted = shown[:, [finding in findings for finding in FINDINGS[domain]]].any(axis=1) | ~shown.any(axis=1)
+            rows.append(place * self.count + np.flatnonzero(wanted))
+        return torch.from_numpy(np.concatenate(rows))
 
-def caption_of(domain: str, severities: np.ndarray, sides: np.ndarray, rng: np.random.Generator) -> str:
+
+def caption_of(
+    domain: str, severities: np.ndarray, sides: np.ndarray, rng: np.random.Generator, exact: Collection[str] = ()
+) -> str:
     """Caption of one row of a data set."""
     where = {finding: SIDES[side] for finding, side in zip(captions.sided(domain), sides, strict=True)}
-    return caption(dict(zip(FINDINGS[domain], severities.tolist(), strict=True)), where, rng, domain)
+    return caption(dict(zip(FINDINGS[domain], severities.tolist(), strict=True)), where, rng, domain, exact)
 
 
 if __name__ == "__main__":
