@@ -45,6 +45,7 @@ class Strip:
         caption: Patient, seed, finding and series.
         jpeg: The stages side by side in base64; "" where ``problem`` says why there are none.
         curve: Points of the Conf of the finding in a box of 100 x 40; values: the same in words.
+        severity: Points of the severity where the classifier reads it; severities: the same in words.
     """
 
     caption: str
@@ -55,6 +56,8 @@ class Strip:
     links: list[Link] = field(default_factory=list)
     curve: str = ""
     values: str = ""
+    severity: str = ""
+    severities: str = ""
 
 
 def html(name: str, store: Store, chains: pd.DataFrame, scores: pd.DataFrame, means: pd.DataFrame) -> str:
@@ -71,7 +74,7 @@ def html(name: str, store: Store, chains: pd.DataFrame, scores: pd.DataFrame, me
         HTML without any reference to the network.
     """
     done = chains[chains["status"] == "done"]
-    curves = dict(_curves(scores))
+    curves = {metric: dict(_curves(scores, metric)) for metric in ("conf", "severity")}
     return _template().render(
         name=name,
         statement=STATEMENT,
@@ -121,14 +124,14 @@ def score_tables(means: pd.DataFrame) -> Iterator[Scores]:
         yield Scores(title, ["metric", "by", "patients", *titles], rows)
 
 
-def _curves(scores: pd.DataFrame) -> Iterator[tuple[tuple[str, str], list[float]]]:
-    """(chain, series) -> Conf of the finding that progresses, stage by stage."""
-    conf = tables.targeted(scores[(scores["metric"] == "conf") & scores["stage"].notna()])
-    for key, part in conf.groupby(["chain", "series"]):
+def _curves(scores: pd.DataFrame, metric: str) -> Iterator[tuple[tuple[str, str], list[float]]]:
+    """(chain, series) -> a metric of the finding that progresses, stage by stage."""
+    rows = tables.targeted(scores[(scores["metric"] == metric) & scores["stage"].notna()])
+    for key, part in rows.groupby(["chain", "series"]):
         yield key, part.sort_values("stage").drop_duplicates("stage")["value"].tolist()
 
 
-def _strips(store: Store, row, curves: dict[tuple[str, str], list[float]]) -> Iterator[Strip]:
+def _strips(store: Store, row, curves: dict[str, dict[tuple[str, str], list[float]]]) -> Iterator[Strip]:
     folder = store.folder(row.chain)
     caption = ", ".join(filter(None, [row.patient_id, f"seed {row.seed}", row.finding]))
     firsts = sorted(folder.rglob("stage_00.png"))
@@ -142,15 +145,17 @@ def _strips(store: Store, row, curves: dict[tuple[str, str], list[float]]) -> It
         yield Strip(caption, row.finding, row.notes, problem="No stages were saved.")
     for first, jpeg in zip(firsts, jpegs, strict=True):
         series = first.parent.relative_to(folder).as_posix().removeprefix(".")
-        values = curves.get((row.chain, series), [])
+        conf, severity = (curves[metric].get((row.chain, series), []) for metric in ("conf", "severity"))
         yield Strip(
             ", ".join(filter(None, [caption, series])),
             row.finding,
             row.notes,
             base64.b64encode(jpeg).decode(),
             links=list(_links(store, first.parent)),
-            curve=_points(values),
-            values=", ".join(f"{value:.2f}" for value in values),
+            curve=_points(conf),
+            values=_words(conf),
+            severity=_points(severity),
+            severities=_words(severity),
         )
 
 
@@ -159,6 +164,10 @@ def _links(store: Store, folder: Path) -> Iterator[Link]:
     for title, name in (("film", "video.mp4"), ("provenance", "provenance.json"), ("folder", "")):
         if (folder / name).exists():
             yield Link(title, urllib.parse.quote(f"{base}/{name}"))
+
+
+def _words(values: list[float]) -> str:
+    return ", ".join(f"{value:.2f}" for value in values)
 
 
 def _points(values: list[float]) -> str:

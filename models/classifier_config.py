@@ -24,9 +24,9 @@ XRV_LABELS = (
 class Config:
     """What a file's logits mean and which pictures the network wants.
 
-    outputs: a name a logit. image_mean, image_std: one a channel, for pixels in [0, 1]. op_threshs: a threshold in
-    (0, 1) a logit, for torchxrayvision's scale; None where Conf is the activation itself. graded: whether Conf rises
-    with the severity over the whole of [0, 1], as a network has it that was trained on severities.
+    outputs: a name a logit of Conf. image_mean, image_std: one a channel, for pixels in [0, 1]. op_threshs: a threshold
+    in (0, 1) a logit, for torchxrayvision's scale; None where Conf is the activation itself. graded: whether as many
+    logits follow whose sigmoid is the severity of each finding, in [0, 1].
     """
 
     name: str
@@ -68,17 +68,21 @@ def describe(
     Args:
         name: of the network, where ``told`` has none.
         told: the entries of `Config` that are known.
-        logits: how many the network has.
+        logits: how many the network has; where it is graded, the second half of them is severities.
         channels: of the pictures it sees, 1 or 3.
         op_threshs: a threshold a logit, NaN where it was not trained; None for other networks than torchxrayvision's.
 
     Returns:
-        The meaning of the logits that were trained for a finding, and their places.
+        The meaning of the logits that were trained, and their places.
 
     Raises:
         ValueError: naming the entry, what it got and what it wants.
     """
-    labels = _labels(told.get("outputs"), logits, op_threshs)
+    graded = _flag("graded", told.get("graded", False))
+    if graded:
+        _check_graded(logits, op_threshs)
+    of_conf = logits // 2 if graded else logits
+    labels = _labels(told.get("outputs"), of_conf, op_threshs)
     kept = [place for place, label in enumerate(labels) if label]
     mean, std = (IMAGENET_MEAN, IMAGENET_STD) if channels == 3 else (XRV_MEAN, XRV_STD)
     config = Config(
@@ -89,13 +93,21 @@ def describe(
         image_mean=_numbers("image_mean", told.get("image_mean", mean), channels),
         image_std=_numbers("image_std", told.get("image_std", std), channels),
         op_threshs=None if op_threshs is None else tuple(op_threshs[place] for place in kept),
-        graded=_flag("graded", told.get("graded", False)),
+        graded=graded,
     )
     if config.op_threshs and not all(0 < t < 1 for t in config.op_threshs):
         raise ValueError(f"op_threshs: got {list(config.op_threshs)}, want numbers between 0 and 1")
     if min(config.image_std) <= 0:
         raise ValueError(f"image_std: got {list(config.image_std)}, want numbers above 0")
-    return config, kept
+    return config, [*kept, *range(of_conf, logits)]
+
+
+def _check_graded(logits: int, op_threshs: list[float] | None) -> None:
+    """ValueError where the logits of a graded network cannot be one for Conf and one for the severity a finding."""
+    if op_threshs is not None:
+        raise ValueError("graded: got true, want false, as the file has op_threshs")
+    if logits % 2:
+        raise ValueError(f"graded: got {logits} logits, want two a finding: all of Conf, then all of the severity")
 
 
 def _labels(given: Any, logits: int, op_threshs: list[float] | None) -> list[str]:

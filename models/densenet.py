@@ -1,4 +1,4 @@
-"""A DenseNet with one logit a finding: the classifier behind the score Conf."""
+"""A DenseNet with one logit a finding, or two: the classifier behind the score Conf and the severity beside it."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,7 +28,7 @@ class DenseNet(torch.nn.Module):
             images: [B, H, W, 1 or 3] in [0, 1].
 
         Returns:
-            [B, outputs].
+            [B, outputs], of a graded network [B, 2 * outputs]: those of Conf, then those of the severity.
 
         Raises:
             ValueError: the shape is another.
@@ -51,7 +51,7 @@ class Classifier:
 
     @property
     def outputs(self) -> tuple[str, ...]:
-        """The findings, in the order of the logits."""
+        """The findings, in the order of the logits of Conf."""
         return self.network.config.outputs
 
     @property
@@ -61,12 +61,18 @@ class Classifier:
 
     @property
     def graded(self) -> bool:
-        """Whether Conf is a severity: it rises over the whole of [0, 1], not only where the finding begins."""
+        """Whether it reads how severe a finding is, and not only how sure it is of it."""
         return self.network.config.graded
 
     @torch.inference_mode()
+    def _all_logits(self, images: torch.Tensor, batch: int = 32) -> torch.Tensor:
+        """Of a graded network those of the severity too."""
+        device = load_to_device(self.patcher)
+        parts = [self.network(part.to(device, torch.float32)).cpu() for part in images.split(batch)]
+        return torch.cat(parts)
+
     def logits(self, images: torch.Tensor, batch: int = 32) -> torch.Tensor:
-        """Logits of pictures, so many at a time.
+        """Logits of Conf, of so many pictures at a time.
 
         Args:
             images: [B, H, W, 1 or 3] in [0, 1].
@@ -78,12 +84,33 @@ class Classifier:
         Raises:
             ValueError: the shape is another.
         """
-        device = load_to_device(self.patcher)
-        parts = [self.network(part.to(device, torch.float32)).cpu() for part in images.split(batch)]
-        return torch.cat(parts)
+        return self._all_logits(images, batch)[:, : len(self.outputs)]
+
+    def read(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """What it reads of every finding: the score Conf (section 5), on `scale`, and the severity.
+
+        Args:
+            images: [B, H, W, 1 or 3] in [0, 1].
+
+        Returns:
+            Conf and severity, [B, outputs] in [0, 1] each, on the CPU; None for the severity where it is not graded.
+
+        Raises:
+            ValueError: naming a picture that is not finite or one colour all over, or whose logits are not finite.
+        """
+        check_pictures(images)
+        logits = self._all_logits(images)
+        check_finite("logits", logits)
+        config, count = self.network.config, len(self.outputs)
+        confidence = conf(logits[:, :count], config.activation, config.op_threshs)
+        return confidence, torch.sigmoid(logits[:, count:]) if self.graded else None
 
     def conf(self, images: torch.Tensor) -> torch.Tensor:
-        """The score Conf of every finding (section 5), on `scale`.
+        """The first of `read`."""
+        return self.read(images)[0]
+
+    def severity(self, images: torch.Tensor) -> torch.Tensor:
+        """The second of `read`.
 
         Args:
             images: [B, H, W, 1 or 3] in [0, 1].
@@ -92,12 +119,12 @@ class Classifier:
             [B, outputs] in [0, 1], on the CPU.
 
         Raises:
-            ValueError: naming a picture that is not finite or one colour all over, or whose logits are not finite.
+            ValueError: as `read`, or it is not graded.
         """
-        check_pictures(images)
-        logits = self.logits(images)
-        check_finite("logits", logits)
-        return conf(logits, self.network.config.activation, self.network.config.op_threshs)
+        severity = self.read(images)[1]
+        if severity is None:
+            raise ValueError(f"classifier: got {self.name}, which reads no severities, want a graded one")
+        return severity
 
 
 def load_densenet(

@@ -24,33 +24,38 @@ function draw(tag, attributes, text = '') {
   return element
 }
 
-// The score that is drawn: Conf where the run has it, else how much each stage changed (which the input has not).
-function scoreOf({ stages, conf, change }) {
+// The score that is drawn: Conf where the run has it, with the severity where the classifier reads it; else how much
+// each stage changed (which the input has not).
+function scoreOf({ stages, conf, severity, change }) {
   const name = conf ? (conf.finding ? `Conf of ${conf.finding}` : 'Conf') : 'Change'
   const values = conf ? conf.values : change.length ? [null, ...change] : []
-  const known = values.slice(0, stages.length).map((value, stage) => ({ stage, value }))
+  const known = values.slice(0, stages.length).map((value, stage) => ({ stage, value, graded: severity?.[stage] }))
   const points = known.filter(({ value }) => Number.isFinite(value))
   const figure = (value) => (conf ? value.toFixed(2) : String(Number(value.toPrecision(2))))
-  return { name, points, figure, top: conf ? 1 : Math.max(...points.map((point) => point.value)) || 1 }
+  const said = ({ value, graded }) => figure(value) + (Number.isFinite(graded) ? `, severity ${graded.toFixed(2)}` : '')
+  return { name, points, figure, said, top: conf ? 1 : Math.max(...points.map((point) => point.value)) || 1 }
 }
 
-function chart({ name, points, figure, top }, last, current, width) {
+function chart({ name, points, figure, said, top }, last, current, width) {
   const right = width - 8
   const x = (stage) => CHART.left + (last && (stage / last) * (right - CHART.left))
   const y = (value) => CHART.bottom - (value / top) * (CHART.bottom - CHART.top)
   const at = points.find((point) => point.stage === current)
-  const said = points.map(({ stage, value }) => `stage ${stage} ${figure(value)}`).join(', ')
-  const svg = draw('svg', { viewBox: `0 0 ${width} ${CHART.height}`, role: 'img', 'aria-label': `${name}: ${said}` })
+  const list = points.map((point) => `stage ${point.stage} ${said(point)}`).join(', ')
+  const svg = draw('svg', { viewBox: `0 0 ${width} ${CHART.height}`, role: 'img', 'aria-label': `${name}: ${list}` })
   const axes = `M${CHART.left} ${CHART.top}V${CHART.bottom}H${right}`
-  svg.append(draw('path', { d: axes, class: 'axes' }), draw('text', { x: CHART.left, y: 10 }, at ? `${name}: ${figure(at.value)}` : name))
+  const title = at ? `${name}: ${said(at)}` : name
+  svg.append(draw('path', { d: axes, class: 'axes' }), draw('text', { x: CHART.left, y: 10 }, title))
   for (const value of [0, top])
     svg.append(draw('text', { x: CHART.left - 5, y: y(value) + 4, 'text-anchor': 'end' }, figure(value)))
   const every = Math.ceil((last + 1) / 12) || 1
   for (let stage = 0; stage <= last; stage += every)
     svg.append(draw('text', { x: x(stage), y: CHART.height - 4, 'text-anchor': 'middle' }, stage))
   svg.append(draw('line', { x1: x(current), x2: x(current), y1: CHART.top, y2: CHART.bottom, class: 'current' }))
-  const line = points.map(({ stage, value }) => `${x(stage)},${y(value)}`).join(' ')
-  svg.append(draw('polyline', { points: line, class: 'line' }))
+  const line = (list, value) => list.map((point) => `${x(point.stage)},${y(value(point))}`).join(' ')
+  const graded = points.filter((point) => Number.isFinite(point.graded))
+  svg.append(draw('polyline', { points: line(points, (point) => point.value), class: 'line' }))
+  svg.append(draw('polyline', { points: line(graded, (point) => point.graded), class: 'line severity' }))
   for (const { stage, value } of points)
     svg.append(draw('circle', { cx: x(stage), cy: y(value), r: stage === current ? 5 : 2.5 }))
   return svg
@@ -132,7 +137,7 @@ class Viewer {
     const score = scoreOf(run)
     const at = score.points.find((point) => point.stage === stage)
     const name = stage ? `Stage ${stage} of ${last}, simulated` : 'Input image'
-    this.slider.setAttribute('aria-valuetext', at ? `${name}, ${score.name} ${score.figure(at.value)}` : name)
+    this.slider.setAttribute('aria-valuetext', at ? `${name}, ${score.name} ${score.said(at)}` : name)
     this.caption.textContent = name
     this.picture.alt = name
     this.picture.src = api.apiURL(viewURL(run.stages[stage], this.version))

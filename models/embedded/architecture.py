@@ -253,10 +253,10 @@ def build_clip_vision(config: dict = CLIP_VISION):
 
 
 def build_classifier(config: dict = CLASSIFIER):
-    """torchvision's DenseNet with one logit an output.
+    """torchvision's DenseNet with one logit an output, and where it is graded with a second for the severity.
 
     Args:
-        config: growth_rate, block_config, num_init_features, bn_size and outputs, the names of the logits.
+        config: growth_rate, block_config, num_init_features, bn_size, outputs, the names of the logits, and graded.
     """
     from torchvision.models import DenseNet
 
@@ -265,7 +265,7 @@ def build_classifier(config: dict = CLASSIFIER):
         block_config=tuple(config["block_config"]),
         num_init_features=config["num_init_features"],
         bn_size=config["bn_size"],
-        num_classes=len(config["outputs"]),
+        num_classes=len(config["outputs"]) * (2 if config.get("graded") else 1),
     )
 
 

@@ -30,6 +30,7 @@ def progression_plot(
     convergence: Sequence[float] = (),
     clip_i: Sequence[float] = (),
     *,
+    severity: Mapping[str, Sequence[float]] | None = None,
     real: Mapping[str, Sequence[float]] | None = None,
     delta: float | None = None,
     conf_label: str = "Conf (probability)",
@@ -44,6 +45,7 @@ def progression_plot(
         conf: finding -> Conf of stages 0 .. N.
         convergence: |x_n - x_(n-1)| of stages 1 .. N.
         clip_i: similarity of stages 1 .. N with stage 0.
+        severity: finding -> severity of stages 0 .. N in [0, 1], dotted, on the axis of conf.
         real: finding -> Conf of the patient's real pictures, dashed.
         delta: the threshold of convergence.
         conf_label: the scale of conf.
@@ -66,12 +68,15 @@ def progression_plot(
     for name, curve in conf.items():
         top.plot(range(len(curve)), [float(v) for v in curve], marker="o", label=name)
     colors = {line.get_label(): line.get_color() for line in top.get_lines()}
+    for name, curve in (severity or {}).items():
+        values, label = [float(v) for v in curve], f"{name}, severity"
+        top.plot(range(len(values)), values, marker="^", linestyle=":", color=colors.get(name), label=label)
     for name, curve in (real or {}).items():
         values, label = [float(v) for v in curve], f"{name} (real)"
         top.plot(range(len(values)), values, marker="s", linestyle="--", color=colors.get(name), label=label)
     top.axhline(0.5, color="0.6", linestyle="--", linewidth=1)
     top.set(ylabel=conf_label, ylim=(-0.03, 1.03), xlabel="stage n")
-    if conf or real:
+    if conf or severity or real:
         top.legend(loc="best", fontsize=9)
 
     for column, name in enumerate(panels):

@@ -14,7 +14,7 @@ from typing import Any
 
 from ..spreadsheet import escape_formula, unescape_formula
 
-FIRST_STAGE = {"conf": 0, "clip_i": 1, "change": 1}
+FIRST_STAGE = {"conf": 0, "severity": 0, "clip_i": 1, "change": 1}
 """The stage of a score's first value; a score that is not here names it as first_stage, or has no stage."""
 _RESULTS = {"metric", "model", "values", "mean", "std", "note", "stopped", "first_stage"}
 
@@ -44,7 +44,8 @@ def rows_of(scores: str | Mapping[str, Any], chain: str) -> list[Row]:
 
     Args:
         scores: the JSON text, or its object, of a score node: "metric", "values", "model" and settings. "all" holds a
-            list of values a finding, "parts" further scores that share the settings.
+            list of values a finding, "parts" further scores that share the settings, "severity" the values that the
+            classifier of Conf reads beside it.
         chain: the name of this patient and seed.
 
     Returns:
@@ -84,6 +85,8 @@ def _rows(scores: Mapping[str, Any], chain: str) -> Iterator[Row]:
             )
         for n, value in enumerate(values):
             yield row(None if first is None else first + n, value, own)
+    if "severity" in scores:
+        yield from _rows({**shared, "scale": "severity", **scores["severity"], "metric": "severity"}, chain)
     if "mean" in scores:
         yield row(None, scores["mean"], settings)
     if "std" in scores:

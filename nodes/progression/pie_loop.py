@@ -171,7 +171,7 @@ class PIELoop(io.ComfyNode):
                     "equal severity: where the connected classifier reads the plan's severities.",
                 ),
                 types.Classifier.Input(
-                    "classifier", optional=True, tooltip="A graded one, for stages of equal severity."
+                    "classifier", optional=True, tooltip="One that reads severities, for stages of equal severity."
                 ),
             ],
             outputs=[

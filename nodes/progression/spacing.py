@@ -161,7 +161,7 @@ class StageSpacing(io.ComfyNode):
             column = find_label(finding, classifier.outputs)
 
             def read(picture: torch.Tensor) -> float:
-                return float(classifier.conf(picture)[:, column].mean())
+                return float(classifier.severity(picture)[:, column].mean())
 
             asked = equal_reading(
                 wanted, probed, [read(picture) for picture in pictures], lambda severity: read(probe(severity))

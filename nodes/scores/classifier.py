@@ -102,8 +102,9 @@ class Conf(io.ComfyNode):
             node_id="MVG_Conf",
             display_name="Conf",
             category="MVG/metrics",
-            description="How sure a classifier is of the finding, in every picture.",
-            search_aliases=["classifier", "confidence", "score", "densenet"],
+            description="How sure a classifier is of the finding, in every picture, and how severe it reads it to be "
+            "where it was trained for that.",
+            search_aliases=["classifier", "confidence", "severity", "score", "densenet"],
             inputs=[
                 types.Classifier.Input("classifier", tooltip="From Load Embedded Models or Load Classifier."),
                 io.Image.Input("images", tooltip="The stages of a progression, or any pictures."),
@@ -116,7 +117,11 @@ class Conf(io.ComfyNode):
                 types.Plan.Input("plan", optional=True, tooltip="Needed where finding is plan."),
             ],
             outputs=[
-                io.String.Output("scores", tooltip="Conf of every picture as JSON, with all other findings."),
+                io.String.Output(
+                    "scores",
+                    tooltip="Conf of every picture as JSON, with all other findings, and the severity where the "
+                    "classifier reads it.",
+                ),
                 io.Float.Output("final", tooltip="Conf of the last picture."),
             ],
         )
@@ -136,17 +141,27 @@ class Conf(io.ComfyNode):
         else:
             place = find_label(wanted, labels)
             name = labels[place]
-        values = classifier.conf(images)
-        of_name = [float(v) for v in (values.amax(dim=1) if place is None else values[:, place])]
+        values, severity = classifier.read(images)
+        of_name = column(values, place)
         scores = {
             "metric": "conf",
             "model": classifier.name,
             "scale": classifier.scale,
             "finding": name,
             "values": of_name,
-            "all": {label: [float(v) for v in values[:, i]] for i, label in enumerate(labels)},
+            "all": {label: column(values, i) for i, label in enumerate(labels)},
         }
+        if severity is not None:
+            scores["severity"] = {
+                "values": column(severity, place),
+                "all": {label: column(severity, i) for i, label in enumerate(labels)},
+            }
         of_stages = label_key(finding) == FROM_PLAN and not healthy
         if of_stages and (note := start_note(wanted, of_name[0])):
             scores["notes"] = [note]
         return io.NodeOutput(json.dumps(scores), of_name[-1])
+
+
+def column(values: torch.Tensor, place: int | None) -> list[float]:
+    """One finding of values [B, findings], or the highest of all."""
+    return [float(v) for v in (values.amax(dim=1) if place is None else values[:, place])]

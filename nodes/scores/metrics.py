@@ -83,7 +83,7 @@ class DifferenceMap(io.ComfyNode):
 
 
 class ProgressionPlot(io.ComfyNode):
-    """Conf against stage (figure 7), with CLIP-I and the convergence curve where given."""
+    """Conf against stage (figure 7), with severity, CLIP-I and the convergence curve where given."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -115,12 +115,15 @@ class ProgressionPlot(io.ComfyNode):
         scores = parse_scores("conf", conf)
         beside = parse_scores("real", real) if real else None
         change: dict = parse_scores("curve", curve) if curve else {"values": ()}
+        finding, scale = scores.get("finding", "conf"), scores.get("scale", "probability")
+        graded = scores.get("severity")
         plot = progression_plot(
-            {scores.get("finding", "conf"): scores["values"]},
+            {finding: scores["values"]},
             change["values"],
             parse_scores("clip_i", clip_i)["values"] if clip_i else (),
+            severity={finding: graded["values"]} if graded else None,
             real={beside.get("finding", "conf"): beside["values"]} if beside else None,
-            conf_label=f"Conf ({scores.get('scale', 'probability')})",
+            conf_label=f"Conf ({scale}) and severity" if graded else f"Conf ({scale})",
             delta=change.get("delta"),
             title=title,
         )

@@ -5,7 +5,8 @@ from typing import Any
 
 
 def progression(place: dict[str, str], files: Iterable[str], scores: dict[str, dict]) -> dict[str, Any]:
-    """The stages and difference maps among the ``files`` of a folder, with the scores ``conf`` and ``curve``.
+    """The stages and difference maps among the ``files`` of a folder, with the scores ``conf`` (and severity) and
+    ``curve``.
 
     place: the folder as the host's ``/view`` names it, ``subfolder`` and ``type``.
     """
@@ -16,9 +17,11 @@ def progression(place: dict[str, str], files: Iterable[str], scores: dict[str, d
         return [{"filename": name, **place} for name in names]
 
     conf = scores.get("conf")
+    graded = conf.get("severity") if conf else None
     return {
         "stages": pictures("stage_"),
         "maps": pictures("difference_"),
         "conf": {"finding": conf.get("finding"), "values": conf["values"]} if conf else None,
+        "severity": graded["values"] if graded else [],
         "change": scores.get("curve", {}).get("values", []),
     }

@@ -1,9 +1,11 @@
-"""Trains a domain's DenseNet-121 classifier (is the finding there?) or the severity reader of the benches.
+"""Trains a domain's DenseNet-121 classifier (is it there, and how severe?) or the severity reader of the benches.
 
-Both have the same network and images, other seeds and other targets: binary cross-entropy on presence, and
-cross-entropy against the severity itself, whose minimiser is the expected severity. Blur, noise and tone changes
-keep them from reading the grain. The reader takes no part in any node, so what it says of a trajectory is
-independent of Conf.
+Both have the same network and images and other seeds. The classifier has two logits a finding: cross-entropy on
+presence, and on the severity itself, whose minimiser is the expected severity; the reader has the second alone. Blur,
+noise and tone changes keep them from reading the grain. The reader takes no part in any node, so what it says of a
+trajectory is independent of Conf and of the severity that a user sees. ``--go-on`` starts from the file in
+models/embedded and trains the later half of the network alone, so that what the earlier half sees is computed once; a
+round has a seed of its own, which names its checkpoint.
 """
 
 import argparse
@@ -11,6 +13,8 @@ import sys
 
 import torch
 import torch.nn.functional as F
+from safetensors.torch import load_file
+from torchvision.models import DenseNet
 from torchvision.transforms.v2.functional import gaussian_blur
 
 from ...models.embedded import architecture
@@ -21,7 +25,11 @@ from . import dataset
 
 MEAN = torch.tensor([0.485, 0.456, 0.406])[:, None, None]
 STD = torch.tensor([0.229, 0.224, 0.225])[:, None, None]
-HELD_OUT = 1000
+HELD_OUT = 500
+EARLIER = 8
+"""Layers of the network, up to the second transition, that a further round leaves alone."""
+VIEWS = 3
+"""How often a further round augments every picture."""
 
 
 def augment(images: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
@@ -42,6 +50,32 @@ def network_input(images: torch.Tensor) -> torch.Tensor:
     return (images.expand(-1, 3, -1, -1) - MEAN.to(images)) / STD.to(images)
 
 
+class Later(torch.nn.Module):
+    """The layers of a DenseNet behind the EARLIER ones."""
+
+    def __init__(self, network: DenseNet):
+        super().__init__()
+        self.features, self.classifier = network.features[EARLIER:], network.classifier
+
+    def forward(self, seen: torch.Tensor) -> torch.Tensor:
+        return self.classifier(F.relu(self.features(seen)).mean(dim=(2, 3)))
+
+
+@torch.no_grad()
+def earlier(network: DenseNet, images: torch.Tensor, options: argparse.Namespace) -> torch.Tensor:
+    """What the EARLIER layers make of uint8 images [n, C, H, W], augmented VIEWS times: [n, VIEWS, ...]."""
+    generator = torch.Generator().manual_seed(options.seed)
+    layers = network.features[:EARLIER].eval().to(options.device)
+    views = []
+    for _ in range(VIEWS):
+        parts = []
+        for batch in images.split(options.batch):
+            with common.autocast(options.device):
+                parts.append(layers(network_input(augment(batch.float() / 255, generator).to(options.device))).float())
+        views.append(torch.cat(parts).cpu())
+    return torch.stack(views, dim=1)
+
+
 def auc(score: torch.Tensor, label: torch.Tensor) -> float:
     """Area under the ROC curve by ranks (Mann-Whitney)."""
     positive, negative = score[label], score[~label]
@@ -55,9 +89,10 @@ def evaluate(
         batches = images.float().div(255).split(64)
         read = torch.cat([network(network_input(b)) for b in batches]).sigmoid()
     present = severities >= SEVERITY_BANDS["mild"][0]
+    severity = read[:, -len(outputs) :]  # of the reader, all that it has
     for i, name in enumerate(outputs):
         crossing = ((read[:, i] > 0.5) == present[:, i]).float().mean()
-        error = (read[:, i] - severities[:, i]).abs().mean()
+        error = (severity[:, i] - severities[:, i]).abs().mean()
         print(
             f"{name}: AUC {auc(read[:, i], present[:, i]):.4f}, right at 0.5 {crossing:.3f}, severity MAE {error:.4f}"
         )
@@ -74,29 +109,38 @@ def main() -> None:
 
 
 def train(kind: str, domain: str, options: argparse.Namespace) -> None:
-    pool = dataset.Pool(options.family, dataset.SIZES[options.family], domains=(domain,))
+    pool = dataset.Pool(options.family, options.count or dataset.SIZES[options.family], domains=(domain,))
     images, severities = torch.from_numpy(pool.images), torch.from_numpy(pool.parts[0][1]["severities"])
     torch.manual_seed(options.seed + (0 if kind == "classifier" else 1))
     outputs = FINDINGS[domain]
-    config = architecture.CLASSIFIER | {"outputs": outputs}
+    config = architecture.CLASSIFIER | {"outputs": outputs, "graded": kind == "classifier"}
     network = architecture.build_classifier(config)
-    trainer = common.Trainer(f"{kind}.{domain}", {"network": network}, options, decay=0.99)
+    path = common.WEIGHTS / architecture.file_name(kind, domain)
+    name = f"{kind}.{domain}"
     usable = len(images) - HELD_OUT
+    if options.go_on:
+        network.load_state_dict(load_file(path))
+        name = f"{name}.{options.seed}"
+        seen = earlier(network, images[:usable], options)
+    trained = Later(network) if options.go_on else network
+    trainer = common.Trainer(name, {"network": trained}, options, decay=0.99)
 
     def loss(generator: torch.Generator, step: int) -> dict:
         index = torch.randint(usable, (options.batch,), generator=generator)
-        batch = augment(images[index].float() / 255, generator).to(options.device)
+        if options.go_on:
+            batch = seen[index, torch.randint(VIEWS, (options.batch,), generator=generator)].to(options.device)
+        else:
+            batch = network_input(augment(images[index].float() / 255, generator)).to(options.device)
         target = severities[index].to(options.device)
         if kind == "classifier":
-            target = (target >= SEVERITY_BANDS["mild"][0]).float()
-        logits = network(network_input(batch)).float()
+            target = torch.cat([(target >= SEVERITY_BANDS["mild"][0]).float(), target], dim=1)
+        logits = trained(batch).float()
         return {"loss": F.binary_cross_entropy_with_logits(logits, target)}
 
     trainer.fit(loss)
     trainer.averaged()
-    network.to("cpu").float()
+    network.to("cpu").float().eval()
     evaluate(network, images[usable:], severities[usable:], outputs)
-    path = common.WEIGHTS / architecture.file_name(kind, domain)
     architecture.save_weights(network.state_dict(), config, path, kind=kind)
 
 

@@ -3,6 +3,8 @@
 import json
 
 import pytest
+from safetensors.torch import save_file
+from torchvision.models import DenseNet
 
 WORDS = {0.0: "no finding", 0.25: "mild edema", 0.85: "severe edema"}
 GRADES = [{"severity": s, "prompt": f"frontal chest x-ray, {words}"} for s, words in WORDS.items()]
@@ -35,6 +37,17 @@ def graph():
     }
 
 
+@pytest.fixture
+def own(server):
+    """A user's classifier, which reads no severities, as the inputs of Load Classifier."""
+    file = server.base / "models" / "mvg" / "classifiers" / "own.safetensors"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    network = DenseNet(growth_rate=4, block_config=(1, 1, 1, 1), num_init_features=8, bn_size=2, num_classes=1)
+    save_file(network.state_dict(), file, metadata={"labels": "edema"})
+    yield {"file": f"classifiers/{file.name}", "labels": "", "activation": "from file", "image_size": 64}
+    file.unlink()
+
+
 def test_a_changed_severity_runs_its_stage_alone(server, graph):
     done = server.run(graph)
     assert done.error is None, done.error
@@ -65,14 +78,15 @@ def test_stages_of_equal_change_are_spaced_by_probes(server, graph):
         ({}, {"spacing": "equal severity"}, "classifier: got nothing, want a graded one"),
         (
             {},
-            {"spacing": "equal severity", "classifier": ["model", 4]},
-            "which reads no severities, want a graded one for stages of equal severity",
+            {"spacing": "equal severity", "classifier": ["own", 0]},
+            "classifier: got own, which reads no severities, want a graded one for stages of equal severity",
         ),
         ({}, {"mode": "noise"}, "mode: got 'noise', want ddim for a plan of mode severity"),
         ({"gamma": 0.4}, {}, "stage 1, gamma: got 0.4, want none in a plan of mode severity"),
     ],
 )
-def test_what_a_shared_inversion_cannot_do_is_refused(server, graph, fields, inputs, message):
+def test_what_a_shared_inversion_cannot_do_is_refused(server, graph, own, fields, inputs, message):
+    graph["own"] = {"class_type": "MVG_LoadClassifier", "inputs": own}
     graph["plan"]["inputs"]["text"] = plan(0.2, 0.8, **fields)
     graph["loop"]["inputs"] |= inputs
     assert message in server.run(graph).error["exception_message"]

@@ -179,6 +179,31 @@ def test_classes_that_exclude_each_other(small, images, tmp_path):
     assert sigmoid.outputs == tuple("abcde") and torch.equal(sigmoid.conf(images), conf(sigmoid.logits(images)))
 
 
+def test_a_graded_network_reads_severities_behind_conf(network, images, tmp_path):
+    config = {"outputs": ["edema", "nodule"], "graded": True, "activation": "softmax"}
+    state = network.state_dict()
+    state = {**state, **{name: state[name][:4] for name in ("classifier.weight", "classifier.bias")}}
+    save_file(state, tmp_path / "graded.safetensors", metadata={"config": json.dumps(config)})
+    graded = load_densenet(tmp_path / "graded.safetensors", patcher=False)
+    with torch.inference_mode():
+        want = graded.network(images)
+    confidence, severity = graded.read(images)
+    assert graded.graded and graded.outputs == ("edema", "nodule")
+    assert torch.equal(graded.logits(images), want[:, :2])
+    assert torch.allclose(confidence, torch.softmax(want[:, :2], dim=1)) and torch.equal(
+        graded.conf(images), confidence
+    )
+    assert torch.allclose(severity, torch.sigmoid(want[:, 2:])) and torch.equal(graded.severity(images), severity)
+
+
+def test_a_network_without_severities_says_so(small, images, tmp_path):
+    save_file(small, tmp_path / "plain.safetensors", metadata={"labels": CHEXPERT})
+    plain = load_densenet(tmp_path / "plain.safetensors", patcher=False)
+    assert not plain.graded and plain.read(images)[1] is None
+    with pytest.raises(ValueError, match="classifier: got plain, which reads no severities, want a graded one"):
+        plain.severity(images)
+
+
 def test_half_precision_is_computed_in_full(small, tmp_path):
     save_file({n: t.half() if t.is_floating_point() else t for n, t in small.items()}, tmp_path / "h.safetensors")
     network, _ = read_classifier(tmp_path / "h.safetensors", labels=CHEXPERT)
@@ -273,6 +298,8 @@ def test_labels_that_do_not_fit_are_refused_with_both_counts(small, tmp_path):
     ({"labels": '["a", 2, "c", "d", "e"]'}, "labels: got .*want a list of 5 names"),
     ({"labels": '["a"'}, "metadata key labels: not readable as JSON"),
     ({"config": {"activation": "relu"}}, "activation: got 'relu', want sigmoid or softmax"),
+    ({"config": {"graded": "yes"}}, "graded: got 'yes', want true or false"),
+    ({"config": {"graded": True}}, "graded: got 5 logits, want two a finding"),
     ({"config": {"image_size": 7}}, "image_size: got 7, want a whole number from 32"),
     ({"config": {"image_mean": [0.5]}}, r"image_mean: got \[0.5\], want 3 numbers"),
     ({"config": {"image_mean": [0.5, None, 0.5]}}, "image_mean: got .*want finite numbers"),

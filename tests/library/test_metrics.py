@@ -201,6 +201,13 @@ def test_progression_plot_draws_the_real_series_beside_it():
     assert counts[1] > counts[0] + 200  # in the colour of the finding
 
 
+def test_progression_plot_draws_the_severity_beside_conf():
+    alone, both = (progression_plot({"edema": [0.1, 1.0, 1.0]}, severity=s) for s in (None, {"edema": [0.0, 0.3, 0.6]}))
+    blue = torch.tensor([0x1F, 0x77, 0xB4]) / 255
+    counts = [int(((picture - blue).abs().amax(-1) < 0.02).sum()) for picture in (alone, both)]
+    assert counts[1] > counts[0] + 100
+
+
 @pytest.mark.parametrize("stages", [0, 1, 100])
 def test_progression_plot_of_few_and_many_stages(stages):
     change, near = [0.0] * stages, [1.0] * stages

@@ -27,6 +27,12 @@ MAE = {
 }
 
 
+GRADED = {
+    **{"metric": "conf", "model": "dense", "scale": "probability", "finding": "edema", "values": [0.1, 0.9]},
+    "severity": {"values": [0.0, 0.4], "all": {"edema": [0.0, 0.4], "nodule": [0.2, 0.3]}},
+}
+
+
 def short(rows):
     return [(row.stage, row.metric, row.value, json.loads(row.settings)) for row in rows]
 
@@ -44,6 +50,11 @@ def test_rows_of_every_score():
         (None, "clip_i", 0.94, {}),
     ]
     assert short(rows_of(CURVE, "a")) == [(1, "change", 0.3, {"delta": None}), (2, "change", 0.2, {"delta": None})]
+    edema, nodule = ({"finding": finding, "scale": "severity"} for finding in ("edema", "nodule"))
+    assert short(rows_of(GRADED, "a"))[2:] == [
+        *((0, "severity", 0.0, edema), (1, "severity", 0.4, edema)),
+        *((0, "severity", 0.2, nodule), (1, "severity", 0.3, nodule)),
+    ]
     size = {"n": 60, "subset_size": 50}
     assert short(rows_of(KID, "a")) == [(None, "kid", -0.01, size), (None, "kid_std", 0.02, size)]
     inside = {"region": "inside", "register": "rigid"}
