@@ -1,0 +1,365 @@
+"""The lesions of diabetic retinopathy on one photograph: where each lies, when it begins, and its drawing.
+
+Sizes are those of the retina in micrometers (Early Treatment Diabetic Retinopathy Study report 10, Ophthalmology 98(5),
+1991: microaneurysms up to 125), how much they darken or brighten was measured in boxes round lesions of IDRiD.
+"""
+
+import math
+from collections.abc import Iterator
+
+import cv2
+import numpy as np
+
+from ...mvg.regions.picture import blur
+from .fundus_anatomy import Retina
+from .texture import fractal, smooth_step
+
+FINE = 4
+"""Drawing pixels per pixel, so that lesions smaller than a pixel grow evenly."""
+
+
+class Canvas:
+    """A layer [H, W] in [0, 1] onto which small shapes are drawn at a fraction of a pixel; the stronger one shows."""
+
+    def __init__(self, shape: tuple[int, int]):
+        self.values = np.zeros(shape, np.float32)
+
+    def polygon(self, points: np.ndarray, strength: float, closed: bool = True, thickness: float = 1.0) -> None:
+        """Draws a filled outline, or a line where not closed.
+
+        Args:
+            points: [n, 2] x and y in pixels.
+            strength: in [0, 1].
+            closed: an area rather than a line.
+            thickness: of a line in pixels.
+        """
+        height, width = self.values.shape
+        pad = 2 + thickness
+        left, top = np.floor(points.min(axis=0) - pad).astype(int)
+        right, bottom = np.ceil(points.max(axis=0) + pad).astype(int) + 1
+        left, top, right, bottom = max(left, 0), max(top, 0), min(right, width), min(bottom, height)
+        if right <= left or bottom <= top or strength <= 0:
+            return
+        patch = np.zeros(((bottom - top) * FINE, (right - left) * FINE), np.uint8)
+        places = np.round((points - [left, top] + 0.5) * FINE * 16 - 8).astype(np.int32)
+        if closed:
+            cv2.fillPoly(patch, [places], 255, cv2.LINE_AA, 4)
+        else:
+            cv2.polylines(patch, [places], False, 255, max(1, round(thickness * FINE)), cv2.LINE_AA, 4)
+        small = cv2.resize(patch, (right - left, bottom - top), interpolation=cv2.INTER_AREA).astype(np.float32)
+        part = self.values[top:bottom, left:right]
+        np.maximum(part, small * np.float32(strength / 255), out=part)
+
+    def blob(
+        self, place, radius: float, strength: float, outline: np.ndarray, long: float = 1.0, turn: float = 0.0
+    ) -> None:
+        """Draws a round thing with an irregular outline.
+
+        Args:
+            place: x, y of the middle.
+            radius: of a circle of about its area, in pixels.
+            strength: in [0, 1].
+            outline: factors of the radius at even angles.
+            long: length over width.
+            turn: angle of the long axis, radians.
+        """
+        angle = np.linspace(0, 2 * np.pi, len(outline), endpoint=False)
+        u, v = np.cos(angle) * outline * math.sqrt(long), np.sin(angle) * outline / math.sqrt(long)
+        x, y = u * math.cos(turn) - v * math.sin(turn), u * math.sin(turn) + v * math.cos(turn)
+        self.polygon(np.stack([x, y], -1) * radius + np.asarray(place), strength)
+
+
+def rough_outline(rng: np.random.Generator, roughness: float, points: int = 16) -> np.ndarray:
+    """[points] factors of a radius, of mean about 1, with lobes of a few sizes."""
+    angle = np.linspace(0, 2 * np.pi, points, endpoint=False)
+    lobes = sum(rng.normal() / order**0.9 * np.cos(order * angle + rng.uniform(0, 2 * np.pi)) for order in (2, 3, 4, 5))
+    return np.clip(1 + roughness * np.asarray(lobes), 0.35, 1.9)
+
+
+def grown(severity: float, birth: float, span: float = 0.3) -> float:
+    """How far the radius of what begins at birth has come, in [0, 1]."""
+    return float(smooth_step(severity, birth, birth + span)) ** 0.5
+
+
+def _births(rng: np.random.Generator, count: int, first: float, last: float, power: float) -> np.ndarray:
+    """[count] severities at which lesions begin: more and more of them where power is above 1."""
+    return first + (last - first) * rng.uniform(0, 1, count) ** (1 / power)
+
+
+class Places:
+    """Draws places from where a kind of lesion may lie."""
+
+    def __init__(self, retina: Retina, rng: np.random.Generator):
+        self.rng, self.retina = rng, retina
+        height, width = retina.field.shape
+        y, x = np.mgrid[0:height:4, 0:width:4].astype(np.float32)
+        self.x, self.y = x, y
+        field = cv2.erode((retina.field > 0.9).astype(np.uint8), np.ones((9, 9), np.uint8))[::4, ::4].astype(np.float32)
+        away = np.hypot(x - retina.disc[0], y - retina.disc[1]) / retina.disc_radius
+        self.allowed = field * smooth_step(away, 1.25, 1.6)
+        middle = 0.75 * np.array(retina.fovea) + 0.25 * np.array(retina.disc)
+        self.out = np.hypot(x - middle[0], y - middle[1]) / retina.radius
+        self.from_fovea = np.hypot(x - retina.fovea[0], y - retina.fovea[1]) / retina.radius
+
+    def some(self, weight: np.ndarray, count: int) -> np.ndarray:
+        """[count, 2] x, y drawn by a weight on the grid of x and y."""
+        share = (weight * self.allowed).ravel().astype(np.float64)
+        picked = self.rng.choice(share.size, count, p=share / share.sum())
+        jitter = self.rng.uniform(-2, 2, (count, 2))
+        return np.stack([self.x.ravel()[picked], self.y.ravel()[picked]], -1) + jitter
+
+    def near(self, centers: np.ndarray, spread: float) -> np.ndarray:
+        """A weight: Gaussians of a spread in radii of the field round centers [n, 2]."""
+        wide = 2 * (spread * self.retina.radius) ** 2
+        return sum(np.exp(-((self.x - cx) ** 2 + (self.y - cy) ** 2) / wide) for cx, cy in centers) + 1e-9
+
+
+def red_lesions(retina: Retina, severity: float, seed: int) -> np.ndarray:
+    """[H, W] absorbance in green of microaneurysms and hemorrhages within the retina."""
+    rng = np.random.default_rng([seed, 0x726564])
+    places, um, shape = Places(retina, rng), retina.micrometer, retina.field.shape
+    # what lies deep is seen through the retina and has soft edges
+    canvas, deep = Canvas(shape), Canvas(shape)
+    leaks = leak_centers(retina, seed)
+    load = math.exp(rng.uniform(math.log(0.55), math.log(1.7)))
+    pole = np.exp(-((places.out / 0.62) ** 4))
+    wide = np.exp(-((places.out / 0.98) ** 6))
+    clustered = places.near(leaks, 0.14) + 0.35 * pole
+    count = round(90 * load)
+    spots = places.some(clustered, count)
+    for place, birth in zip(spots, _births(rng, count, 0.0, 0.97, 1.25), strict=True):
+        radius, depth, outline = um * rng.uniform(22, 60), rng.uniform(0.22, 0.55), rough_outline(rng, 0.12)
+        canvas.blob(place, radius * grown(severity, birth, 0.15), depth, outline)
+    count = round(70 * load)
+    patchy = wide * np.exp(0.6 * fractal(places.x.shape, 0.09 * retina.radius, rng, 2)) + 0.8 * places.near(leaks, 0.2)
+    spots = places.some(patchy, count)
+    for place, birth in zip(spots, _births(rng, count, 0.33, 0.97, 1.05), strict=True):
+        radius, depth = um * min(math.exp(rng.normal(math.log(92), 0.62)), 420), rng.uniform(0.16, 0.6)
+        size, layer = radius * grown(severity, birth, 0.22), deep if rng.uniform() < 0.6 else canvas
+        for part in range(int(rng.integers(1, 7))):
+            off = rng.normal(0, 0.75, 2) * size * (part > 0)
+            layer.blob(
+                place + off,
+                size * rng.uniform(0.3, 1.0),
+                depth,
+                rough_outline(rng, 0.22),
+                rng.uniform(1, 1.9),
+                rng.uniform(0, np.pi),
+            )
+    count = round(22 * load)
+    for place, birth in zip(places.some(wide, count), _births(rng, count, 0.42, 0.97, 1.2), strict=True):
+        _flame(canvas, retina, place, grown(severity, birth), rng)
+    uneven = np.clip(1 + 0.22 * fractal(shape, 260 * um, rng, 3, 0.7), 0.3, 1.6)
+    sharp = blur(_frayed(canvas.values, 14 * um, 120 * um, rng), max(0.55, 26 * um))
+    soft = blur(_frayed(deep.values, 45 * um, 220 * um, rng), max(0.7, 62 * um))
+    return np.maximum(sharp, soft) * uneven
+
+
+def _frayed(values: np.ndarray, far: float, wavelength: float, rng) -> np.ndarray:
+    """A layer [H, W] whose outlines are bent by noise: far is how far in pixels, of that wavelength."""
+    height, width = values.shape
+    y, x = np.mgrid[:height, :width].astype(np.float32)
+    wavelength = max(wavelength, 3.0)
+    x = x + np.float32(far) * fractal(values.shape, wavelength, rng, 2)
+    y = y + np.float32(far) * fractal(values.shape, wavelength, rng, 2)
+    return cv2.remap(values, x, y, cv2.INTER_LINEAR)
+
+
+def _flame(canvas: Canvas, retina: Retina, place: np.ndarray, size: float, rng) -> None:
+    """A hemorrhage among nerve fibers: slivers side by side along them."""
+    um, depth = retina.micrometer, rng.uniform(0.2, 0.6)
+    turn = _direction(retina, place) + rng.normal(0, 0.15)
+    along, across = np.array([math.cos(turn), math.sin(turn)]), np.array([-math.sin(turn), math.cos(turn)])
+    length, wide = rng.uniform(120, 340) * um, rng.uniform(35, 110) * um
+    for _ in range(int(rng.integers(4, 9))):
+        off = along * rng.normal(0, 0.35) * length + across * rng.normal(0, 0.6) * wide
+        radius = size * math.sqrt(length * wide) * rng.uniform(0.3, 0.6)
+        canvas.blob(
+            place + size * off,
+            radius,
+            depth * rng.uniform(0.7, 1),
+            rough_outline(rng, 0.2),
+            rng.uniform(3, 6),
+            turn + rng.normal(0, 0.08),
+        )
+
+
+def _direction(retina: Retina, place) -> float:
+    height, width = retina.fibers.shape
+    return float(retina.fibers[int(np.clip(place[1], 0, height - 1)), int(np.clip(place[0], 0, width - 1))])
+
+
+def leak_centers(retina: Retina, seed: int) -> np.ndarray:
+    """[n, 2] where vessels leak: microaneurysms crowd there and exudates ring it."""
+    rng = np.random.default_rng([seed, 0x6C6561])
+    places = Places(retina, rng)
+    return places.some(
+        np.exp(-((places.from_fovea / 0.42) ** 3)) * smooth_step(places.from_fovea, 0.05, 0.16), int(rng.integers(2, 5))
+    )
+
+
+def exudates(retina: Retina, severity: float, seed: int) -> np.ndarray:
+    """[H, W] cover in [0, 1] of hard exudates: flecks in rings, strings and clumps round leaks."""
+    rng = np.random.default_rng([seed, 0x657875])
+    um, canvas = retina.micrometer, Canvas(retina.field.shape)
+    rich = math.exp(rng.uniform(math.log(0.3), math.log(2.2)))
+    for center in leak_centers(retina, seed):
+        ring = rng.uniform(300, 1100) * um
+        started, squash, turn = rng.uniform(0.36, 0.55), rng.uniform(0.6, 1.0), rng.uniform(0, np.pi)
+        gaps, phase = rng.uniform(0.5, 1.0), rng.uniform(0, 2 * np.pi)
+        for _ in range(round(rng.uniform(6, 15) * rich)):
+            # a clump on the ring, of which flecks trail off
+            angle = phase + 2 * np.pi * gaps * rng.uniform(0, 1)
+            far = ring * math.exp(rng.normal(0, 0.18))
+            middle = center + far * _turned(np.array([math.cos(angle), squash * math.sin(angle)]), turn)
+            birth, spread = started + 0.35 * rng.uniform(), rng.uniform(30, 170) * um
+            for _ in range(int(rng.integers(1, 14))):
+                place = middle + rng.normal(0, 1, 2) * spread
+                radius = um * math.exp(rng.normal(math.log(36), 0.6))
+                late, outline = rng.uniform(0, 0.2), rough_outline(rng, 0.28, 12)
+                long, lean, strength = rng.uniform(1, 2.2), rng.uniform(0, np.pi), rng.uniform(0.45, 1.0)
+                size = radius * grown(severity, birth + late, 0.2)
+                if _free(retina, place, size):
+                    canvas.blob(place, size, strength, outline, long, lean)
+    return blur(canvas.values, max(0.5, 14 * um)) * (1 - 0.85 * retina.vessels)
+
+
+def _turned(vector: np.ndarray, angle: float) -> np.ndarray:
+    cosine, sine = math.cos(angle), math.sin(angle)
+    return np.array([cosine * vector[0] - sine * vector[1], sine * vector[0] + cosine * vector[1]])
+
+
+def _free(retina: Retina, place: np.ndarray, size: float) -> bool:
+    """Whether a thing lies within the field and off the optic disc."""
+    height, width = retina.field.shape
+    x, y = int(place[0]), int(place[1])
+    off = math.hypot(place[0] - retina.disc[0], place[1] - retina.disc[1]) > 1.15 * retina.disc_radius + size
+    return 0 <= x < width and 0 <= y < height and bool(retina.field[y, x] > 0.9) and off
+
+
+def cotton_wool(retina: Retina, severity: float, seed: int) -> np.ndarray:
+    """[H, W] cover in [0, 1] of cotton wool spots: pale, feathered along nerve fibers, near the arcades."""
+    rng = np.random.default_rng([seed, 0x636F74])
+    places, um = Places(retina, rng), retina.micrometer
+    cover = np.zeros(retina.field.shape, np.float32)
+    weight = np.exp(-(((places.out - 0.55) / 0.2) ** 2))
+    count = int(rng.integers(1, 8))
+    ragged = fractal(retina.field.shape, 160 * um, rng, 3, 0.65)
+    height, width = cover.shape
+    for place, birth in zip(places.some(weight, count), _births(rng, count, 0.48, 0.9, 1.2), strict=True):
+        long, wide, strength = rng.uniform(240, 560) * um, rng.uniform(170, 330) * um, rng.uniform(0.5, 0.9)
+        size, turn = grown(severity, birth), _direction(retina, place) + rng.normal(0, 0.5)
+        if size < 0.05:
+            continue
+        r = int(3 * long) + 2
+        left, top = max(0, int(place[0]) - r), max(0, int(place[1]) - r)
+        y, x = np.mgrid[top : min(height, top + 2 * r), left : min(width, left + 2 * r)].astype(np.float32)
+        u = ((x - place[0]) * math.cos(turn) + (y - place[1]) * math.sin(turn)) / (size * long)
+        v = ((y - place[1]) * math.cos(turn) - (x - place[0]) * math.sin(turn)) / (size * wide)
+        part = (slice(top, top + y.shape[0]), slice(left, left + x.shape[1]))
+        spot = strength * smooth_step(1.0 - np.hypot(u, v) + 0.3 * ragged[part], 0.0, 1.15)
+        cover[part] = np.maximum(cover[part], spot)
+    return cover
+
+
+def late_signs(retina: Retina, severity: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Signs of the severe and the proliferative grade.
+
+    Args:
+        retina: of the picture.
+        severity: in [0, 1].
+        seed: which course.
+
+    Returns:
+        (absorbance in green [H, W] of venous beading, IRMA and new vessels; cover [H, W] in [0, 1] of blood before the
+        retina).
+    """
+    rng = np.random.default_rng([seed, 0x6C6174])
+    beads, canvas = Canvas(retina.field.shape), Canvas(retina.field.shape)
+    for place, half_width in _beads(retina, rng):
+        size, depth = grown(severity, rng.uniform(0.64, 0.8), 0.3), rng.uniform(0.28, 0.4)
+        beads.blob(place, 1.3 * half_width * size, depth, rough_outline(rng, 0.06), 1.25, _direction(retina, place))
+    for place, reach, birth, branches in _tangles(retina, rng):
+        _tangle(canvas, place, reach, grown(severity, birth, 0.15), branches, retina.micrometer, rng)
+    # a bead widens a vessel and makes it no darker
+    values = np.maximum(canvas.values, beads.values * (1 - 0.85 * retina.vessels))
+    return blur(values, max(0.5, 12 * retina.micrometer)), _blood_before(retina, severity, rng)
+
+
+def _beads(retina: Retina, rng) -> Iterator[tuple[np.ndarray, float]]:
+    """Places along one or two stretches of the widest vessels, and their half widths."""
+    half = retina.half_width
+    crest = (half >= cv2.dilate(half, np.ones((3, 3), np.uint8))) & (half > 0.0135 * retina.radius)
+    ys, xs = np.nonzero(crest & (retina.field > 0.9))
+    off = np.hypot(xs - retina.disc[0], ys - retina.disc[1])
+    keep = (off > 1.6 * retina.disc_radius) & (off < 1.1 * retina.radius)
+    points = np.stack([xs, ys], -1)[keep].astype(np.float64)
+    if not len(points):
+        return
+    starts = points[rng.choice(len(points), min(3, len(points)), replace=False)]
+    taken: list[np.ndarray] = []
+    for point in points[rng.permutation(len(points))]:
+        width = float(half[int(point[1]), int(point[0])])
+        near = min(float(np.hypot(*(point - s))) for s in starts) < 0.28 * retina.radius
+        if near and all(np.hypot(*(point - other)) > 5 * width for other in taken):
+            taken.append(point)
+            yield point, width
+
+
+def _tangles(retina: Retina, rng) -> list[tuple[np.ndarray, float, float, int]]:
+    """(place, reach in pixels, birth, branches) of IRMA and of new vessels."""
+    places, um = Places(retina, rng), retina.micrometer
+    out = [
+        (place, rng.uniform(200, 420) * um, rng.uniform(0.68, 0.82), int(rng.integers(2, 5)))
+        for place in places.some(np.exp(-(((places.out - 0.6) / 0.2) ** 2)), int(rng.integers(1, 5)))
+    ]
+    half = retina.half_width[::4, ::4]
+    on_arcade = (half > 0.007 * retina.radius) * np.exp(-(((places.out - 0.6) / 0.3) ** 2)) + 1e-6
+    for place in places.some(on_arcade, int(rng.integers(1, 4))):
+        out.append((place, rng.uniform(450, 900) * um, rng.uniform(0.86, 0.93), int(rng.integers(7, 14))))
+    if rng.uniform() < 0.5:
+        angle = rng.uniform(0, 2 * np.pi)
+        at = np.array(retina.disc) + 0.75 * retina.disc_radius * np.array([math.cos(angle), math.sin(angle)])
+        out.append((at, rng.uniform(700, 1100) * um, 0.88, int(rng.integers(8, 15))))
+    return out
+
+
+def _tangle(canvas: Canvas, place: np.ndarray, reach: float, size: float, branches: int, um: float, rng) -> None:
+    """Fine winding vessels that fan out from a place and loop back."""
+    facing = rng.uniform(0, 2 * np.pi)
+    for _ in range(branches):
+        steps = 26
+        heading = (
+            facing + rng.normal(0, 0.9) + np.cumsum(rng.normal(0, 0.42, steps)) + rng.normal(0, 0.05) * np.arange(steps)
+        )
+        stride = reach * rng.uniform(0.5, 1.2) / steps
+        start = place + rng.normal(0, 0.1, 2) * reach
+        path = start + np.cumsum(np.stack([np.cos(heading), np.sin(heading)], -1) * stride, axis=0)
+        shown = 1 + int(size * (steps - 1))
+        depth, width = rng.uniform(0.2, 0.45), rng.uniform(20, 38) * um
+        if shown > 2:
+            canvas.polygon(path[:shown], depth * size, closed=False, thickness=width)
+
+
+def _blood_before(retina: Retina, severity: float, rng) -> np.ndarray:
+    """[H, W] cover of a boat of blood with a level top, which hides what lies behind it."""
+    um, shape = retina.micrometer, retina.field.shape
+    has, birth, tilt = rng.uniform() < 0.4, rng.uniform(0.88, 0.93), rng.normal(0, 0.08)
+    wide, deep = rng.uniform(1800, 4600) * um, rng.uniform(700, 1500) * um
+    down = np.array([rng.uniform(-0.35, 0.35), rng.uniform(0.3, 0.6) * (1 if rng.uniform() < 0.75 else -1)])
+    middle = 0.6 * np.array(retina.fovea) + 0.4 * np.array(retina.disc) + down * retina.radius
+    ragged = fractal(shape, 900 * um, rng, 4, 0.4)
+    size = grown(severity, birth, 0.12)
+    if not has or size < 0.02:
+        return np.zeros(shape, np.float32)
+    y, x = np.mgrid[: shape[0], : shape[1]].astype(np.float32)
+    u, v = x - middle[0], y - middle[1]
+    u, v = u * math.cos(tilt) + v * math.sin(tilt), v * math.cos(tilt) - u * math.sin(tilt)
+    bowl = 1 - np.hypot(u / (0.5 * wide * size), np.maximum(v, 0) / (deep * size)) + 0.06 * ragged
+    level = (v + 22 * um * ragged) / (50 * um)
+    return (
+        (0.85 + 0.05 * np.clip(ragged, -2, 2))
+        * smooth_step(bowl, 0.0, 0.25)
+        * smooth_step(level, -1, 1)
+        * smooth_step(size, 0.02, 0.3)
+    )

@@ -1,0 +1,107 @@
+"""Courses on color pictures: nothing at severity 0, the same for the same seed, growth, and what lies apart is left."""
+
+import cv2
+import numpy as np
+import pytest
+
+from mvgen.research.courses import courses
+from mvgen.research.courses.texture import fractal, ring_noise, smooth_step
+from mvgen.research.phantom.domains import phantom
+
+CASES = [("skin", "melanoma"), ("fundus", "diabetic retinopathy")]
+
+
+@pytest.fixture(scope="module")
+def pictures():
+    """domain -> (a phantom without the finding [256, 256, 3], its anatomy)."""
+    out = {}
+    for domain in ("skin", "fundus"):
+        module = phantom(domain)
+        image = module.render(module.sample_patient(3), size=256).astype(np.float32)
+        out[domain] = image, courses(domain).fit(image)
+    return out
+
+
+@pytest.mark.parametrize(("domain", "finding"), CASES)
+def test_severity_zero_gives_the_picture_back(pictures, domain, finding):
+    image, anatomy = pictures[domain]
+    out = courses(domain).draw(image, finding, 0.0, seed=5, anatomy=anatomy)
+    assert np.array_equal(out, image) and out is not image
+    # and what begins does so without a jump
+    begun = courses(domain).draw(image, finding, 0.01, seed=5, anatomy=anatomy)
+    assert np.abs(begun - image).mean() < 2e-3
+
+
+@pytest.mark.parametrize(("domain", "finding"), CASES)
+def test_equal_seeds_are_one_course_and_others_differ(pictures, domain, finding):
+    image, anatomy = pictures[domain]
+    module = courses(domain)
+    first = module.draw(image, finding, 0.8, seed=5, anatomy=anatomy)
+    assert np.array_equal(first, module.draw(image, finding, 0.8, seed=5))
+    assert np.abs(first - module.draw(image, finding, 0.8, seed=6, anatomy=anatomy)).max() > 0.05
+    assert first.dtype == np.float32 and first.shape == image.shape and 0 <= first.min() and first.max() <= 1
+
+
+@pytest.mark.parametrize(("domain", "finding"), CASES)
+def test_change_grows_evenly_with_severity(pictures, domain, finding):
+    image, anatomy = pictures[domain]
+    severities = np.linspace(0, 1, 9)
+    stages = [courses(domain).draw(image, finding, s, seed=5, anatomy=anatomy) for s in severities]
+    change = np.array([np.abs(stage - image).mean() for stage in stages])
+    assert (np.diff(change) > 0).all()
+    steps = np.array([np.abs(b - a).mean() for a, b in zip(stages, stages[1:], strict=False)])
+    assert steps.max() < 0.4 * change[-1]
+
+
+def test_skin_away_from_the_lesion_and_hairs_are_left(pictures):
+    image, anatomy = pictures["skin"]
+    change = np.abs(courses("skin").draw(image, "melanoma", 1.0, seed=5, anatomy=anatomy) - image).max(axis=2)
+    assert change[anatomy.distance > 120].max(initial=0) == 0
+    assert change[anatomy.distance > 0].max() > 0.2  # it grows beyond the nevus
+
+
+def test_retinopathy_leaves_what_lies_outside_of_the_eye_and_the_optic_disc(pictures):
+    image, anatomy = pictures["fundus"]
+    change = np.abs(courses("fundus").draw(image, "diabetic retinopathy", 0.85, seed=5, anatomy=anatomy) - image).max(2)
+    y, x = np.mgrid[:256, :256]
+    assert change[anatomy.field == 0].max() == 0
+    assert change[np.hypot(x - anatomy.disc[0], y - anatomy.disc[1]) < 0.9 * anatomy.disc_radius].max() < 0.02
+
+
+def test_lesions_of_retinopathy_come_by_grade(pictures):
+    image, anatomy = pictures["fundus"]
+    draw = courses("fundus").draw
+    for seed in range(3):
+        mild = draw(image, "diabetic retinopathy", 0.25, seed=seed, anatomy=anatomy) - image
+        severe = draw(image, "diabetic retinopathy", 0.85, seed=seed, anatomy=anatomy) - image
+        assert mild.max() < 0.02  # microaneurysms alone: nothing brightens
+        assert severe[..., 1].max() > 0.05 and (severe[..., 1] < -0.05).sum() > 4 * (mild[..., 1] < -0.05).sum()
+        count, _ = cv2.connectedComponents((np.abs(mild[..., 1]) > 0.02).astype(np.uint8))
+        assert count > 3
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"finding": "acne"}, "finding: got 'acne'"),
+        ({"severity": 1.5}, "severity: got 1.5"),
+        ({"severity": float("nan")}, "severity: got nan"),
+        ({"side": "both"}, "side: got 'both'"),
+        ({"image": np.zeros((256, 256), np.float32)}, "image: got shape"),
+        ({"image": np.full((256, 256, 3), 0.5, np.float32)}, "image: got no"),
+    ],
+)
+@pytest.mark.parametrize(("domain", "finding"), CASES)
+def test_wrong_arguments_are_named(pictures, domain, finding, arguments, words):
+    given = {"image": pictures[domain][0], "finding": finding, "severity": 0.5} | arguments
+    with pytest.raises(ValueError, match=words):
+        courses(domain).draw(**given)
+
+
+def test_random_fields_are_what_they_say():
+    field = fractal((90, 120), 20, np.random.default_rng(1))
+    assert field.shape == (90, 120) and abs(field.mean()) < 1e-3 and abs(field.std() - 1) < 1e-2
+    angle = np.linspace(-np.pi, np.pi, 400)
+    ring = ring_noise(angle, (2, 5), np.random.default_rng(1))
+    assert abs(ring[0] - ring[-1]) < 1e-3
+    assert smooth_step(np.array([-1.0, 0.5, 3.0]), 0, 1).tolist() == [0.0, 0.5, 1.0]
