@@ -1,8 +1,8 @@
 """Courses on fundus photographs: diabetic retinopathy, by the grades of the international clinical scale.
 
 Severity carries the grades as the domain's words do: microaneurysms alone below 0.4 (mild), dot, blot and flame
-hemorrhages, hard exudates and cotton wool spots from there (moderate), many of them in all quadrants with venous beading
-and IRMA from 0.7 (severe), new vessels and blood before the retina from about 0.9 (proliferative).
+hemorrhages, hard exudates and cotton wool spots from there (moderate), many of them in all quadrants with venous
+beading and IRMA from 0.7 (severe), new vessels and blood before the retina from about 0.9 (proliferative).
 """
 
 import numpy as np
@@ -70,6 +70,6 @@ def draw(
 
 
 def _covered(image: np.ndarray, cover: np.ndarray, color: np.ndarray, noise: np.ndarray) -> np.ndarray:
-    """An image [H, W, 3] under a layer of a color [H, W, 3] that covers a share [H, W] of it; noise is a share of the color."""
+    """An image [H, W, 3] under a layer of a color [H, W, 3] that covers a share [H, W]; noise: a share of the color."""
     color = np.minimum(color, 0.97)
     return image + cover[..., None] * (color * (1 + np.clip(noise, -0.1, 0.1)) - image)

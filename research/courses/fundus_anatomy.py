@@ -1,4 +1,4 @@
-"""What a course on a fundus photograph needs to know of it, and how a photograph with few lesions is cleared of them."""
+"""What a course on a fundus photograph needs to know of it, and how one with few lesions is cleared of them."""
 
 from dataclasses import dataclass
 
@@ -18,9 +18,9 @@ class Retina:
     """A fundus photograph in parts; lengths in its pixels, points as (x, y).
 
     field: [H, W] in [0, 1], the lit field without a thin rim. radius: of the field. disc, fovea: their middles.
-    disc_radius: of the optic disc. background: [H, W, 3] its color without vessels and small things. vessels: [H, W] in
-    [0, 1]. half_width: [H, W] of the vessel, 0 beside vessels. fibers: [H, W] direction of the vessels round a point, in
-    radians, along which nerve fibers run.
+    disc_radius: of the optic disc. background: [H, W, 3] its color without vessels and small things. vessels: [H, W]
+    in [0, 1]. half_width: [H, W] of the vessel, 0 beside vessels. fibers: [H, W] direction of the vessels round a
+    point, in radians, along which nerve fibers run.
     """
 
     field: np.ndarray
@@ -135,7 +135,7 @@ def without_outline(image: np.ndarray) -> np.ndarray:
 
 
 def cleared(image: np.ndarray, retina: Retina) -> tuple[np.ndarray, float]:
-    """A photograph without its small lesions: what is small, dark or bright, and no vessel, disc or fovea, is painted over.
+    """A photograph without its small lesions: dark and bright spots off vessels, disc and fovea are painted over.
 
     Args:
         image: float32 [H, W, 3] in [0, 1].

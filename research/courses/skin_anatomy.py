@@ -45,7 +45,7 @@ def _hairs(image: np.ndarray, unit: float) -> np.ndarray:
         cv2.line(kernel, tuple(ends[0].tolist()), tuple(ends[1].tolist()), 1)
         lines = np.maximum(lines, cv2.morphologyEx(gray, cv2.MORPH_CLOSE, kernel) - gray)
     dark = (lines > 0.09).astype(np.uint8)
-    count, labels, stats, _ = cv2.connectedComponentsWithStats(dark)
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(dark)
     extent = np.maximum(stats[:, cv2.CC_STAT_WIDTH], stats[:, cv2.CC_STAT_HEIGHT])
     long = (extent > 16 * unit) & (stats[:, cv2.CC_STAT_AREA] < 0.3 * extent**2)
     long[0] = False

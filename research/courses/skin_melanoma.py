@@ -1,11 +1,10 @@
 """A nevus becomes a melanoma: what grows, what it is made of, and how much of it a severity shows.
 
-Colors are absorbances (-log of image over bare skin, red, green, blue), medians of clusters of pixels in melanomas of the
-ISIC 2017 training images; features are those of the pattern analysis of dermoscopy (Argenziano et al., JAAD 48(5),
-2003).
+Colors are absorbances (-log of image over bare skin, red, green, blue), near the centers of clusters of pixels in
+melanomas of the ISIC 2017 training images; features are those of the pattern analysis of dermoscopy (Argenziano et
+al., JAAD 48(5), 2003).
 """
 
-import cv2
 import numpy as np
 
 from ...mvg.regions.picture import blur

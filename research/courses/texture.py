@@ -45,7 +45,8 @@ def fractal(
         else:
             x = (np.arange(width, dtype=np.float32) / step + 1 + shift[0]).astype(np.float32)
             y = (np.arange(height, dtype=np.float32) / step + 1 + shift[1]).astype(np.float32)
-            layer = cv2.remap(grid, *np.meshgrid(x, y), interpolation=cv2.INTER_CUBIC)
+            columns, rows = np.meshgrid(x, y)
+            layer = cv2.remap(grid, columns, rows, cv2.INTER_CUBIC)
         total += persistence**octave * layer
     return (total - total.mean()) / (total.std() + 1e-6)
 

@@ -1,9 +1,10 @@
 """Courses on color pictures: nothing at severity 0, the same for the same seed, growth, and what lies apart is left."""
 
+from itertools import pairwise
+
 import cv2
 import numpy as np
 import pytest
-
 from mvgen.research.courses import courses
 from mvgen.research.courses.texture import fractal, ring_noise, smooth_step
 from mvgen.research.phantom.domains import phantom
@@ -39,7 +40,7 @@ def test_equal_seeds_are_one_course_and_others_differ(pictures, domain, finding)
     first = module.draw(image, finding, 0.8, seed=5, anatomy=anatomy)
     assert np.array_equal(first, module.draw(image, finding, 0.8, seed=5))
     assert np.abs(first - module.draw(image, finding, 0.8, seed=6, anatomy=anatomy)).max() > 0.05
-    assert first.dtype == np.float32 and first.shape == image.shape and 0 <= first.min() and first.max() <= 1
+    assert first.dtype == np.float32 and first.shape == image.shape and first.min() >= 0 and first.max() <= 1
 
 
 @pytest.mark.parametrize(("domain", "finding"), CASES)
@@ -49,7 +50,7 @@ def test_change_grows_evenly_with_severity(pictures, domain, finding):
     stages = [courses(domain).draw(image, finding, s, seed=5, anatomy=anatomy) for s in severities]
     change = np.array([np.abs(stage - image).mean() for stage in stages])
     assert (np.diff(change) > 0).all()
-    steps = np.array([np.abs(b - a).mean() for a, b in zip(stages, stages[1:], strict=False)])
+    steps = np.array([np.abs(b - a).mean() for a, b in pairwise(stages)])
     assert steps.max() < 0.4 * change[-1]
 
 
