@@ -18,6 +18,7 @@ from ...models.embedded.architecture import DOMAINS
 from ...models.standalone_host import use_host
 from ...mvg import roi
 from ..phantom.captions import FINDINGS
+from . import seeds
 from .networks import Networks
 from .patients import Patients, patients
 
@@ -51,7 +52,7 @@ def measure(networks: Networks, group: Patients, severity: float, values: Sequen
     decoded = networks.decode(networks.encode(healthy))
     drawn = networks.decode(networks.encode(truth))
     covered = (truth - healthy).abs().mean(-1) > CHANGED
-    inside = group.masks[..., None]
+    inside = group.true_masks[..., None]
 
     def error(picture: Tensor) -> float:
         return float(((picture - truth).abs() * inside).sum())
@@ -70,18 +71,17 @@ def measure(networks: Networks, group: Patients, severity: float, values: Sequen
 @torch.inference_mode()
 def main() -> None:
     parser = argparse.ArgumentParser(prog="run.py bench detail", description=__doc__)
-    parser.add_argument("--patients", type=int, default=8)
-    parser.add_argument("--first-seed", type=int, default=7100, help="of the seeds for choosing settings")
+    seeds.add_options(parser, 8)
     options = parser.parse_args()
+    people = {domain: seeds.claimed(parser, options, "detail", domain) for domain in DOMAINS}
     use_host()
     names = ["none" if value is None else f"{value:g}" for value in VALUES]
     print("finding, severity | truth's high-pass | MAE and high-pass at REPLACED " + " | ".join(names))
     for domain in DOMAINS:
         networks = Networks.embedded(domain)
         for finding in FINDINGS[domain]:
-            seeds = range(options.first_seed, options.first_seed + options.patients)
             for severity in (0.85, 0.4):
-                cells = measure(networks, patients(domain, finding, seeds), severity, VALUES)
+                cells = measure(networks, patients(domain, finding, people[domain]), severity, VALUES)
                 print(f"{finding}, {severity} | " + " | ".join(cells), flush=True)
 
 

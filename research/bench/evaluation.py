@@ -6,7 +6,7 @@ share runs, and a bench that was stopped goes on where it was.
 
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -19,6 +19,7 @@ from ...mvg.metrics.conf import find_label
 from ...mvg.plan import Plan
 from . import methods
 from .networks import Networks
+from .patients import TARGET, Patients
 
 PAPER: dict[str, Any] = {
     "steps": 50,
@@ -32,17 +33,31 @@ PAPER: dict[str, Any] = {
     "composite": True,
     "seed": 0,
     "plan": "terminal",
-    "mask": True,
+    "spacing": "as planned",
+    "region": "fitted",
     "reach": 1.0,
     "direction": "mean",
 }
-"""The paper's hyperparameters; reach and direction are those of the extrapolation."""
+"""The paper's hyperparameters; reach and direction are those of the extrapolation.
+
+region: "fitted" to the image as a user's, "true" as no user knows it, or "none".
+"""
+GUIDANCE = 3.0
+"""The embedded networks' own under the paper's settings: at its 7.5 they are past what a severe finding looks like."""
+BY_SEVERITY = {"plan": "severity", "spacing": "equal change"}
+"""What mode severity changes of the paper's settings."""
 USED = {
-    methods.EXTRAPOLATION: ("beta_1", "beta_2", "composite", "mask", "reach", "direction"),
-    methods.WALK: ("steps", "gamma", "guidance", "beta_1", "beta_2", "scheduler", "composite", "seed", "mask"),
+    methods.EXTRAPOLATION: ("beta_1", "beta_2", "composite", "region", "reach", "direction"),
+    methods.WALK: ("steps", "gamma", "guidance", "beta_1", "beta_2", "scheduler", "composite", "seed", "region"),
     methods.PIE: tuple(name for name in PAPER if name not in ("reach", "direction")),
+    methods.TRUTH: (),
 }
 BATCH = 16
+
+
+def drawn(method: str, settings: dict[str, Any]) -> bool:
+    """Whether a method draws anything at random, so that its seeds are different runs."""
+    return method == methods.WALK or (method == methods.PIE and settings["mode"] == "noise")
 
 
 class Group(Protocol):
@@ -65,6 +80,8 @@ class Group(Protocol):
 
     def plans(self, stages: int, mode: str) -> list[Plan]: ...
 
+    def region(self, name: str) -> torch.Tensor | None: ...
+
     def part(self, start: int, stop: int) -> "Group": ...
 
 
@@ -81,8 +98,12 @@ class Run:
     @classmethod
     def of(cls, method: str, group: Group, stages: int, settings: dict[str, Any]) -> "Run":
         used = {name: settings[name] for name in USED[method]}
-        if used.get("mode") == "ddim":
-            used["seed"] = 0  # nothing in it is random
+        if not drawn(method, settings):
+            used.pop("seed", None)
+        if method == methods.PIE and settings["plan"] == "severity":
+            used["probes"] = methods.probing()
+        elif method == methods.PIE:
+            del used["spacing"]
         return cls(method, group.domain, group.finding, stages, used)
 
     def key(self, names: Sequence[str], networks: str) -> str:
@@ -105,9 +126,9 @@ class Scores:
     severity: np.ndarray | None = None
 
     def first(self, stages: int) -> "Scores":
-        """What the run would have given with fewer stages: a stage depends on those before it alone."""
-        if self.run.method != methods.PIE:
-            raise ValueError(f"method: got {self.run.method}, want PIE; the stages of the others depend on N")
+        """What the run would have given with fewer stages: in a chain a stage depends on those before it alone."""
+        if self.run.method != methods.PIE or self.run.settings["plan"] != "terminal":
+            raise ValueError(f"method: got {self.run.method}, want PIE of mode terminal; others' stages depend on N")
         return Scores(
             replace(self.run, stages=stages),
             self.names,
@@ -154,7 +175,9 @@ class Evaluation:
 def make(networks: Networks, group: Group, run: Run, direction: torch.Tensor | None = None) -> torch.Tensor:
     """The states [N + 1, B, H, W, 3] of one run."""
     settings = {**PAPER, **run.settings}
-    masks = group.masks if settings["mask"] else None
+    masks = group.region(settings["region"])
+    if run.method == methods.TRUTH:
+        return true_course(group, run.stages)
     if run.method == methods.EXTRAPOLATION:
         if direction is None:
             raise ValueError("direction: got nothing, want one for the extrapolation")
@@ -162,6 +185,13 @@ def make(networks: Networks, group: Group, run: Run, direction: torch.Tensor | N
     if run.method == methods.WALK:  # its words go from healthy to diseased, which a ladder has at its ends
         return methods.walk_states(networks, group.images, masks, group.plans(run.stages, "ladder"), settings)
     return methods.pie_states(networks, group.images, masks, group.plans(run.stages, settings["plan"]), settings)
+
+
+def true_course(group: Group, stages: int) -> torch.Tensor:
+    """[N + 1, B, H, W, 3], of severity that rises evenly to the one that is asked for."""
+    if not isinstance(group, Patients):
+        raise ValueError(f"group: got {type(group).__name__}, want phantoms, whose true course is known")
+    return group.course([TARGET * n / stages for n in range(stages + 1)])
 
 
 @torch.inference_mode()
@@ -182,14 +212,3 @@ def score(networks: Networks, states: torch.Tensor, finding: str) -> dict[str, n
         "clip_i": near.double().numpy(),
         "embeddings": embeddings.transpose(0, 1).float().numpy(),
     }
-
-
-def interval(values: Iterable[float], seed: int = 0, draws: int = 2000) -> tuple[float, float, float]:
-    """Mean and 95 % bootstrap interval (percentiles) of one value a patient."""
-    data = np.asarray(list(values), dtype=np.float64)
-    if not len(data) or not np.isfinite(data).all():
-        raise ValueError(f"values: got {len(data)} of which some may not be finite, want at least 1 finite one")
-    rng = np.random.default_rng(seed)
-    means = data[rng.integers(len(data), size=(draws, len(data)))].mean(axis=1)
-    low, high = np.percentile(means, (2.5, 97.5))
-    return float(data.mean()), float(low), float(high)

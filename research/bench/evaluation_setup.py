@@ -12,12 +12,11 @@ import torch
 from ..phantom.captions import FINDINGS
 from ..phantom.domains import phantom
 from . import methods
-from .evaluation import Evaluation, Group, Run, Scores
+from .evaluation import Evaluation, Group, Run, Scores, drawn
 from .networks import Networks
 from .patients import TARGET, Patients, patients, pictures
 from .user_images import image_files, read_images, user_patients
 
-FIRST_SEED = 5000
 REFERENCE_SEED = 90_000
 """First of the patients that stand for real diseased and healthy images, in the KID and in the extrapolation."""
 
@@ -51,6 +50,15 @@ class EvaluationSetup:
             out.append(self.evaluation.scores(self.networks, part, run, direction))
         return out
 
+    @property
+    def phantoms(self) -> bool:
+        """Whether the true course of its patients is known."""
+        return all(isinstance(group, Patients) for group in self.groups)
+
+    def seeds(self, method: str, count: int) -> range:
+        """Of the runs of a method: one where nothing in it is drawn at random."""
+        return range(count if drawn(method, self.settings) else 1)
+
     def true_clip_i(self, scores: list[Scores]) -> list[np.ndarray] | None:
         """CLIP-I [B, N] of the same patients' true pictures at the severities that the stages are read to have.
 
@@ -73,18 +81,18 @@ class EvaluationSetup:
         return torch.cat([self.networks.embed(self.diseased[group.finding]) for group in self.groups])
 
 
-def phantom_setup(domain: str, count: int, references: int, out: Path, settings: dict) -> EvaluationSetup:
-    """``count`` patients that take turns at the domain's findings, ``references`` of other seeds beside them."""
+def phantom_setup(domain: str, seeds: range, references: int, out: Path, settings: dict) -> EvaluationSetup:
+    """Patients that take turns at the domain's findings, ``references`` of other seeds beside them."""
     from ...models.embedded import loader
 
     findings = FINDINGS[domain]
     groups: list[Group] = [
-        patients(domain, finding, [FIRST_SEED + i for i in range(count) if i % len(findings) == place])
+        patients(domain, finding, seeds[place :: len(findings)])
         for place, finding in enumerate(findings)
-        if place < count
+        if place < len(seeds)
     ]
     healthy, diseased = reference_sets(domain, references)
-    evaluation = Evaluation(out / "runs", f"{_digest(loader.weight_files(domain).values())} {references}")
+    evaluation = Evaluation(out / "runs", f"{digest_of(loader.weight_files(domain).values())} {references}")
     return EvaluationSetup(domain, Networks.embedded(domain), groups, healthy, diseased, evaluation, settings)
 
 
@@ -114,7 +122,7 @@ def user_setup(options: argparse.Namespace, settings: dict) -> EvaluationSetup:
     if vision is None:
         raise ValueError(f"--clip-vision: {options.clip_vision.name} is no image encoder that ComfyUI knows")
     networks = Networks.checkpoint(options.checkpoint, vision, classifier)
-    identity = _digest([options.checkpoint, options.classifier, options.clip_vision, *healthy, *diseased])
+    identity = digest_of([options.checkpoint, options.classifier, options.clip_vision, *healthy, *diseased])
     return EvaluationSetup(
         group.domain,
         networks,
@@ -126,7 +134,7 @@ def user_setup(options: argparse.Namespace, settings: dict) -> EvaluationSetup:
     )
 
 
-def _digest(files: Iterable[Path]) -> str:
+def digest_of(files: Iterable[Path]) -> str:
     """Of the contents of files."""
     digest = hashlib.blake2b(digest_size=8)
     for path in files:

@@ -8,35 +8,55 @@ import torch
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from ...mvg.metrics.conf import conf
 from ...mvg.metrics.difference import difference_map, heat_map
 from ...mvg.metrics.plot import contact_sheet
 from . import methods
-from .evaluation import Run, Scores, interval, make
+from .bars import interval
+from .evaluation import Run, Scores, make
 from .evaluation_setup import EvaluationSetup
-from .patients import TARGET, Patients
 
-COLORS = {methods.EXTRAPOLATION: "tab:orange", methods.WALK: "tab:green", methods.PIE: "tab:blue"}
+COLORS = {
+    methods.EXTRAPOLATION: "tab:orange",
+    methods.WALK: "tab:green",
+    f"{methods.PIE}, terminal": "tab:blue",
+    f"{methods.PIE}, severity": "tab:purple",
+    methods.TRUTH: "black",
+}
 STRIP = (0, 2, 4, 6, 8, 10)
 
 
-def draw(setups: list[EvaluationSetup], settings: dict, stages: int, out: Path) -> None:
-    """figure2.png, figure4.png, figure6.png and figure7.png in ``out``."""
+Variants = Sequence[tuple[str, str, dict]]
+
+
+def draw(setups: list[EvaluationSetup], variants: dict[str, Variants], settings: dict, stages: int, out: Path) -> None:
+    """figure2.png, figure4.png, figure6.png and figure7.png in ``out``.
+
+    variants: domain -> (method, mode of its plan or "", what it changes of the settings).
+    """
     out.mkdir(parents=True, exist_ok=True)
-    strips = {setup.domain: _strips(setup, settings, stages) for setup in setups}
-    save_image(same_width([_differences(states[methods.PIE]) for states in strips.values()]), out / "figure2.png")
-    paths = {w.domain: {m: w.scores(m, stages) for m in methods.METHODS} for w in setups}
+    strips = {w.domain: _strips(w, variants[w.domain], settings, stages) for w in setups}
+    sheets = [
+        _differences(s) for states in strips.values() for name, s in states.items() if name.startswith(methods.PIE)
+    ]
+    save_image(same_width(sheets), out / "figure2.png")
+    paths = {
+        w.domain: {name_of(m, mode): w.scores(m, stages, **c) for m, mode, c in variants[w.domain]} for w in setups
+    }
     _paths(paths, out / "figure4.png")
     save_image(same_width([_rows(name, states) for name, states in strips.items()]), out / "figure6.png")
-    _curves(setups, paths, stages, out / "figure7.png")
+    _curves(setups, paths, out / "figure7.png")
 
 
-def _strips(setup: EvaluationSetup, settings: dict, stages: int) -> dict[str, torch.Tensor]:
+def name_of(method: str, mode: str) -> str:
+    return f"{method}, {mode}" if mode else method
+
+
+def _strips(setup: EvaluationSetup, variants: Variants, settings: dict, stages: int) -> dict[str, torch.Tensor]:
     """Method -> states [N + 1, H, W, 3] of the first patient."""
     group = setup.groups[0].part(0, 1)
     direction = setup.direction(group.finding)
-    runs = {m: Run.of(m, group, stages, settings) for m in methods.METHODS}
-    return {m: make(setup.networks, group, run, direction)[:, 0] for m, run in runs.items()}
+    runs = {name_of(m, mode): Run.of(m, group, stages, settings | c) for m, mode, c in variants}
+    return {name: make(setup.networks, group, run, direction)[:, 0] for name, run in runs.items()}
 
 
 def _differences(states: torch.Tensor) -> torch.Tensor:
@@ -71,28 +91,20 @@ def _paths(paths: dict[str, dict[str, list[Scores]]], file: Path) -> None:
     _save(figure, file)
 
 
-def _curves(setups: list[EvaluationSetup], paths: dict, stages: int, file: Path) -> None:
-    """Figure 7: Conf against stage, the mean of all patients, and that of their true course where it is known."""
-    figure = Figure(figsize=(5 * len(setups), 4), layout="constrained")
-    for axes, setup in zip(np.atleast_1d(figure.subplots(1, len(setups))), setups, strict=True):
-        for method, runs in paths[setup.domain].items():
-            _band(axes, np.concatenate([s.conf for s in runs]), COLORS[method], method)
-        phantoms = [group for group in setup.groups if isinstance(group, Patients)]
-        if phantoms:
-            true = np.concatenate([_true_conf(setup, group, stages) for group in phantoms])
-            _band(axes, true, "black", "true course", linestyle="--")
-        axes.set(title=setup.domain, xlabel="stage n", ylabel="Conf", ylim=(-0.03, 1.03))
-        axes.axhline(0.5, color="0.7", linewidth=0.8)
-        axes.legend(fontsize=8)
+def _curves(setups: list[EvaluationSetup], paths: dict, file: Path) -> None:
+    """Figure 7: Conf against stage, the mean of all patients, and below it the severity where a reader tells it."""
+    figure = Figure(figsize=(5 * len(setups), 7), layout="constrained")
+    for column, setup in zip(figure.subplots(2, len(setups), squeeze=False).T, setups, strict=True):
+        for axes, score in zip(column, ("conf", "severity"), strict=True):
+            for name, runs in paths[setup.domain].items():
+                values = [getattr(s, score) for s in runs]
+                if all(v is not None for v in values):
+                    line = "--" if name == methods.TRUTH else "-"
+                    _band(axes, np.concatenate(values), COLORS[name], name, linestyle=line)
+            axes.set(title=setup.domain, xlabel="stage n", ylabel=score, ylim=(-0.03, 1.03))
+        column[0].axhline(0.5, color="0.7", linewidth=0.8)
+        column[0].legend(fontsize=8)
     _save(figure, file)
-
-
-def _true_conf(setup: EvaluationSetup, group: Patients, stages: int) -> np.ndarray:
-    """[B, N + 1]: Conf of the patients at severities that rise evenly to the one that is asked for."""
-    index = list(setup.networks.classifier.outputs).index(group.finding)
-    with torch.inference_mode():
-        read = [setup.networks.classifier.logits(group.at(TARGET * n / stages)) for n in range(stages + 1)]
-    return torch.stack([conf(logits)[:, index] for logits in read], dim=1).numpy()
 
 
 def _band(axes, values: np.ndarray, color: str, label: str, linestyle: str = "-") -> None:

@@ -11,11 +11,12 @@ import torch
 from ...mvg import baselines, pie, roi
 from ...mvg.ddim import VP, ddim_invert
 from ...mvg.plan import Plan
-from ...mvg.severity import between
+from ...mvg.severity import PROBES, SPACINGS, between, changes, equal_change
 from .networks import Networks
 
 PIE, WALK, EXTRAPOLATION = "PIE", "SD Walk", "Extrapolation"
 METHODS = (EXTRAPOLATION, WALK, PIE)
+TRUTH = "true course"
 
 
 class Start:
@@ -28,9 +29,10 @@ class Start:
         exact = settings["composite"] and masks is not None
         self.decoded = networks.decode(self.x_0) if exact else None
 
-    def sigmas(self) -> torch.Tensor:
-        k = pie.n_inverted(self.settings["steps"], self.settings["gamma"])
-        return self.networks.sigmas(self.settings["scheduler"], self.settings["steps"], k)
+    def sigmas(self, steps: int | None = None) -> torch.Tensor:
+        """Those of T = ``steps``, by default of the settings."""
+        steps = steps or self.settings["steps"]
+        return self.networks.sigmas(self.settings["scheduler"], steps, pie.n_inverted(steps, self.settings["gamma"]))
 
     def betas(self) -> dict:
         return {"mask": self.inside, "beta_1": self.settings["beta_1"], "beta_2": self.settings["beta_2"]}
@@ -74,29 +76,70 @@ def pie_states(
     return torch.stack(states)
 
 
+class GradedStages:
+    """Stages of B patients at severities of their own, from one inversion of each image."""
+
+    def __init__(self, start: Start, plans: Sequence[Plan], steps: int, refine: int):
+        self.start, self.plans, self.networks = start, plans, start.networks
+        self.sigmas = start.sigmas(steps)
+        source = self.networks.text([plan.stages[0].source for plan in plans])
+        invert = pie.direct_run(self.networks.denoiser(source, source, 1.0))
+        up = invert(ddim_invert, start.x_0, None, self.sigmas.flip(0), refine=refine)
+        self.noise_map = up / VP.scale(float(self.sigmas[0]))
+        self.negative = self.networks.text([plan.unguided(plan.stages[0]) for plan in plans])
+
+    def at(self, severities: Sequence[float], stage: int | None = None) -> torch.Tensor:
+        """Latents, patient b at severities[b]."""
+        scales = [[grade.severity for grade in plan.scale] for plan in self.plans]
+        places = [between(scale, severity) for scale, severity in zip(scales, severities, strict=True)]
+        lower, upper = (
+            self.networks.text([plan.scale[getattr(p, n)].prompt for plan, p in zip(self.plans, places, strict=True)])
+            for n in ("lower", "upper")
+        )
+        shares, guidance = torch.tensor([place.share for place in places]), self.start.settings["guidance"]
+        denoise = pie.direct_run(self.networks.graded_denoiser(lower, upper, shares, self.negative, guidance))
+        start = self.start
+        return pie.severity_stage(self.noise_map, start.x_0, self.sigmas, denoise=denoise, stage=stage, **start.betas())
+
+
 @torch.inference_mode()
 def severity_states(
     networks: Networks, images: torch.Tensor, masks: torch.Tensor | None, plans: Sequence[Plan], settings: dict
 ) -> torch.Tensor:
     """As MVG_PIELoop makes them of plans of mode severity."""
-    start = Start(networks, images, masks, settings)
-    sigmas, states = start.sigmas(), [images]
-    source = networks.text([plan.stages[0].source for plan in plans])
-    invert = pie.direct_run(networks.denoiser(source, source, 1.0))
-    top = float(sigmas[0])
-    up = invert(ddim_invert, start.x_0, None, sigmas.flip(0), refine=settings["refine"]) / VP.scale(top)
+    start, states = Start(networks, images, masks, settings), [images]
+    asked = placed(start, plans)
+    stages = GradedStages(start, plans, settings["steps"], settings["refine"])
     for n in range(len(plans[0].stages)):
-        places = [between([g.severity for g in plan.scale], plan.stages[n].severity) for plan in plans]
-        lower, upper = (
-            networks.text([plan.scale[getattr(p, name)].prompt for plan, p in zip(plans, places, strict=True)])
-            for name in ("lower", "upper")
-        )
-        shares = torch.tensor([place.share for place in places])
-        negative = networks.text([plan.unguided(plan.stages[n]) for plan in plans])
-        denoiser = networks.graded_denoiser(lower, upper, shares, negative, settings["guidance"])
-        x = pie.severity_stage(up, start.x_0, sigmas, denoise=pie.direct_run(denoiser), stage=n + 1, **start.betas())
-        states.append(start.picture(x))
+        states.append(start.picture(stages.at([severities[n] for severities in asked], n + 1)))
     return torch.stack(states)
+
+
+def probing() -> tuple[int, int]:
+    """How many probes the product's stage spacing makes, and of how many steps."""
+    from ...nodes.progression.spacing import PROBE_STEPS
+
+    return PROBES, PROBE_STEPS
+
+
+@torch.inference_mode()
+def placed(start: Start, plans: Sequence[Plan]) -> list[list[float]]:
+    """The severities that every patient's stages are drawn at, as MVG_StageSpacing finds them for one patient."""
+    planned = [[stage.severity for stage in plan.stages] for plan in plans]
+    spacing = start.settings.get("spacing", SPACINGS[0])
+    if spacing == SPACINGS[0]:
+        return planned
+    if spacing != "equal change":
+        raise ValueError(f"spacing: got {spacing!r}, want one that needs no classifier: {', '.join(SPACINGS[:2])}")
+    count, steps = probing()
+    probes = GradedStages(start, plans, steps, refine=1)
+    probed = [[severities[-1] * n / count for n in range(count + 1)] for severities in planned]
+    pictures = [start.networks.decode(probes.at(severities)) for severities in zip(*probed, strict=True)]
+    asked = []
+    for b, severities in enumerate(planned):
+        seen = changes([picture[b] for picture in pictures], None if start.masks is None else start.masks[b])
+        asked.append(equal_change(probed[b], seen, len(severities)))
+    return asked
 
 
 @torch.inference_mode()

@@ -1,175 +1,223 @@
-"""Progression of phantom patients against their true future: ``run.py bench phantom``.
+"""Progression of phantom patients against their true course: ``run.py bench phantom``.
 
-Each patient starts healthy; for every finding the embedded model simulates N stages with the settings of the
-bundled workflow inside the phantom's own region of interest. The true future is the same patient rendered at the
-severity that the plan ends with. A control runs the same patients, regions and settings with "no finding".
+Each patient starts healthy; for every finding the embedded model simulates N stages with the settings of the bundled
+workflow, inside the region that is fitted to the image as a user's is. The true course is the same patient rendered at
+the severities of the plan. Beside PIE: a control (the same patients and settings, a plan of "no finding"), both
+baselines under the paper's settings, PIE in the region that the finding truly has (an upper bound: no user knows it),
+and what the true course itself scores. Severity is read by a network that no node uses.
 
-Conf crosses: below 0.5 at stage 0 and above it at stage N. Spearman: stage against the severity that the reader
-(a network no node uses) reads, over stages 0..N. MAE ratio: MAE of x_N to the true future in the region over that
-of x_0. Outside: mean |x_N - x_0| where the mask is 0.
+Intervals: 95 %, bootstrap over patients. A bar that is missed ends the command with exit code 1. Every patient's row is
+kept in research/bench/results/runs, so that the command goes on where it was stopped, and findings can be run side by
+side. ``--paper`` takes the paper's settings (gamma 0.6), with the guidance that suits the embedded networks.
 """
 
 import argparse
+import hashlib
 import json
 import time
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
-from scipy.stats import spearmanr
 
+from ...models.embedded import loader
 from ...models.embedded.architecture import DOMAINS
-from ...models.standalone_host import use_host
+from ...models.standalone_host import ROOT, use_host
 from ...mvg import pie
-from ...mvg.metrics.clip_i import clip_i_per_stage
-from ...mvg.metrics.conf import conf
 from ...mvg.recaption import offline
-from .methods import pie_states
+from ...mvg.severity import SPACINGS
+from ..phantom.captions import FINDINGS
+from . import bars, methods, seeds
+from .bars import CONTROL, PIE
+from .course import FIGURES, measure
+from .evaluation import GUIDANCE, PAPER
+from .evaluation_setup import digest_of
+from .follow_up import directions_of
 from .networks import Networks
-from .patients import TARGET, patients, scored_findings
-from .workflow import bundled_inputs
+from .patients import TARGET, Patients, patients, scored_findings
+from .report import write
+from .workflow import PROGRESSION, workflow_settings
 
-SETTINGS = ("steps", "gamma", "guidance", "beta_1", "beta_2", "mode", "refine", "scheduler", "seed", "composite")
-BARS = {
-    "crossed": (0.95, None),
-    "spearman": (0.97, None),
-    "mae_ratio": (None, 0.40),
-    "outside": (None, 0.02),
-    "clip_i": (0.9, None),
-}
-
-
-def workflow_settings(domain: str) -> dict:
-    """The inputs of PIE Loop, and the mode of the plan, in the bundled workflow of a domain."""
-    inputs = bundled_inputs(domain)
-    return inputs["MVG_PIELoop"] | {"plan": inputs["MVG_Recaption"]["mode"]}
+UPPER = "PIE, true region (upper bound)"
+KINDS = (PIE, CONTROL, UPPER, methods.WALK, methods.EXTRAPOLATION)
+TRUTH = methods.TRUTH
+SHOWN = 4
+BATCH = 10
+RUNS = ROOT / "research" / "bench" / "results" / "runs" / "phantom"
 
 
-@torch.inference_mode()
-def score(networks: Networks, states: torch.Tensor, truth: torch.Tensor, masks: torch.Tensor, finding: str) -> list:
-    """One row a patient: states [N + 1, B, H, W, 3], truth [B, H, W, 3], masks [B, H, W]."""
-    stages, batch = states.shape[:2]
-    flat = states.flatten(0, 1)
-    index = networks.classifier.outputs.index(finding)
-    confidence = conf(networks.classifier.logits(flat))[:, index].reshape(stages, batch)
-    severity = conf(networks.reader.logits(flat))[:, index].reshape(stages, batch)
-    embeddings = networks.embed(flat).reshape(stages, batch, -1)
-    rows = []
-    for b in range(batch):
-        m = masks[b, ..., None].expand_as(truth[b])
-        outside = masks[b] == 0
-        error = ((states[-1, b] - truth[b]).abs() * m).sum() / m.sum()
-        unchanged = ((states[0, b] - truth[b]).abs() * m).sum() / m.sum()
-        rows.append(
-            {
-                "conf": [round(float(v), 5) for v in confidence[:, b]],
-                "severity": [round(float(v), 5) for v in severity[:, b]],
-                "crossed": bool(confidence[0, b] < 0.5 < confidence[-1, b]),
-                "spearman": float(np.nan_to_num(spearmanr(np.arange(stages), severity[:, b].numpy()).statistic)),
-                "mae_ratio": float(error / unchanged),
-                "outside": float((states[-1, b] - states[0, b]).abs()[outside].mean()),
-                "clip_i": float(clip_i_per_stage(embeddings[1:, b], embeddings[0, b]).mean()),
-            }
-        )
-    return rows
+class Rows:
+    """The rows of patients that are done, and pictures of their courses, each a file of a folder."""
+
+    def __init__(self, folder: Path, about: dict):
+        """about: all that a row depends on but its finding, kind and seed."""
+        self.folder, self.about = folder, json.dumps(about, sort_keys=True)
+
+    def path(self, finding: str, kind: str, seed: int) -> Path:
+        text = f"{self.about} {finding} {kind} {seed}"
+        return self.folder / f"{hashlib.blake2b(text.encode(), digest_size=12).hexdigest()}.json"
+
+    def get(self, finding: str, kind: str, seed: int) -> dict | None:
+        path = self.path(finding, kind, seed)
+        return json.loads(path.read_text()) if path.is_file() else None
+
+    def put(self, row: dict, strip: np.ndarray) -> None:
+        """strip [H, W, 3] uint8: the stages side by side."""
+        from PIL import Image
+
+        path = self.path(row["finding"], row["kind"], row["seed"])
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(strip).save(path.with_suffix(".png"))
+        write(path, json.dumps(row))
 
 
-def mean(rows: list[dict], key: str) -> float:
-    return float(np.mean([row[key] for row in rows]))
+class Bench:
+    """Simulates and measures; settings as those of `workflow_settings`."""
+
+    def __init__(self, domain: str, stages: int, settings: dict, folder: Path):
+        self.domain, self.stages, self.settings = domain, stages, settings
+        self.networks = Networks.embedded(domain)
+        self.directions: dict[str, torch.Tensor] = {}
+        networks = digest_of([loader.find_weights(part, domain) for part in (*loader.weight_files(domain), "reader")])
+        about = {"domain": domain, "stages": stages, "settings": settings, "networks": networks}
+        if settings["plan"] == "severity":
+            about["probes"] = methods.probing()
+        self.rows = Rows(folder, about)
+
+    def run(self, finding: str, those: Sequence[int], kinds: Sequence[str]) -> Iterator[dict]:
+        """A row for every patient and kind, and one for each patient's true course."""
+        for start in range(0, len(those), BATCH):
+            part = those[start : start + BATCH]
+            for kind in (TRUTH, *kinds):
+                if any(self.rows.get(finding, kind, seed) is None for seed in part):
+                    self._make(patients(self.domain, finding, part), kind)
+                for seed in part:
+                    row = self.rows.get(finding, kind, seed)
+                    assert row is not None
+                    yield row
+
+    def _make(self, group: Patients, kind: str) -> None:
+        plans = group.plans(self.stages, self.settings["plan"])
+        planned = [[stage.severity for stage in plan.stages] for plan in plans]
+        truth = group.course([0.0, *planned[0]])
+        if kind == CONTROL:
+            plans = group.plans(self.stages, self.settings["plan"], control=True)
+            planned = [[0.0] * self.stages for _ in plans]
+        states = truth if kind == TRUTH else self._states(group, kind, plans)
+        rows = measure(self.networks, states, truth, group.masks, planned, group.finding)
+        for b, (seed, row) in enumerate(zip(group.seeds, rows, strict=True)):
+            strip = torch.cat(list(states[:, b]), dim=1).clamp(0, 1)
+            about = {"seed": seed, "finding": group.finding, "kind": kind}
+            self.rows.put(about | row, (strip.numpy() * 255).round().astype(np.uint8))
+
+    def _states(self, group: Patients, kind: str, plans: list) -> torch.Tensor:
+        if kind in (PIE, CONTROL, UPPER):
+            masks = group.true_masks if kind == UPPER else group.masks
+            return methods.pie_states(self.networks, group.images, masks, plans, self.settings)
+        settings = PAPER | {"guidance": GUIDANCE}
+        if kind == methods.WALK:
+            return methods.walk_states(self.networks, group.images, group.masks, plans, settings)
+        if not self.directions:
+            self.directions = directions_of(self.networks, self.domain)
+        direction = self.directions[group.finding]
+        return methods.extrapolation_states(self.networks, group.images, group.masks, direction, self.stages, settings)
+
+    def strip(self, row: dict) -> np.ndarray:
+        from PIL import Image
+
+        path = self.rows.path(row["finding"], row["kind"], row["seed"]).with_suffix(".png")
+        return np.asarray(Image.open(path))
 
 
-def summary(rows: list[dict]) -> dict[str, float]:
-    keys = ("crossed", "spearman", "mae_ratio", "outside", "clip_i")
-    return {key: mean(rows, key) for key in keys} | {"severity": float(np.mean([r["severity"][-1] for r in rows]))}
+def summary(rows: Sequence[dict]) -> dict[str, tuple[float, float, float]]:
+    """Figure -> mean, low and high over patients; what no patient has is left out."""
+    columns = {name: [row[name] for row in rows if row[name] is not None] for name in FIGURES}
+    return {name: bars.interval(values) for name, values in columns.items() if values}
 
 
-def run(domain: str, count: int, first_seed: int, stages: int, settings: dict, findings, batch: int = 20) -> dict:
-    """The whole bench as one dictionary; nothing in it depends on the batch size but rounding."""
-    networks = Networks.embedded(domain)
-    rows: list[dict] = []
-    pictures: dict[str, torch.Tensor] = {}
-    for finding in findings:
-        for kind in ("progression", "control"):
-            for start in range(first_seed, first_seed + count, batch):
-                group = patients(domain, finding, range(start, min(start + batch, first_seed + count)))
-                plans = group.plans(stages, settings["plan"], control=kind == "control")
-                states = pie_states(networks, group.images, group.masks, plans, settings)
-                truth = group.at(TARGET)
-                scored = score(networks, states, truth, group.masks, finding)
-                for seed, row in zip(group.seeds, scored, strict=True):
-                    rows.append({"seed": seed, "finding": finding, "kind": kind, **row})
-                if start == first_seed:
-                    pictures[f"{finding} {kind}"] = torch.cat([states[:, :4], truth[None, :4]])
-            part = [r for r in rows if r["finding"] == finding and r["kind"] == kind]
-            print(f"{finding:18} {kind:12} " + " ".join(f"{k} {v:.3f}" for k, v in summary(part).items()), flush=True)
-    progression = [r for r in rows if r["kind"] == "progression"]
-    control = [r for r in rows if r["kind"] == "control"]
-    return {
-        "settings": {"domain": domain, "patients": count, "first_seed": first_seed, "stages": stages, **settings},
-        "progression": summary(progression),
-        "by_finding": {f: summary([r for r in progression if r["finding"] == f]) for f in findings},
-        "control": summary(control),
-        "control_by_finding": {f: summary([r for r in control if r["finding"] == f]) for f in findings},
-        "rows": rows,
-        "pictures": pictures,
-    }
+def markdown(rows: Sequence[dict], about: str) -> str:
+    """A table of FIGURES by finding and kind."""
+    out = ["# Phantom courses", "", about, ""]
+    out += [f"- {name}: {words}" for name, words in FIGURES.items()]
+    out += ["", f"| finding | | n | {' | '.join(FIGURES)} |", "|" + "---|" * (len(FIGURES) + 3)]
+    for finding in dict.fromkeys(row["finding"] for row in rows):
+        for kind in dict.fromkeys(row["kind"] for row in rows if row["finding"] == finding):
+            part = [row for row in rows if (row["finding"], row["kind"]) == (finding, kind)]
+            found = summary(part)
+            cells = ["{:.3f} ({:.3f} to {:.3f})".format(*found[n]) if n in found else "" for n in FIGURES]
+            out.append(f"| {finding} | {kind} | {len(part)} | {' | '.join(cells)} |")
+    return "\n".join(out) + "\n"
 
 
-def bars(result: dict) -> list[tuple[str, float, str, bool]]:
-    """(name, value, bar, passed) for every bar."""
-    out = []
-    for key, (low, high) in BARS.items():
-        value = result["progression"][key]
-        out.append((key, value, f">= {low}" if high is None else f"<= {high}", (low or -1e9) <= value <= (high or 1e9)))
-    for finding, values in result["by_finding"].items():
-        out.append((f"mae_ratio, {finding}", values["mae_ratio"], "<= 0.5", values["mae_ratio"] <= 0.5))
-    control = result["control"]
-    out.append(("control crossed", control["crossed"], "<= 0.03", control["crossed"] <= 0.03))
-    out.append(("control mae_ratio", control["mae_ratio"], "0.95..1.05", 0.95 <= control["mae_ratio"] <= 1.05))
-    return out
-
-
-def save_pictures(pictures: dict[str, torch.Tensor], path: Path) -> None:
-    """One PNG: a row a patient, stages 0..N and then the true future."""
+def save_pictures(bench: Bench, rows: Sequence[dict], path: Path) -> None:
+    """One PNG: the first patients of each finding, PIE above the true course."""
     from PIL import Image
 
-    rows = [torch.cat(list(states[:, b]), dim=1) for states in pictures.values() for b in range(states.shape[1])]
-    Image.fromarray((torch.cat(rows).clamp(0, 1).numpy() * 255).round().astype(np.uint8)).save(path)
+    strips = []
+    for finding in dict.fromkeys(row["finding"] for row in rows):
+        for seed in list(dict.fromkeys(row["seed"] for row in rows if row["finding"] == finding))[:SHOWN]:
+            pair = {row["kind"]: row for row in rows if (row["finding"], row["seed"]) == (finding, seed)}
+            strips += [bench.strip(pair[kind]) for kind in (PIE, TRUTH) if kind in pair]
+    Image.fromarray(np.concatenate(strips)).save(path)
+
+
+def settings_of(options: argparse.Namespace) -> dict:
+    """Those of the bundled workflow, or the paper's, with what the options change."""
+    settings = workflow_settings(options.domain)
+    if options.paper:
+        settings |= {name: PAPER[name] for name in (*PROGRESSION, "plan")} | {"guidance": GUIDANCE}
+    return settings | {k: v for k, v in vars(options).items() if k in settings and v is not None}
+
+
+def parsed() -> tuple[argparse.Namespace, range]:
+    parser = argparse.ArgumentParser(prog="run.py bench phantom", description=__doc__)
+    parser.add_argument("--domain", choices=DOMAINS, default=DOMAINS[0])
+    seeds.add_options(parser, 20)
+    parser.add_argument("--stages", type=int, default=6)
+    parser.add_argument("--out", type=Path, help="JSON with every row; the table and pictures go beside it")
+    parser.add_argument("--findings", nargs="+", help="default: all of the domain")
+    parser.add_argument("--kinds", nargs="+", choices=KINDS, default=list(KINDS))
+    parser.add_argument("--paper", action="store_true", help="the paper's settings in place of the bundled workflow's")
+    for name in ("gamma", "guidance", "beta_1", "beta_2"):
+        parser.add_argument(f"--{name.replace('_', '-')}", type=float, help="in place of that value")
+    for name in ("steps", "refine", "seed"):
+        parser.add_argument(f"--{name}", type=int, help="in place of that value")
+    parser.add_argument("--mode", choices=pie.MODES)
+    parser.add_argument("--plan", choices=offline.MODES, help="mode of the plan")
+    parser.add_argument("--spacing", choices=SPACINGS[:2], help="where stages lie in a plan of mode severity")
+    options = parser.parse_args()
+    if options.stages < 1:
+        parser.error(f"--stages: got {options.stages}, want an integer >= 1")
+    options.findings = options.findings or list(FINDINGS[options.domain])
+    for finding in options.findings:
+        if finding not in FINDINGS[options.domain]:
+            parser.error(f"--findings: got {finding!r}, want some of {', '.join(FINDINGS[options.domain])}")
+    return options, seeds.claimed(parser, options, "phantom", options.domain)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="run.py bench phantom", description=__doc__)
-    parser.add_argument("--domain", choices=DOMAINS, default=DOMAINS[0])
-    parser.add_argument("--patients", type=int, default=20)
-    parser.add_argument("--first-seed", type=int, default=0)
-    parser.add_argument("--stages", type=int, default=6)
-    parser.add_argument("--out", type=Path, help="JSON with every row; pictures go beside it as PNG")
-    parser.add_argument("--findings", nargs="+", help="default: those of the domain whose future shows in the image")
-    for name in ("gamma", "guidance", "beta_1", "beta_2"):
-        parser.add_argument(f"--{name.replace('_', '-')}", type=float, help="in place of the bundled workflow's value")
-    for name in ("steps", "refine", "seed"):
-        parser.add_argument(f"--{name}", type=int, help="in place of the bundled workflow's value")
-    parser.add_argument("--mode", choices=pie.MODES)
-    parser.add_argument("--plan", choices=offline.MODES, help="mode of the plan")
-    options = parser.parse_args()
-    if options.patients < 1 or options.first_seed < 0 or options.stages < 1:
-        parser.error("--patients and --stages want integers >= 1, --first-seed one >= 0")
+    options, those = parsed()
     use_host()
-    wanted = ("plan", *SETTINGS)
-    settings = {key: value for key, value in workflow_settings(options.domain).items() if key in wanted}
-    settings |= {key: value for key, value in vars(options).items() if key in wanted and value is not None}
+    settings = settings_of(options)
     began = time.time()
-    findings = options.findings or scored_findings(options.domain)
-    result = run(options.domain, options.patients, options.first_seed, options.stages, settings, findings)
-    pictures = result.pop("pictures")
-    print(f"{json.dumps(settings)}\n{time.time() - began:.0f} s")
-    for name, value, bar, passed in bars(result):
-        print(f"{'pass' if passed else 'FAIL'}  {name:30} {value:.4f}  {bar}")
+    bench = Bench(options.domain, options.stages, settings, RUNS)
+    rows: list[dict] = []
+    for finding in options.findings:
+        rows += bench.run(finding, those, options.kinds)
+        print(f"{finding}: {time.time() - began:.0f} s", flush=True)
+    about = f"{options.domain}, seeds {those[0]} to {those[-1]} ({'tuning' if options.tuning else 'report'}), "
+    about += f"N = {options.stages}, target {TARGET:g}, {json.dumps(settings)}"
+    verdicts = bars.judge(bars.COURSE, rows, scored_findings(options.domain))
+    text = markdown(rows, about) + "\n" + bars.markdown(verdicts)
+    print(text)
     if options.out:
-        options.out.parent.mkdir(parents=True, exist_ok=True)
-        options.out.write_text(json.dumps(result, indent=1))
-        save_pictures(pictures, options.out.with_suffix(".png"))
-        print(f"written: {options.out} and {options.out.with_suffix('.png')}")
+        result = {"about": about, "settings": settings, "bars": [v.cells() for v in verdicts], "rows": rows}
+        write(options.out, json.dumps(result, indent=1))
+        write(options.out.with_suffix(".md"), text)
+        save_pictures(bench, rows, options.out.with_suffix(".png"))
+        print(f"written: {options.out}, .md and .png")
+    raise SystemExit(bars.exit_code(verdicts))
 
 
 if __name__ == "__main__":

@@ -10,7 +10,8 @@ import numpy as np
 
 from ...mvg.metrics.table import Row
 from ...mvg.spreadsheet import escape_formula
-from .evaluation import Scores, interval
+from .bars import interval
+from .evaluation import Scores
 
 PRINTED: dict[tuple[str, str], dict[str, tuple[float, ...]]] = {
     ("2", "chest_xray"): {"Extrapolation": (0.054, 0.972), "SD Walk": (0.389, 0.923), "PIE": (0.712, 0.978)},
@@ -40,11 +41,15 @@ HEADS = {"2": "method", "4": "PIE", "5": "gamma", "6": "N", "7": "beta_1, beta_2
 
 @dataclass(frozen=True)
 class Line:
-    """A row of a table: its label, the scores of its runs, and where the table has them KID and `true_clip_i`."""
+    """A row of a table: its label, the scores of its runs, and where the table has them KID and `true_clip_i`.
+
+    mode: of PIE's plan, "" for others.
+    """
 
     domain: str
     label: str
     scores: list[Scores]
+    mode: str = ""
     kid: dict | None = None
     true_clip_i: list[np.ndarray] | None = None
 
@@ -66,12 +71,24 @@ class Line:
     def patients(self) -> int:
         return len({f"{run.run.finding} {name}" for run in self.scores for name in run.names})
 
+    @property
+    def seeds(self) -> int:
+        """Runs of a patient that differ."""
+        return len({run.run.settings.get("seed", 0) for run in self.scores})
+
 
 def as_csv(number: str, lines: list[Line]) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     names = [name.lower().replace("-", "_").replace(" ", "_") for name in lines[0].values()]
-    head = ["domain", HEADS[number], "patients", *(f"{name}{end}" for name in names for end in ("", "_low", "_high"))]
+    head = [
+        "domain",
+        HEADS[number],
+        "mode",
+        "patients",
+        "seeds",
+        *(f"{name}{end}" for name in names for end in ("", "_low", "_high")),
+    ]
     with_kid = any(line.kid for line in lines)
     writer.writerow(head + (["kid", "kid_std", "kid_n", "kid_m", "kid_subset"] if with_kid else []))
     for line in lines:
@@ -79,23 +96,25 @@ def as_csv(number: str, lines: list[Line]) -> str:
         cells = [f"{v:.5f}" for three in values.values() for v in three]
         if line.kid:
             cells += [f"{line.kid['mean']:.5f}", f"{line.kid['std']:.5f}", *(line.kid[k] for k in ("n", "m", "subset"))]
-        writer.writerow([escape_formula(line.domain), escape_formula(line.label), line.patients, *cells])
+        about = [escape_formula(line.domain), escape_formula(line.label), line.mode, line.patients, line.seeds]
+        writer.writerow([*about, *cells])
     return text.getvalue()
 
 
 def as_markdown(number: str, lines: list[Line], about: str) -> str:
     with_kid = any(line.kid for line in lines)
     metrics = [*lines[0].values(), *(["KID"] if with_kid else [])]
-    columns = ["domain", HEADS[number], *metrics, "patients", "in the paper"]
+    columns = ["domain", HEADS[number], "mode", *metrics, "patients", "seeds", "in the paper"]
     out = [f"# Table {number}", "", about, "", f"| {' | '.join(columns)} |", "|" + "---|" * len(columns)]
     for line in lines:
         values = line.values()
         cells = [f"{m:.3f} ({low:.3f} to {high:.3f})" for m, low, high in values.values()]
         if with_kid:
             cells.append(f"{line.kid['mean']:.4f} ± {line.kid['std']:.4f}" if line.kid else "")
-        printed = PRINTED.get((number, line.domain), {}).get(line.label)
+        printed = PRINTED.get((number, line.domain), {}).get(line.label) if line.mode in ("", "terminal") else None
         said = " / ".join(f"{v:g}" for v in printed) if printed else ""
-        out.append(f"| {' | '.join([line.domain, line.label, *cells, str(line.patients), said])} |")
+        row = [line.domain, line.label, line.mode, *cells, str(line.patients), str(line.seeds), said]
+        out.append(f"| {' | '.join(row)} |")
     return "\n".join(out) + "\n"
 
 

@@ -26,6 +26,8 @@ from ...mvg import roi, seine, transition
 from ...mvg.metrics.conf import conf
 from ..phantom.captions import FINDINGS
 from ..phantom.domains import phantom, picture
+from . import seeds
+from .patients import patients
 from .workflow import bundled_inputs
 
 FRAMES = 16
@@ -36,10 +38,10 @@ STEP_BACK = 0.01
 JUMP = 1.5
 
 
-def cases(domain: str, patients: int, first_seed: int) -> list[dict]:
+def cases(domain: str, seeds: range) -> list[dict]:
     """One clip for every patient, finding and size of step; every other one runs backwards."""
     out = []
-    for seed in range(first_seed, first_seed + patients):
+    for seed in seeds:
         for place, finding in enumerate(FINDINGS[domain]):
             rng = np.random.default_rng([23, seed, place])
             for size, bounds in STEPS.items():
@@ -60,9 +62,8 @@ def truth(case: dict) -> torch.Tensor:
 
 
 def region_of(case: dict) -> torch.Tensor:
-    """[128, 128] in [0, 1], where the finding shows."""
-    module = phantom(case["domain"])
-    return torch.from_numpy(module.roi(module.sample_patient(case["seed"]), case["finding"]))
+    """[128, 128] in [0, 1], fitted to the healthy image as a user's."""
+    return patients(case["domain"], case["finding"], [case["seed"]]).masks[0]
 
 
 class Films:
@@ -188,15 +189,15 @@ def save_pictures(films: Films, case: dict, path: Path) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(prog="run.py bench seine_phantom", description=__doc__)
     parser.add_argument("--domain", choices=DOMAINS, default=DOMAINS[0])
-    parser.add_argument("--patients", type=int, default=10, help="of each: the findings x 2 sizes of step")
-    parser.add_argument("--first-seed", type=int, default=0)
+    seeds.add_options(parser, 10, "of each: the findings x 2 sizes of step")
     for name, kind in SETTINGS.items():
         parser.add_argument(f"--{name}", type=kind, help="in place of the bundled workflow's value")
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--out", type=Path, help="JSON with every row; a picture goes beside it as PNG")
     options = parser.parse_args()
-    if options.patients < 1 or options.first_seed < 0 or options.batch < 1:
-        parser.error("--patients and --batch want integers >= 1, --first-seed one >= 0")
+    if options.batch < 1:
+        parser.error(f"--batch: got {options.batch}, want an integer >= 1")
+    those = seeds.claimed(parser, options, "seine_phantom", options.domain)
     use_host()
     bundled = bundled_inputs(options.domain)["MVG_SEINETransition"]
     given = {name: vars(options)[name] for name in SETTINGS if vars(options)[name] is not None}
@@ -204,7 +205,7 @@ def main() -> None:
     print(json.dumps(settings), flush=True)
     films = Films(options.domain, settings)
     began = time.time()
-    todo = cases(options.domain, options.patients, options.first_seed)
+    todo = cases(options.domain, those)
     rows = run(films, todo, options.batch)
     print(f"{len(todo)} clips, {time.time() - began:.0f} s\n{'':34} error  in ROI  monotone  jump (median, worst)")
     for size in STEPS:
@@ -225,6 +226,8 @@ def main() -> None:
         )
         save_pictures(films, todo[1], options.out.with_suffix(".png"))
         print(f"written: {options.out} and {options.out.with_suffix('.png')}")
+    if not all(passed for *_, passed in bars(rows)):
+        raise SystemExit(1)
 
 
 if __name__ == "__main__":

@@ -5,12 +5,16 @@ On phantoms of all three domains with the embedded networks, or, with ``--checkp
 (the patients take turns at the findings of the domain) under the paper's settings, for all methods the same weights and
 the same ROI blend.
 
+PIE is shown in both modes: terminal, the paper's chain towards one prompt, and severity, each stage drawn at a number
+from one inversion. Regions are fitted to the image as a user's; in table 4 the true one stands beside, an upper bound.
+
 Conf: of stage N, the mean over patients. CLIP-I: the mean over stages and patients. KID: the images of stages 1..N
 against real ones with the finding, features of the CLIP tower. Of phantoms also the severity of stage N, as a network
-reads it that gives no Conf (0.85 is what the prompt asks for), and the true CLIP-I: that of the patients' true pictures
-at the severities that the stages are read to have. What CLIP-I falls short of it is identity lost; the rest is the
-disease. Intervals: 95 %, bootstrap over patients. Every run is kept in OUT/runs, so that the command goes on where it
-was stopped.
+reads it that no node uses (0.85 is what the prompt asks for), the scores of the true course, and the true CLIP-I: that
+of the patients' true pictures at the severities that the stages are read to have. What CLIP-I falls short of it is
+identity lost; the rest is the disease. Intervals: 95 %, bootstrap over patients; several seeds of a patient, where a
+method draws anything at random, are averaged first. Where PIE is not first in table 2 the command ends with exit
+code 1. Every run is kept in OUT/runs, so that the command goes on where it was stopped.
 """
 
 import argparse
@@ -25,16 +29,20 @@ from ...models.embedded.architecture import DOMAINS
 from ...models.standalone_host import ROOT, use_host
 from ...mvg.metrics.kid import kid
 from ...mvg.metrics.table import write_csv
-from . import figures, methods
-from .evaluation import PAPER, Scores
+from . import bars, figures, methods, seeds
+from .evaluation import BY_SEVERITY, GUIDANCE, PAPER, Scores
 from .evaluation_setup import EvaluationSetup, phantom_setup, user_setup
+from .first import compared
 from .report import Line, as_csv, as_markdown, tidy, write
 
 STAGES = 10
-GUIDANCE = 3.0
-"""The embedded networks' own: at the paper's 7.5 they are past what a severe finding looks like."""
 GAMMAS = (0.1, 0.2, 0.4, 0.6, 0.8)
 COUNTS, QUICK_COUNTS = (1, 5, 10, 50, 100), (1, 5, 10, 20)
+MODES: dict[str, dict] = {"terminal": {}, "severity": BY_SEVERITY}
+"""Mode of the plan -> what it changes of the paper's settings."""
+FIRST = """PIE less each baseline, of the same patients. At equal severity: CLIP-I where both courses have come to the
+lower of the two severities that they reach."""
+UPPER = "with the true region (upper bound)"
 BETAS = tuple((b1, b2) for b1 in (0.01, 0.1, 0.2) for b2 in (1.0, 0.75, 0.5))
 
 
@@ -49,18 +57,32 @@ def kid_of(setup: EvaluationSetup, scores: Sequence[Scores], seed: int = 0) -> d
 def table_2(setups: list[EvaluationSetup], options) -> list[Line]:
     lines = []
     for setup in setups:
-        for method in methods.METHODS:
-            runs = [s for seed in range(options.seeds) for s in setup.scores(method, STAGES, seed=seed)]
-            lines.append(Line(setup.domain, method, runs, true_clip_i=setup.true_clip_i(runs)))
+        for method, mode, changed in variants(setup, options):
+            runs = [
+                s
+                for seed in setup.seeds(method, options.seeds)
+                for s in setup.scores(method, STAGES, seed=seed, **changed)
+            ]
+            lines.append(Line(setup.domain, method, runs, mode, true_clip_i=setup.true_clip_i(runs)))
     return lines
 
 
+def variants(setup: EvaluationSetup, options) -> list[tuple[str, str, dict]]:
+    """(method, mode of the plan, what it changes of the settings) of table 2 and the figures."""
+    out: list[tuple[str, str, dict]] = [(method, "", {}) for method in (methods.EXTRAPOLATION, methods.WALK)]
+    out += [(methods.PIE, mode, MODES[mode]) for mode in options.plans]
+    return out + ([(methods.TRUTH, "", {})] if setup.phantoms else [])
+
+
 def table_4(setups: list[EvaluationSetup], options) -> list[Line]:
-    return [
-        Line(setup.domain, "with mask" if mask else "without mask", setup.scores(methods.PIE, STAGES, mask=mask))
-        for setup in setups
-        for mask in (False, True)
-    ]
+    lines = []
+    for setup in setups:
+        regions = {"none": "without mask", "fitted": "with mask"} | ({"true": UPPER} if setup.phantoms else {})
+        for mode in options.plans:
+            for region, label in regions.items():
+                scores = setup.scores(methods.PIE, STAGES, region=region, **MODES[mode])
+                lines.append(Line(setup.domain, label, scores, mode))
+    return lines
 
 
 def _ablation(setups: list[EvaluationSetup]) -> EvaluationSetup:
@@ -68,29 +90,39 @@ def _ablation(setups: list[EvaluationSetup]) -> EvaluationSetup:
     return next((w for w in setups if w.domain == "chest_xray"), setups[0])
 
 
-def table_5(setups: list[EvaluationSetup], options) -> list[Line]:
+def _ablated(setups: list[EvaluationSetup], options, rows: dict[str, dict]) -> list[Line]:
+    """A line a mode and row; rows: label -> what it changes of the settings."""
     setup, lines = _ablation(setups), []
-    for gamma in GAMMAS:
-        scores = setup.scores(methods.PIE, STAGES, options.ablation_patients, gamma=gamma)
-        lines.append(Line(setup.domain, f"{gamma:g}", scores, kid_of(setup, scores)))
+    for mode in options.plans:
+        for label, changed in rows.items():
+            scores = setup.scores(methods.PIE, STAGES, options.ablation_patients, **MODES[mode], **changed)
+            lines.append(Line(setup.domain, label, scores, mode, kid_of(setup, scores)))
     return lines
+
+
+def table_5(setups: list[EvaluationSetup], options) -> list[Line]:
+    return _ablated(setups, options, {f"{gamma:g}": {"gamma": gamma} for gamma in GAMMAS})
 
 
 def table_6(setups: list[EvaluationSetup], options) -> list[Line]:
     setup, lines = _ablation(setups), []
-    longest = setup.scores(methods.PIE, max(options.counts), options.ablation_patients)
-    for count in options.counts:
-        scores = [s.first(count) for s in longest]
-        lines.append(Line(setup.domain, str(count), scores, kid_of(setup, scores)))
+    for mode in options.plans:
+        for count, scores in _counts(setup, options, mode).items():
+            lines.append(Line(setup.domain, str(count), scores, mode, kid_of(setup, scores)))
     return lines
+
+
+def _counts(setup: EvaluationSetup, options, mode: str) -> dict[int, list[Scores]]:
+    """N -> scores; of a chain towards one prompt a shorter one is the beginning of the longest."""
+    limit = options.ablation_patients
+    if mode == "terminal":
+        longest = setup.scores(methods.PIE, max(options.counts), limit)
+        return {count: [s.first(count) for s in longest] for count in options.counts}
+    return {count: setup.scores(methods.PIE, count, limit, **MODES[mode]) for count in options.counts}
 
 
 def table_7(setups: list[EvaluationSetup], options) -> list[Line]:
-    setup, lines = _ablation(setups), []
-    for b1, b2 in BETAS:
-        scores = setup.scores(methods.PIE, STAGES, options.ablation_patients, beta_1=b1, beta_2=b2)
-        lines.append(Line(setup.domain, f"{b1:g}, {b2:g}", scores, kid_of(setup, scores)))
-    return lines
+    return _ablated(setups, options, {f"{b1:g}, {b2:g}": {"beta_1": b1, "beta_2": b2} for b1, b2 in BETAS})
 
 
 TABLES = {"2": table_2, "4": table_4, "5": table_5, "6": table_6, "7": table_7}
@@ -98,7 +130,7 @@ TABLES = {"2": table_2, "4": table_4, "5": table_5, "6": table_6, "7": table_7}
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--quick", action="store_true", help="a size for a CPU: 8 patients, 1 seed, T = 20, N up to 20")
-    parser.add_argument("--patients", type=int, help="a domain (default: 50; quick: 8)")
+    seeds.add_options(parser, None, "a domain (default: 50; quick: 8)")
     parser.add_argument("--ablation-patients", type=int, help="of a finding in tables 5 to 7 (default: all; quick: 1)")
     parser.add_argument("--seeds", type=int, help="of what is random, in table 2 (default: 5; quick: 1)")
     parser.add_argument("--domains", nargs="+", choices=DOMAINS, default=list(DOMAINS))
@@ -106,6 +138,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--guidance", type=float, help=f"w (default: {GUIDANCE:g} for the embedded networks)")
     parser.add_argument("--steps", type=int, help="T (default: 50; quick: 20)")
     parser.add_argument("--mode", choices=("ddim", "noise"), default="ddim")
+    parser.add_argument(
+        "--plans",
+        nargs="+",
+        choices=MODES,
+        help="modes of PIE's plan (default: both, where the model has words for it)",
+    )
     parser.add_argument("--no-figures", action="store_true")
     parser.add_argument("--out", type=Path, default=ROOT / "research" / "bench" / "results")
     own = parser.add_argument_group("a user's own material, in place of phantoms (all but --masks are needed)")
@@ -139,14 +177,20 @@ def checked(parser: argparse.ArgumentParser, arguments: Sequence[str] | None = N
     options.own = len(missing) < len(needed)
     if options.own and missing:
         parser.error(f"own material: want --{missing[0].replace('_', '-')} too")
+    words_alone = "terminal alone with " + ("material of one's own" if options.own else "--mode noise")
+    if options.plans is None:
+        options.plans = ["terminal"] if options.own or options.mode == "noise" else list(MODES)
+    elif "severity" in options.plans and (options.own or options.mode == "noise"):
+        parser.error(f"--plans: got severity, want {words_alone}")
     return options
 
 
-def setups_of(options, settings: dict) -> list[EvaluationSetup]:
+def setups_of(parser: argparse.ArgumentParser, options, settings: dict) -> list[EvaluationSetup]:
     if options.own:
         return [user_setup(options, settings)]
     references = 48 if options.quick else 200
-    return [phantom_setup(d, options.patients, references, options.out, settings) for d in options.domains]
+    people = {domain: seeds.claimed(parser, options, "tables", domain) for domain in options.domains}
+    return [phantom_setup(d, those, references, options.out, settings) for d, those in people.items()]
 
 
 def main() -> None:
@@ -159,7 +203,7 @@ def main() -> None:
         guidance = PAPER["guidance"] if options.own else GUIDANCE
     settings = PAPER | {"guidance": guidance, "mode": options.mode, "steps": options.steps}
     began = time.time()
-    setups = setups_of(options, settings)
+    setups = setups_of(parser, options, settings)
     about = (
         f"`run.py bench tables{' --quick' if options.quick else ''}`: T = {settings['steps']}, gamma = "
         f"{settings['gamma']:g}, N = {STAGES}, w = {guidance:g}, beta_1 = {settings['beta_1']:g}, beta_2 = "
@@ -167,21 +211,27 @@ def main() -> None:
         "interval over patients."
     )
     everything: list[Line] = []
+    verdicts: list[bars.Verdict] = []
     for number in options.tables:
         lines = TABLES[number](setups, options)
         everything += lines
         write(options.out / f"table{number}.csv", as_csv(number, lines))
-        write(options.out / f"table{number}.md", as_markdown(number, lines, about))
-        print(as_markdown(number, lines, ""), f"{time.time() - began:.0f} s", flush=True)
+        text = as_markdown(number, lines, about)
+        if number == "2" and not options.own:
+            verdicts = compared(lines)
+            text += "\n" + FIRST + "\n\n" + bars.markdown(verdicts)
+        write(options.out / f"table{number}.md", text)
+        print(text, f"{time.time() - began:.0f} s", flush=True)
     models = {
         "conf": " ".join(dict.fromkeys(w.networks.classifier.name for w in setups)),
         "clip_i": " ".join(dict.fromkeys(str(w.networks.clip_vision.config.get("name", "clip")) for w in setups)),
     }
     write_csv(tidy(everything, models), options.out / "scores.csv")
     if not options.no_figures:
-        figures.draw(setups, settings, STAGES, options.out)
+        figures.draw(setups, {w.domain: variants(w, options) for w in setups}, settings, STAGES, options.out)
     found, made = (sum(getattr(w.evaluation, name) for w in setups) for name in ("found", "made"))
     print(f"{made} runs made, {found} found; {time.time() - began:.0f} s; written to {options.out}")
+    raise SystemExit(bars.exit_code(verdicts))
 
 
 if __name__ == "__main__":

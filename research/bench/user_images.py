@@ -61,6 +61,10 @@ class UserPatients:
         masks = None if self.masks is None else self.masks[cut]
         return replace(self, files=self.files[cut], images=self.images[cut], masks=masks)
 
+    def region(self, name: str) -> torch.Tensor | None:
+        """ "fitted": the user's own; "none"."""
+        return {"fitted": self.masks, "none": None}[name]
+
     def plans(self, stages: int, mode: str) -> list[Plan]:
         steps = [
             Stage(prompt=self.prompt, finding=self.finding, severity=(n + 1) / stages, source=self.source)

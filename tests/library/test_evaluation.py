@@ -14,6 +14,7 @@ from mvgen.research.bench import (
     evaluation,
     evaluation_setup,
     figures,
+    first,
     follow_up,
     longitudinal,
     methods,
@@ -22,7 +23,7 @@ from mvgen.research.bench import (
     tables,
     user_images,
 )
-from mvgen.research.bench.evaluation import PAPER, Run, interval
+from mvgen.research.bench.evaluation import PAPER, Run
 from mvgen.research.bench.patients import patients
 from PIL import Image
 
@@ -33,7 +34,7 @@ TINY = PAPER | {"steps": 4, "guidance": 3.0}
 @pytest.fixture(scope="module")
 def phantom_setup(tmp_path_factory):
     torch.manual_seed(0)
-    return evaluation_setup.phantom_setup("chest_xray", 2, 4, tmp_path_factory.mktemp("out"), TINY)
+    return evaluation_setup.phantom_setup("chest_xray", range(5000, 5002), 4, tmp_path_factory.mktemp("out"), TINY)
 
 
 def test_patients_take_turns_at_the_findings(phantom_setup):
@@ -66,7 +67,7 @@ def test_a_run_that_is_done_is_not_made_again(phantom_setup):
 def test_fewer_stages_are_the_first_of_many(phantom_setup):
     longer, shorter = phantom_setup.scores(methods.PIE, 2)[0], phantom_setup.scores(methods.PIE, 1)[0]
     assert np.allclose(longer.first(1).conf, shorter.conf, atol=1e-6)
-    with pytest.raises(ValueError, match="the stages of the others depend on N"):
+    with pytest.raises(ValueError, match="others' stages depend on N"):
         phantom_setup.scores(methods.WALK, 2)[0].first(1)
 
 
@@ -75,12 +76,21 @@ def test_a_seed_counts_only_where_something_is_random(phantom_setup):
     for method, differs in ((methods.PIE, False), (methods.WALK, True), (methods.EXTRAPOLATION, False)):
         a, b = (Run.of(method, group, 2, TINY | {"seed": seed}) for seed in (0, 1))
         assert (a != b) == differs
+        assert len(phantom_setup.seeds(method, 5)) == (5 if differs else 1)
+    noisy = [Run.of(methods.PIE, group, 1, TINY | {"mode": "noise", "seed": seed}) for seed in (0, 1)]
+    one, other = (evaluation.make(phantom_setup.networks, group, run) for run in noisy)
+    assert (one[1] - other[1]).abs().max() > 0.01
 
 
 def test_tables_are_written_and_say_what_the_paper_has(phantom_setup, tmp_path):
-    lines = [report.Line("chest_xray", method, phantom_setup.scores(method, 2)) for method in methods.METHODS]
+    options = argparse.Namespace(plans=["terminal"])
+    variants = tables.variants(phantom_setup, options)
+    lines = [report.Line("chest_xray", m, phantom_setup.scores(m, 2, **changed), mode) for m, mode, changed in variants]
     rows = list(csv.DictReader(report.as_csv("2", lines).splitlines()))
-    assert [row["method"] for row in rows] == list(methods.METHODS)
+    assert [row["method"] for row in rows] == [*methods.METHODS, methods.TRUTH]
+    assert [row["mode"] for row in rows] == ["", "", "terminal", ""]
+    severity = {row["method"]: float(row["severity"]) for row in rows}
+    assert severity[methods.TRUTH] == pytest.approx(0.85, abs=0.1)
     assert all(float(r["conf_low"]) <= float(r["conf"]) <= float(r["conf_high"]) for r in rows)
     assert "0.712 / 0.978" in report.as_markdown("2", lines, "about")
     tidy = report.tidy(lines, {"conf": "classifier", "clip_i": "clip"})
@@ -88,6 +98,8 @@ def test_tables_are_written_and_say_what_the_paper_has(phantom_setup, tmp_path):
     assert read_csv(tmp_path / "scores.csv") == tidy
     assert {row.stage for row in tidy if row.metric == "conf"} == {0, 1, 2}
     assert json.loads(tidy[0].settings)["N"] == 2
+    names = [verdict.name for verdict in first.compared(lines)]
+    assert len(names) == 6 and names[0] == "chest_xray, terminal less Extrapolation, Conf"
 
 
 def test_kid_has_its_sizes_with_it(phantom_setup):
@@ -96,20 +108,10 @@ def test_kid_has_its_sizes_with_it(phantom_setup):
 
 
 def test_figures_are_drawn(phantom_setup, tmp_path):
-    figures.draw([phantom_setup], TINY, 2, tmp_path)
+    variants = {"chest_xray": tables.variants(phantom_setup, argparse.Namespace(plans=["terminal"]))}
+    figures.draw([phantom_setup], variants, TINY, 2, tmp_path)
     for name in ("figure2", "figure4", "figure6", "figure7"):
         assert Image.open(tmp_path / f"{name}.png").size[0] > 300
-
-
-def test_interval_is_that_of_the_mean():
-    values = np.random.default_rng(1).normal(3, 1, 400)
-    mean, low, high = interval(values)
-    assert mean == pytest.approx(values.mean())
-    assert high - low == pytest.approx(2 * 1.96 * values.std() / 20, rel=0.1)
-    assert interval([0.5]) == (0.5, 0.5, 0.5)
-    for bad in ([], [1.0, float("nan")]):
-        with pytest.raises(ValueError, match="values"):
-            interval(bad)
 
 
 def test_options_of_own_material_belong_together(tmp_path, capsys):
@@ -186,7 +188,7 @@ def test_a_series_file_that_does_not_fit_is_named(tmp_path, text, words):
 def test_the_phantom_comparison_scores_persistence_as_one(phantom_setup, monkeypatch):
     monkeypatch.setattr(follow_up, "REFERENCES", 4)
     settings = TINY | {"plan": "ladder"}
-    later = longitudinal.phantom_visits("chest_xray", "edema", 1, 5000, 2, settings, control=False)
+    later = longitudinal.phantom_visits("chest_xray", "edema", range(5000, 5001), 2, settings, control=False)
     directions = follow_up.directions_of(phantom_setup.networks, "chest_xray")
     ends = follow_up.simulate(phantom_setup.networks, later, settings, directions)
     rows = [row | {"group": "g"} for row in follow_up.score(phantom_setup.networks, later, ends)]

@@ -230,7 +230,8 @@ def test_the_plan_says_which_region(domain):
     patients = bench_patients(domain, scored_findings(domain)[0], [6000])
     mask, words = roi_mask(patients.images, patients.plans(1, "terminal")[0])
     assert mask.shape == patients.masks.shape and "found" in words
-    truth = patients.masks > 0.5
+    assert torch.equal(mask, patients.masks)
+    truth = patients.true_masks > 0.5
     assert float((mask[truth] > 0.5).float().mean()) >= 0.8
     both = patients.images.repeat(2, 1, 1, 1)
     again, more = roi_mask(both, patients.plans(1, "terminal")[0])
