@@ -72,6 +72,11 @@ class Networks:
         self, lower: torch.Tensor, upper: torch.Tensor, shares: torch.Tensor, uncond: torch.Tensor, guidance: float
     ):
         """D guided towards severities between two words, as SeverityGuider: one share [B] a row."""
+        from ...models.embedded.loader import SEVERITY
+        from ...mvg.severity_prompt import TEXT
+
+        if self.patcher.attachments.get(SEVERITY) == TEXT:  # trained on embeddings between the words
+            return self.denoiser(torch.lerp(lower, upper, shares.to(lower).reshape(-1, 1, 1)), uncond, guidance)
         shares = shares.to(self.device).reshape(-1, 1, 1, 1)
 
         def model(x: torch.Tensor, sigma: torch.Tensor) -> torch.Tensor:

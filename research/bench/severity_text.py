@@ -17,7 +17,7 @@ from ...models.embedded import loader
 from ...models.embedded.architecture import DOMAINS, file_name
 from ...models.standalone_host import use_host
 from ...mvg import roi
-from .evaluation import interval
+from .bars import interval
 from .patients import TARGET, patients
 from .workflow import bundled_inputs
 
