@@ -57,10 +57,11 @@ class Networks:
         return torch.cat([encoded[p] for p in prompts]).to(self.device)
 
     def denoiser(self, cond: torch.Tensor, uncond: torch.Tensor, guidance: float):
-        """D of classifier-free guidance; one network call for both halves, none for the second at guidance 1."""
+        """D of classifier-free guidance; one network call for both halves, none for a second that changes nothing."""
+        alone = guidance == 1.0 or torch.equal(cond, uncond)
 
         def model(x: torch.Tensor, sigma: torch.Tensor) -> torch.Tensor:
-            if guidance == 1.0:
+            if alone:
                 return self.model.apply_model(x, sigma, c_crossattn=cond)
             both = self.model.apply_model(torch.cat([x, x]), sigma.repeat(2), c_crossattn=torch.cat([cond, uncond]))
             d, d_uncond = both.chunk(2)
@@ -77,6 +78,8 @@ class Networks:
 
         if self.patcher.attachments.get(SEVERITY) == TEXT:  # trained on embeddings between the words
             return self.denoiser(torch.lerp(lower, upper, shares.to(lower).reshape(-1, 1, 1)), uncond, guidance)
+        if not shares.any():
+            return self.denoiser(lower, uncond, guidance)
         shares = shares.to(self.device).reshape(-1, 1, 1, 1)
 
         def model(x: torch.Tensor, sigma: torch.Tensor) -> torch.Tensor:

@@ -85,11 +85,17 @@ class Bench:
             about["probes"] = methods.probing()
         self.rows = Rows(folder, about)
 
-    def run(self, finding: str, those: Sequence[int], kinds: Sequence[str]) -> Iterator[dict]:
-        """A row for every patient and kind, and one for each patient's true course."""
-        for start in range(0, len(those), BATCH):
-            part = those[start : start + BATCH]
-            for kind in (TRUTH, *kinds):
+    def run(
+        self, finding: str, those: Sequence[int], kinds: Sequence[str], beside: int | None = None
+    ) -> Iterator[dict]:
+        """A row for every patient and kind, and one for each patient's true course.
+
+        beside: how many of the patients get the kinds that are not PIE; None: all.
+        """
+        for kind in (TRUTH, *kinds):
+            count = len(those) if kind in (TRUTH, PIE) or beside is None else min(beside, len(those))
+            for start in range(0, count, BATCH):
+                part = those[start : min(start + BATCH, count)]
                 if any(self.rows.get(finding, kind, seed) is None for seed in part):
                     self._make(patients(self.domain, finding, part), kind)
                 for seed in part:
@@ -178,6 +184,7 @@ def parsed() -> tuple[argparse.Namespace, range]:
     parser.add_argument("--out", type=Path, help="JSON with every row; the table and pictures go beside it")
     parser.add_argument("--findings", nargs="+", help="default: all of the domain")
     parser.add_argument("--kinds", nargs="+", choices=KINDS, default=list(KINDS))
+    parser.add_argument("--beside", type=int, help="patients that get the kinds other than PIE (default: all)")
     parser.add_argument("--paper", action="store_true", help="the paper's settings in place of the bundled workflow's")
     for name in ("gamma", "guidance", "beta_1", "beta_2"):
         parser.add_argument(f"--{name.replace('_', '-')}", type=float, help="in place of that value")
@@ -187,8 +194,9 @@ def parsed() -> tuple[argparse.Namespace, range]:
     parser.add_argument("--plan", choices=offline.MODES, help="mode of the plan")
     parser.add_argument("--spacing", choices=SPACINGS[:2], help="where stages lie in a plan of mode severity")
     options = parser.parse_args()
-    if options.stages < 1:
-        parser.error(f"--stages: got {options.stages}, want an integer >= 1")
+    for name in ("stages", "beside"):
+        if getattr(options, name) is not None and getattr(options, name) < 1:
+            parser.error(f"--{name}: got {getattr(options, name)}, want an integer >= 1")
     options.findings = options.findings or list(FINDINGS[options.domain])
     for finding in options.findings:
         if finding not in FINDINGS[options.domain]:
@@ -204,7 +212,7 @@ def main() -> None:
     bench = Bench(options.domain, options.stages, settings, RUNS)
     rows: list[dict] = []
     for finding in options.findings:
-        rows += bench.run(finding, those, options.kinds)
+        rows += bench.run(finding, those, options.kinds, options.beside)
         print(f"{finding}: {time.time() - began:.0f} s", flush=True)
     about = f"{options.domain}, seeds {those[0]} to {those[-1]} ({'tuning' if options.tuning else 'report'}), "
     about += f"N = {options.stages}, target {TARGET:g}, {json.dumps(settings)}"
