@@ -10,7 +10,7 @@ from .browser import provide_browser
 from .host import module_environment, prepare
 from .paths import PACKAGE, PACKAGE_PATH, PYTHON, ROOT
 
-TYPED = ("mvg", "models", "nodes", "client", "cohort", "launch", "training", "research")
+TYPED = ("mvg", "models", "nodes", "client", "cohort", "launch", "training", "research", "study")
 NO_TESTS_SELECTED = 5
 
 

@@ -2,6 +2,7 @@
 
 import argparse
 import os
+from pathlib import Path
 
 from . import arguments, module
 from .batch_arguments import add_batch_options, check_batch
@@ -12,6 +13,7 @@ from .paths import PACKAGE, PYTHON
 from .process import continue_in
 from .serve import serve
 from .setup import ensure_environment
+from .study_arguments import add_study_options, check_study
 
 FOLDERS = {"bench": "research.bench", "train": "research.training"}
 
@@ -26,6 +28,9 @@ def parser() -> argparse.ArgumentParser:
     serving = commands.add_parser("serve", help="ComfyUI with this extension, for the browser")
     serving.add_argument("--port", type=int, metavar="P", help="port (default: 8188, or a free one)")
     serving.add_argument("--listen", action="store_true", help="answer the whole network, not this machine alone")
+    serving.add_argument(
+        "--study", type=Path, action="append", default=[], metavar="DIR", help="also serve this study; several"
+    )
     serving.add_argument("--debug", action="store_true", help="show tracebacks and the whole output of tools")
     batching = commands.add_parser(
         "batch", help="many patients and seeds through one workflow, resumed where it stopped"
@@ -35,6 +40,7 @@ def parser() -> argparse.ArgumentParser:
     arguments.add_convert_options(converting)
     inspecting = commands.add_parser("inspect", help="what is made of pictures, DICOM films and reports")
     arguments.add_inspect_options(inspecting)
+    add_study_options(commands.add_parser("study", help="the clinicians' study: make it, serve it, evaluate it"))
     for name, help_text in (
         ("test", "lint, types, layers and all tests; further arguments go to pytest"),
         ("doctor", "a table of what is found and what is missing"),
@@ -59,11 +65,13 @@ def run(argv: list[str]) -> int:
     if command == "batch":
         return batch(options, rest)
     if command == "serve":
-        return serve(options.port, options.listen)
+        return serve(options.port, options.listen, options.study)
     if command == "convert":
         return convert(options, rest)
     if command == "inspect":
         return inspect(rest)
+    if command == "study":
+        return study(options, rest)
     return doctor()
 
 
@@ -80,6 +88,14 @@ def inspect(argv: list[str]) -> int:
     ensure_environment()
     ensure_base()
     return continue_in(PYTHON, ["-m", f"{PACKAGE}.launch.inspect", *argv], package_environment(), handles_signals=True)
+
+
+def study(options: argparse.Namespace, argv: list[str]) -> int:
+    """Check what can be checked, set up, and go on inside .venv."""
+    check_study(options)
+    ensure_environment()
+    ensure_base()
+    return continue_in(PYTHON, ["-m", f"{PACKAGE}.study", *argv], package_environment(), handles_signals=True)
 
 
 def demo(options: argparse.Namespace, argv: list[str]) -> int:

@@ -6,7 +6,7 @@ import logging
 from comfy_api.latest import ComfyExtension, io
 
 from ..models.embedded.loader import register_folder
-from .support import cache
+from .support import cache, study
 
 FAMILIES = ("load", "plan", "region", "progression", "transition", "scores", "save")
 
@@ -31,6 +31,7 @@ class MVGExtension(ComfyExtension):
     async def on_load(self) -> None:
         register_folder()
         await cache.register()
+        study.register()
 
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
         nodes, missing = import_families()

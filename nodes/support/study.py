@@ -1,0 +1,34 @@
+"""The study's pages in ComfyUI, of the folders that the operator names in the environment."""
+
+import logging
+import os
+from pathlib import Path
+
+VARIABLE = "MVG_STUDIES"
+
+
+def register() -> None:
+    """Adds the routes under /mvg/study where MVG_STUDIES names folders, separated as in PATH; else there are none.
+
+    A study that cannot be served, or a package that is missing, costs the pages alone.
+    """
+    named = [Path(name) for name in os.environ.get(VARIABLE, "").split(os.pathsep) if name.strip()]
+    if not named:
+        return
+    try:
+        import folder_paths
+        from server import PromptServer
+
+        from ...study import routes
+
+        shown = ("get_output_directory", "get_input_directory", "get_temp_directory", "get_user_directory")
+        stores, problems = routes.open_stores(named, [Path(getattr(folder_paths, name)()) for name in shown])
+        if stores:
+            routes.add_routes(PromptServer.instance.routes, stores)
+    except Exception as error:
+        logging.error("MVG study: no study is served: %s: %s", type(error).__name__, error)
+        return
+    for problem in problems:
+        logging.error("MVG study: not served: %s", problem)
+    for store in stores:
+        logging.info("MVG study: served to who holds a link: %s", store.folder)
