@@ -6,24 +6,10 @@ import numpy as np
 import pytest
 import torch
 from mvgen.mvg.domains import BUILT_IN
+from mvgen.tests.library.data_files import picture, write
 from mvgen.training.data import Pictures, Record, Samples, balance, caption, check_labels, make_table, read, targets
-from PIL import Image
 
 CHEST = BUILT_IN["chest_xray"]
-
-
-def picture(path, size=(40, 32), value=90):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    pixels = np.full((size[1], size[0]), value, dtype=np.uint8)
-    pixels[8:12] = 200
-    Image.fromarray(pixels).save(path)
-    return path
-
-
-def write(path, text, newline="\n"):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(text.replace("\n", newline).encode())
-    return path
 
 
 @pytest.fixture

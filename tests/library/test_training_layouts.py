@@ -3,8 +3,8 @@
 import gzip
 
 import pytest
+from mvgen.tests.library.data_files import picture, write
 from mvgen.training.data import Pictures, read
-from test_training_data import picture, write
 
 CHEXPERT = (
     "Path,Sex,Age,Frontal/Lateral,AP/PA,No Finding,Enlarged Cardiomediastinum,Cardiomegaly,Lung Opacity,Lung Lesion,"
