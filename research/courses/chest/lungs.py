@@ -75,7 +75,7 @@ def _network() -> LungNet:
 
 def segment(image: np.ndarray) -> np.ndarray:
     """Chances [2, SIZE, SIZE] float32 of right and left lung (the patient's), from a film [H, W] in [0, 1]."""
-    with torch.inference_mode():
+    with torch.inference_mode(), torch.autocast("cpu", enabled=False):
         return torch.sigmoid(_network()(torch.from_numpy(prepare(image))[None, None]))[0].numpy()
 
 
