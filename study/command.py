@@ -7,7 +7,6 @@ from urllib.parse import urlparse
 from ..launch.errors import LaunchError, UsageError
 from ..launch.server import LOOPBACK
 from ..launch.study_arguments import check_study
-from . import create, sources
 from .manifest import Study, StudyError, read
 from .session import items
 from .store import Store
@@ -31,6 +30,8 @@ def run(options: argparse.Namespace) -> int:
 
 
 def new(options: argparse.Namespace) -> None:
+    from . import create, sources  # they bring torch, which would make the server start late
+
     chosen = {
         "domain": options.domain,
         "first": options.first,

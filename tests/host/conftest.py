@@ -3,17 +3,28 @@
 import json
 import os
 import uuid
+from pathlib import Path
 
 import pytest
+from mvgen.launch.study_arguments import VARIABLE
 from mvgen.tests.host.hosting import ROOT, Server, running
 from mvgen.tests.library.llm_server import KEY, KEY_ENV
+from mvgen.tests.library.study_films import made
 
 
 @pytest.fixture(scope="session")
-def server(tmp_path_factory) -> Server:
+def server(tmp_path_factory, studied) -> Server:
     os.environ[KEY_ENV] = KEY  # the host takes it over as it starts
-    with running(tmp_path_factory.mktemp("comfyui"), api_nodes=True) as started:
+    base = tmp_path_factory.mktemp("comfyui")
+    os.environ[VARIABLE] = os.pathsep.join([str(studied), str(base / "output" / "study")])
+    with running(base, api_nodes=True) as started:
         yield started
+
+
+@pytest.fixture(scope="session")
+def studied(tmp_path_factory) -> Path:
+    """A study that the server serves."""
+    return made(tmp_path_factory.mktemp("study"), patients=1, repeats=1, checks=1, questionnaire=1)
 
 
 @pytest.fixture(scope="session")
