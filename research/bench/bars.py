@@ -58,18 +58,19 @@ LONGITUDINAL = (
 
 @dataclass(frozen=True)
 class Verdict:
-    """A bar, what was measured (mean, and 95 % interval over patients), and whether that is met."""
+    """A bar, what was measured (mean and 95 % interval over so many patients), and whether that is met."""
 
     name: str
     bar: str
     mean: float
     low: float
     high: float
+    patients: int
     met: bool
 
     def cells(self) -> list[str]:
         measured = [f"{self.mean:.3f}", f"{self.low:.3f} to {self.high:.3f}"]
-        return [self.name, self.bar, *measured, "met" if self.met else "MISSED"]
+        return [self.name, self.bar, *measured, str(self.patients), "met" if self.met else "MISSED"]
 
 
 def in_words(low: float | None, high: float | None) -> str:
@@ -92,9 +93,10 @@ def interval(values: Iterable[float]) -> tuple[float, float, float]:
 
 
 def verdict(name: str, values: Iterable[float], low: float | None = None, high: float | None = None) -> Verdict:
-    mean, lowest, highest = interval(values)
+    data = list(values)
+    mean, lowest, highest = interval(data)
     met = (low is None or mean >= low) and (high is None or mean <= high)
-    return Verdict(name, in_words(low, high), mean, lowest, highest, met)
+    return Verdict(name, in_words(low, high), mean, lowest, highest, len(data), met)
 
 
 def judge(bars: Sequence[Bar], rows: Sequence[dict], foreseen: Sequence[str]) -> list[Verdict]:
@@ -118,7 +120,7 @@ def judge(bars: Sequence[Bar], rows: Sequence[dict], foreseen: Sequence[str]) ->
 
 
 def markdown(verdicts: Sequence[Verdict]) -> str:
-    lines = ["| bar of | bar | measured | interval | |", "|---|---|---|---|---|"]
+    lines = ["| bar of | bar | measured | interval | patients | |", "|---|---|---|---|---|---|"]
     return "\n".join([*lines, *(f"| {' | '.join(v.cells())} |" for v in verdicts)]) + "\n"
 
 

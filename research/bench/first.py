@@ -4,11 +4,13 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from ...mvg.domains.severity import SEVERITY_BANDS
 from . import methods
 from .bars import Verdict, verdict
 from .evaluation import Scores
 from .report import Line
 
+LEAST = SEVERITY_BANDS["mild"][0]
 Score = Callable[[Scores, int], float]
 COMPARED: dict[str, Score] = {
     "Conf": lambda run, i: float(run.conf[i, -1]),
@@ -31,12 +33,13 @@ def compared(lines: Sequence[Line]) -> list[Verdict]:
             if other.label not in (methods.EXTRAPOLATION, methods.WALK):
                 continue
             a, b = by_patient(mine), by_patient(other)
-            name = f"{mine.domain}, {mine.mode} less {other.label}, "
+            name = f"{mine.domain}, {mine.label} {mine.mode} less {other.label}, "
             for score, value in COMPARED.items():
                 differences = [mean(value, a[patient]) - mean(value, b[patient]) for patient in a]
                 out.append(verdict(name + score, differences, low=0.0))
             at = [equal_severity(a[patient], b[patient]) for patient in a]
-            out.append(verdict(name + "CLIP-I at equal severity", at, low=0.0))
+            if comparable := [difference for difference in at if difference is not None]:
+                out.append(verdict(name + "CLIP-I at equal severity", comparable, low=0.0))
     return out
 
 
@@ -53,12 +56,15 @@ def mean(value: Score, runs: Sequence[tuple[Scores, int]]) -> float:
     return float(np.mean([value(run, i) for run, i in runs]))
 
 
-def equal_severity(mine: Sequence[tuple[Scores, int]], other: Sequence[tuple[Scores, int]]) -> float:
+def equal_severity(mine: Sequence[tuple[Scores, int]], other: Sequence[tuple[Scores, int]]) -> float | None:
     """How much nearer to the input image mine is (cosine) where both are read to have one severity.
 
-    That severity is the lowest of those that the courses reach; between stages CLIP-I is taken as straight.
+    That severity is the lowest of those that the courses reach; between stages CLIP-I is taken as straight. None where
+    it is below LEAST: a course on which nothing is to be seen keeps any identity.
     """
     shared = min(float(severities(run)[i].max()) for run, i in [*mine, *other])
+    if shared < LEAST:
+        return None
     near = [np.mean([clip_i_at(run, i, shared) for run, i in runs]) for runs in (mine, other)]
     return float(near[0] - near[1])
 

@@ -41,7 +41,7 @@ COUNTS, QUICK_COUNTS = (1, 5, 10, 50, 100), (1, 5, 10, 20)
 MODES: dict[str, dict] = {"terminal": {}, "severity": BY_SEVERITY}
 """Mode of the plan -> what it changes of the paper's settings."""
 FIRST = """PIE less each baseline, of the same patients. At equal severity: CLIP-I where both courses have come to the
-lower of the two severities that they reach."""
+lower of the two severities that they reach; patients where that is below 0.1 are left out."""
 UPPER = "with the true region (upper bound)"
 BETAS = tuple((b1, b2) for b1 in (0.01, 0.1, 0.2) for b2 in (1.0, 0.75, 0.5))
 

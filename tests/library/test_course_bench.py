@@ -97,7 +97,7 @@ def test_bars_are_judged_by_finding_and_by_kind():
     ]
     assert verdicts[0].mean == pytest.approx(0.085)
     assert bars.exit_code(verdicts) == 1 and bars.exit_code(verdicts[1:2]) == 0
-    assert "| PIE, mae, b | <= 0.1 | 0.120 | 0.120 to 0.120 | MISSED |" in bars.markdown(verdicts)
+    assert "| PIE, mae, b | <= 0.1 | 0.120 | 0.120 to 0.120 | 1 | MISSED |" in bars.markdown(verdicts)
 
 
 def test_how_severities_follow_a_plan():
@@ -132,6 +132,7 @@ def test_clip_i_is_compared_where_two_courses_are_equally_severe():
     fast = (scores([0.0, 0.4, 0.8], [0.97, 0.80]), 0)
     assert first.equal_severity([fast], [slow]) == pytest.approx(0.97 - 0.96)
     assert first.clip_i_at(*fast, 0.6) == pytest.approx(0.885)
+    assert first.equal_severity([(scores([0.0, 0.01, 0.02], [1.0, 1.0]), 0)], [fast]) is None
     assert first.equal_severity([slow], [slow, fast]) == pytest.approx(0.96 - (0.96 + 0.97) / 2)
 
 

@@ -99,7 +99,8 @@ def test_tables_are_written_and_say_what_the_paper_has(phantom_setup, tmp_path):
     assert {row.stage for row in tidy if row.metric == "conf"} == {0, 1, 2}
     assert json.loads(tidy[0].settings)["N"] == 2
     names = [verdict.name for verdict in first.compared(lines)]
-    assert len(names) == 6 and names[0] == "chest_xray, terminal less Extrapolation, Conf"
+    assert names[0] == "chest_xray, PIE terminal less Extrapolation, Conf"
+    assert names[-1].startswith("chest_xray, PIE terminal less SD Walk, ")
 
 
 def test_kid_has_its_sizes_with_it(phantom_setup):
