@@ -151,6 +151,8 @@ def guarded(handler: Handler) -> Handler:
             logger.exception("MVG: a request to the study failed")  # the rater is told nothing of the inside
             response = web.json_response({"error": "Something went wrong here. Please try again."}, status=500)
         response.headers.update(HEADERS)
+        # sent here, as ComfyUI's middlewares would put a policy that blocks films, or leave to other sites, over ours
+        await response.prepare(request)
         return response
 
     return handle

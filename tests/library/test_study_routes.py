@@ -30,6 +30,15 @@ def store(folder):
     store.close()
 
 
+@web.middleware
+async def host_headers(request, handler):
+    """What ComfyUI adds with --disable-api-nodes and --enable-cors-header."""
+    response = await handler(request)
+    response.headers["Content-Security-Policy"] = "default-src 'self'"
+    response.headers["Access-Control-Allow-Origin"] = "*"
+    return response
+
+
 def served(store):
     """A client of a real server of the study."""
 
@@ -37,7 +46,7 @@ def served(store):
     async def client():
         table = web.RouteTableDef()
         routes.add_routes(table, [store])
-        app = web.Application()
+        app = web.Application(middlewares=[host_headers])
         app.add_routes(table)
         async with TestClient(TestServer(app)) as opened:
             yield opened
@@ -58,6 +67,10 @@ def post(client, token, vote, **headers):
     sent = {"Origin": origin, "Sec-Fetch-Site": "same-origin", "Content-Type": "application/json"} | headers
     data = vote if isinstance(vote, bytes | str) else json.dumps(vote)
     return client.post(f"/mvg/study/{token}/votes", data=data, headers=sent)
+
+
+def policy(answer):
+    return set(answer.headers["Content-Security-Policy"].split("; "))
 
 
 def vote_for(item, number):
@@ -85,7 +98,8 @@ def test_a_whole_session_and_nothing_of_the_methods(store):
             told.append((await answer.text()) + str(answer.headers))
             assert answer.status == 200 and answer.headers["Cache-Control"] == "no-store"
             assert answer.headers["Referrer-Policy"] == "no-referrer"
-            assert "frame-ancestors 'none'" in answer.headers["Content-Security-Policy"]
+            assert {"media-src blob:", "frame-ancestors 'none'"} <= policy(answer)
+            assert "Access-Control-Allow-Origin" not in answer.headers
         sizes = set()
         for n, item in enumerate(items):
             for side in ("left", "right") if item.right else ("left",):
