@@ -15,7 +15,7 @@ from .serve import serve
 from .setup import ensure_environment
 from .study_arguments import add_study_options, check_study
 
-FOLDERS = {"bench": "research.bench", "train": "research.training"}
+FOLDERS = {"bench": "research.bench", "train": "training"}
 
 
 def parser() -> argparse.ArgumentParser:
@@ -45,7 +45,7 @@ def parser() -> argparse.ArgumentParser:
         ("test", "lint, types, layers and all tests; further arguments go to pytest"),
         ("doctor", "a table of what is found and what is missing"),
         ("bench", "bench NAME ...: measure something; bench --help lists the names"),
-        ("train", "train NAME ...: make the embedded weights; train --help lists the names"),
+        ("train", "train NAME DATA --out DIR: from a data set to checkpoints; train --help lists the names"),
     ):
         commands.add_parser(name, help=help_text)
     return top
@@ -55,6 +55,8 @@ def run(argv: list[str]) -> int:
     command, rest = (argv[0], argv[1:]) if argv else ("", [])
     if command == "test":
         return test(rest)
+    if command == "train" and rest[:1] == ["embedded"]:
+        return module.run_module("research.training", rest[1:])
     if command in FOLDERS:
         return module.run_module(FOLDERS[command], rest)
     options = parser().parse_args(argv)

@@ -102,6 +102,13 @@ def autocast_dtype(precision: str, device: torch.device) -> str:
     return "bf16" if device.type != "cuda" or torch.cuda.is_bf16_supported() else "no"
 
 
+def weight_dtype(settings: Settings) -> torch.dtype:
+    """The type of weights that are not trained: bf16 halves their memory on a GPU; a processor's norms take fp32."""
+    on_gpu = torch.cuda.is_available() and settings.device != "cpu"
+    half = on_gpu and autocast_dtype(settings.precision, torch.device("cuda")) == "bf16"
+    return torch.bfloat16 if half else torch.float32
+
+
 def make_accelerator(settings: Settings, folder: Path):
     """accelerate's engine for the device that is asked for.
 
@@ -231,7 +238,11 @@ class Trainer:
                 self._validate()
             if last or self.step % self.settings.checkpoint == 0:
                 self.save()
+
+    def close(self) -> None:
+        """Ends what ties the processes together, and gives the folder back."""
         self.accelerator.end_training()
+        self.folder.close()
 
     def finish(self, best: bool = True) -> dict[str, Tensor]:
         """Puts the averaged weights into the networks, for export.

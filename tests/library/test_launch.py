@@ -47,6 +47,8 @@ def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess:
         (["serve", "--port", "70000"], "--port is 70000"),
         (["bench", "nothing"], "'nothing'"),
         (["train", "nothing"], "'nothing'"),
+        (["train", "embedded", "nothing"], "'nothing'"),
+        (["train", "--processes", "0", "vae"], "--processes is 0"),
         (["dance"], "dance"),
         ([], "COMMAND"),
     ],
@@ -73,11 +75,14 @@ def test_debug_shows_the_traceback():
     assert "Traceback" in run("demo", "--stages", "0", "--debug").stderr
 
 
-@pytest.mark.parametrize("command, folder", [("bench", "bench"), ("train", "training")])
+@pytest.mark.parametrize(
+    "command, folder",
+    [("bench", "research/bench"), ("train", "training"), ("train embedded", "research/training")],
+)
 def test_every_name_of_a_command_has_a_line(command, folder):
-    named, helped = run(command), run(command, "--help")
+    named, helped = run(*command.split()), run(*command.split(), "--help")
     assert named.returncode == helped.returncode == 0 and named.stdout == helped.stdout
-    for file in (ROOT / "research" / folder).glob("*.py"):
+    for file in (ROOT / folder).glob("*.py"):
         if '__name__ == "__main__"' in file.read_text():
             assert re.search(rf"^  {file.stem} +[A-Z]\w+", helped.stdout, re.MULTILINE), file.stem
 

@@ -1,9 +1,11 @@
 """Trainings in child processes that are killed, starved or joined, for tests of what is left of them."""
 
+import importlib
 import multiprocessing
 import os
 import signal
 import socket
+import sys
 import traceback
 from collections.abc import Callable
 from pathlib import Path
@@ -80,8 +82,20 @@ def kill_before_step(step: int) -> None:
     Trainer._train_step = train_or_die
 
 
+def command(name: str, arguments: list, kill_at: int = -1) -> None:
+    """``run.py train NAME`` in this process; ValueError ends as LaunchError, as there."""
+    if kill_at >= 0:
+        kill_before_step(kill_at)
+    sys.argv = [name, *map(str, arguments)]
+    try:
+        importlib.import_module(f"mvgen.training.{name}").main()
+    except ValueError as error:
+        raise LaunchError(str(error)) from error
+
+
 def held(path: Path) -> dict[str, bytes]:
     """The tensors of a safetensors file as bytes."""
     from safetensors.torch import load_file
 
-    return {name: tensor.contiguous().view(torch.uint8).numpy().tobytes() for name, tensor in load_file(path).items()}
+    tensors = load_file(path).items()
+    return {name: tensor.reshape(-1).view(torch.uint8).numpy().tobytes() for name, tensor in tensors}
