@@ -127,7 +127,7 @@ def model_of(options: argparse.Namespace, domain: Domain, settings: Settings) ->
     if options.gradient_checkpointing:
         if embedded:
             raise UsageError("--gradient-checkpointing: the embedded UNet has none. Leave it away.")
-        model.denoiser.enable_gradient_checkpointing()
+        model.denoiser.enable_gradient_checkpointing()  # type: ignore[operator]
     return model
 
 

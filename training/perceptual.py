@@ -26,6 +26,9 @@ class Perceptual(nn.Module):
         ValueError: no such network, or the file holds others' weights.
     """
 
+    mean: Tensor
+    std: Tensor
+
     def __init__(self, backbone: str = BUNDLED):
         super().__init__()
         name, _, file = backbone.partition(":")

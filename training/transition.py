@@ -76,6 +76,9 @@ class Transition(Task):
         size: side of the pictures in pixels.
     """
 
+    context: Tensor
+    gray: Tensor
+
     def __init__(self, network: UNet3D, model: ImageModel, seed: int, size: int):
         from diffusers import DDPMScheduler
 
@@ -136,6 +139,7 @@ def read_clips(options: argparse.Namespace) -> tuple[list[Clip], str]:
 
 def open_networks(options: argparse.Namespace) -> tuple[UNet3D, ImageModel]:
     """SEINE's network, and the model whose VAE and text tower it uses."""
+    model: ImageModel
     if str(options.base) == EMBEDDED:
         path, model = BUNDLED / file_name("seine", options.domain), EmbeddedModel(options.domain, 0.0)
     elif options.sd is None:

@@ -66,6 +66,10 @@ class Autoencoder(Task):
         shown: pictures [n, 3, H, W] in [-1, 1] whose round trip is shown.
     """
 
+    shown: Tensor
+    vae: Any
+    discriminator: Any
+
     def __init__(self, vae: nn.Module, seed: int, weights: dict[str, float], backbone: str, shown: Tensor):
         super().__init__()
         self.vae, self.seed, self.weights = vae, seed, weights
