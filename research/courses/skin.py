@@ -1,12 +1,14 @@
-"""Courses on dermoscopic images: a nevus that becomes a melanoma."""
+"""Courses on dermoscopic images: a nevus becomes a melanoma, or a seborrheic keratosis grows over it."""
 
 import numpy as np
 
 from .skin_anatomy import Skin, fit_skin
+from .skin_keratosis import keratosis
 from .skin_melanoma import melanoma
+from .texture import smooth_step
 
-FINDINGS = ("melanoma",)
-_DRAW = {"melanoma": melanoma}
+FINDINGS = ("melanoma", "seborrheic keratosis")
+_DRAW = {"melanoma": melanoma, "seborrheic keratosis": keratosis}
 
 
 def fit(image: np.ndarray) -> Skin | None:
@@ -46,6 +48,10 @@ def draw(
         raise ValueError("image: got no lesion that stands out from the skin, want a dermoscopic image of one")
     if severity == 0:
         return image.copy()
-    change = _DRAW[finding](anatomy, severity, seed) - anatomy.density
-    below = 1 - anatomy.on_top[..., None]
-    return np.clip(image * np.exp(-change * below), 0, 1).astype(np.float32)
+    change = (_DRAW[finding](anatomy, severity, seed) - anatomy.density) * (1 - anatomy.on_top[..., None])
+    out = image * np.exp(-change)
+    # where much pigment goes, its texture would shine through as noise
+    hidden = smooth_step(-change.mean(axis=-1, keepdims=True), 0.1, 0.6)
+    smooth = anatomy.bare * np.exp(-anatomy.density - change)
+    out = out + hidden * (np.clip(out, 0.85 * smooth, 1.15 * smooth) - out)
+    return np.clip(out, 0, 1).astype(np.float32)

@@ -33,8 +33,8 @@ class Skin:
     lit: np.ndarray
 
 
-def _hairs(image: np.ndarray, unit: float) -> np.ndarray:
-    """[H, W] in [0, 1]: dark lines that are thin and long."""
+def _hairs(image: np.ndarray, distance: np.ndarray, unit: float) -> np.ndarray:
+    """[H, W] in [0, 1]: dark lines that are thin, long and not of the lesion alone."""
     gray = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
     length = round(13 * unit) | 1
     lines = np.zeros_like(gray)
@@ -48,6 +48,7 @@ def _hairs(image: np.ndarray, unit: float) -> np.ndarray:
     _, labels, stats, _ = cv2.connectedComponentsWithStats(dark)
     extent = np.maximum(stats[:, cv2.CC_STAT_WIDTH], stats[:, cv2.CC_STAT_HEIGHT])
     long = (extent > 16 * unit) & (stats[:, cv2.CC_STAT_AREA] < 0.3 * extent**2)
+    long &= np.bincount(labels[distance > 0], minlength=len(long)) > 0.3 * stats[:, cv2.CC_STAT_AREA]
     long[0] = False
     hair = cv2.dilate(long[labels].astype(np.uint8), np.ones((3, 3), np.uint8))
     if hair.mean() > 0.4:  # that is the texture of the picture
@@ -113,7 +114,7 @@ def fit_skin(image: np.ndarray) -> Skin | None:
         return None
     outer = cv2.distanceTransform(1 - inside, cv2.DIST_L2, 5)
     distance = blur(outer - cv2.distanceTransform(inside, cv2.DIST_L2, 5), 1.5 * unit)
-    lit, hairs = _lit(image, unit), _hairs(image, unit)
+    lit, hairs = _lit(image, unit), _hairs(image, distance, unit)
     skin = (distance > 5 * unit) & (lit > 0.9) & (hairs < 0.1)
     if skin.mean() < 0.06:
         return None
@@ -127,6 +128,9 @@ def fit_skin(image: np.ndarray) -> Skin | None:
     eight = np.round(image * 255).astype(np.uint8)
     clean = cv2.inpaint(eight, hole, 3, cv2.INPAINT_TELEA).astype(np.float32) / 255
     density = -np.log(np.clip(blur(clean, 1.3 * unit), 0.02, 1) / np.clip(bare, 0.02, 1))
+    within = np.median(density[inside > 0], axis=0)
+    if within[1] > within[2] + 0.12 or float(hairs[inside > 0].mean()) > 0.35:  # ink is purple; hairs hide a lesion
+        return None
     ys, xs = np.nonzero(inside)
     return Skin(
         distance.astype(np.float32),
@@ -137,3 +141,16 @@ def fit_skin(image: np.ndarray) -> Skin | None:
         np.clip(on_top, 0, 1).astype(np.float32),
         lit.astype(np.float32),
     )
+
+
+def around(skin: Skin) -> tuple[np.ndarray, np.ndarray]:
+    """The angle about the lesion's center and the distance from it in its radii, [H, W] each."""
+    height, width = skin.distance.shape
+    y, x = np.mgrid[:height, :width].astype(np.float32)
+    y, x = y - skin.center[1], x - skin.center[0]
+    return np.arctan2(y, x), np.hypot(x, y) / skin.radius
+
+
+def toward(density: np.ndarray, color: np.ndarray, share: np.ndarray) -> np.ndarray:
+    """density [H, W, 3] moved to a color by a share [H, W] in [0, 1]."""
+    return density + share[..., None] * (color - density)

@@ -8,7 +8,7 @@ al., JAAD 48(5), 2003).
 import numpy as np
 
 from ...mvg.regions.picture import blur
-from .skin_anatomy import UNIT, Skin
+from .skin_anatomy import UNIT, Skin, around, toward
 from .texture import cell_walls, fractal, ring_noise, smooth_step
 
 BROWN = np.array([0.27, 0.66, 0.92], np.float32)
@@ -47,17 +47,9 @@ def melanoma(skin: Skin, severity: float, seed: int) -> np.ndarray:
     return skin.density + near * (density - skin.density)
 
 
-def _around(skin: Skin) -> tuple[np.ndarray, np.ndarray]:
-    """The angle about the lesion's center and the distance from it in its radii, [H, W] each."""
-    height, width = skin.distance.shape
-    y, x = np.mgrid[:height, :width].astype(np.float32)
-    y, x = y - skin.center[1], x - skin.center[0]
-    return np.arctan2(y, x), np.hypot(x, y) / skin.radius
-
-
 def _outline(skin: Skin, severity: float, rng, unit: float) -> tuple[np.ndarray, np.ndarray, float]:
     """The grown lesion [H, W] in [0, 1], pixels from its border inwards [H, W], and the farthest that it reaches."""
-    angle, _ = _around(skin)
+    angle, _ = around(skin)
     shape = skin.distance.shape
     grown = max(rng.uniform(*GROWN) * unit, (1 + LEAST_GROWTH) * skin.radius)
     far = grown - skin.radius
@@ -98,7 +90,7 @@ def _pigment(skin: Skin, body, severity: float, rng, unit: float, grain) -> np.n
 
 def _dark_areas(skin: Skin, density, body, severity: float, rng, unit: float, grain) -> np.ndarray:
     """Blotches of dark brown and black, off the middle."""
-    angle, far = _around(skin)
+    angle, far = around(skin)
     shape = skin.distance.shape
     size = np.clip(skin.radius, 18 * unit, 60 * unit)
     aside = np.cos(angle - rng.uniform(-np.pi, np.pi)) * np.clip(far, 0, 1)
@@ -107,8 +99,8 @@ def _dark_areas(skin: Skin, density, body, severity: float, rng, unit: float, gr
     inner = body**1.5
     dark = smooth_step(field, 1.3 - 1.9 * share, 3.0 - 1.9 * share) * inner * float(smooth_step(severity, 0, 0.5))
     black = smooth_step(field, 2.2 - 1.9 * share, 3.9 - 1.9 * share) * inner * rng.uniform(0.5, 1.0) * severity
-    density = _toward(density, np.maximum(density, DARK * grain[..., None]), 0.85 * dark)
-    return _toward(density, np.maximum(density, BLACK * np.sqrt(grain)[..., None]), 0.85 * black)
+    density = toward(density, np.maximum(density, DARK * grain[..., None]), 0.85 * dark)
+    return toward(density, np.maximum(density, BLACK * np.sqrt(grain)[..., None]), 0.85 * black)
 
 
 def _globules(density, edge, body, severity: float, rng, unit: float) -> np.ndarray:
@@ -133,7 +125,7 @@ def _globules(density, edge, body, severity: float, rng, unit: float) -> np.ndar
             spot = 1 - smooth_step(np.hypot(u - x, v - y), size - 0.7 * unit, size + 0.7 * unit)
             part = drawn[top : top + spot.shape[0], left : left + spot.shape[1]]
             np.maximum(part, amount * shown * spot, out=part)
-    return _toward(density, np.maximum(density, DARK), severity * drawn)
+    return toward(density, np.maximum(density, DARK), severity * drawn)
 
 
 def _light_areas(skin: Skin, density, body, severity: float, rng, unit: float) -> np.ndarray:
@@ -147,15 +139,10 @@ def _light_areas(skin: Skin, density, body, severity: float, rng, unit: float) -
         late = float(smooth_step(severity, start, 1.2)) * area * shown
         where = smooth_step(field, 1.9 - 2.0 * late, 3.6 - 2.0 * late) * inner * shown
         uneven = 1 + 0.12 * fractal(shape, 9 * unit, rng, 3, 0.7)
-        density = _toward(
+        density = toward(
             density, color * uneven[..., None], most * where * float(smooth_step(severity, start, start + 0.35))
         )
         if color is SCAR:
             pepper = smooth_step(fractal(shape, 4 * unit, rng, 2), 0.9, 1.9)
             density = density + (0.6 * pepper * where)[..., None] * PEPPER
     return density
-
-
-def _toward(density: np.ndarray, color: np.ndarray, share: np.ndarray) -> np.ndarray:
-    """density [H, W, 3] moved to a color by a share [H, W] in [0, 1]."""
-    return density + share[..., None] * (color - density)

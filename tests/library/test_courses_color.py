@@ -6,10 +6,12 @@ import cv2
 import numpy as np
 import pytest
 from mvgen.research.courses import courses
+from mvgen.research.courses.fundus_anatomy import cleared, without_outline
+from mvgen.research.courses.fundus_photographs import square
 from mvgen.research.courses.texture import fractal, ring_noise, smooth_step
 from mvgen.research.phantom.domains import phantom
 
-CASES = [("skin", "melanoma"), ("fundus", "diabetic retinopathy")]
+CASES = [("skin", "melanoma"), ("skin", "seborrheic keratosis"), ("fundus", "diabetic retinopathy")]
 
 
 @pytest.fixture(scope="module")
@@ -54,9 +56,10 @@ def test_change_grows_evenly_with_severity(pictures, domain, finding):
     assert steps.max() < 0.4 * change[-1]
 
 
-def test_skin_away_from_the_lesion_and_hairs_are_left(pictures):
+@pytest.mark.parametrize("finding", ["melanoma", "seborrheic keratosis"])
+def test_skin_away_from_the_lesion_is_left(pictures, finding):
     image, anatomy = pictures["skin"]
-    change = np.abs(courses("skin").draw(image, "melanoma", 1.0, seed=5, anatomy=anatomy) - image).max(axis=2)
+    change = np.abs(courses("skin").draw(image, finding, 1.0, seed=5, anatomy=anatomy) - image).max(axis=2)
     assert change[anatomy.distance > 120].max(initial=0) == 0
     assert change[anatomy.distance > 0].max() > 0.2  # it grows beyond the nevus
 
@@ -97,6 +100,22 @@ def test_wrong_arguments_are_named(pictures, domain, finding, arguments, words):
     given = {"image": pictures[domain][0], "finding": finding, "severity": 0.5} | arguments
     with pytest.raises(ValueError, match=words):
         courses(domain).draw(**given)
+
+
+def test_a_photograph_is_made_ready_to_draw_on(pictures):
+    image, anatomy = pictures["fundus"]
+    marked = cv2.circle(image.copy(), (128, 128), 60, (0.0, 0.9, 0.1), 1)
+    outline = marked[..., 1] > 0.85
+    assert np.abs(without_outline(marked) - image)[outline].mean() < 0.1 * np.abs(marked - image)[outline].mean()
+    assert without_outline(image) is image
+    wide = np.pad(image, ((0, 0), (100, 60), (0, 0)))
+    whole = square(wide, 128)
+    assert whole.shape == (128, 128, 3) and (whole.max(axis=2) > 0.1)[64, [2, 125]].all()
+    # painted over, lesions are fewer than before
+    sick = courses("fundus").draw(image, "diabetic retinopathy", 0.5, seed=2, anatomy=anatomy)
+    clean, share = cleared(sick, anatomy)
+    lesions = np.abs(sick - image).max(axis=2) > 0.05
+    assert 0 < share < 0.3 and np.abs(clean - image)[lesions].mean() < 0.7 * np.abs(sick - image)[lesions].mean()
 
 
 def test_random_fields_are_what_they_say():
