@@ -13,6 +13,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from ...mvg.picture_file import read_picture
 from .fundus_anatomy import cleared, fit_retina, without_outline
 
 SIZE = 512
@@ -67,7 +68,7 @@ def photographs(data: Path) -> Iterator[tuple[np.ndarray, str, bool, str]]:
             f"data: got {data}, want a folder with train/fundus, fundus/idrid_ccby or fundus/wikimedia_cc0"
         )
     for path in found:
-        image = without_outline(cv2.imread(str(path))[..., ::-1].astype(np.float32) / 255)
+        image = without_outline(read_picture(path, name=path.name).image.numpy())
         boxes = data / "fundus" / "masks" / f"{path.stem}_lesionboxes.png"
         healthy = path.parent.name == "wikimedia_cc0" or (path.parent.name == "idrid_ccby" and not boxes.exists())
         yield image, path.stem, healthy, NORMAL if path.parent.name == "wikimedia_cc0" else IDRID
