@@ -13,7 +13,7 @@ class ChainPlan:
 
     Attributes:
         finding: What progresses; "" where nothing is known of a plan.
-        notes: What the reader of the report noted, one text; never the report's own words.
+        notes: What the reader of the report and the run noted, one text; never the report's own words.
     """
 
     finding: str = ""
@@ -36,8 +36,10 @@ def read_plan(folder: Path) -> ChainPlan:
     """
     for path in sorted(folder.rglob("provenance.json")):
         try:
-            plan = json.loads(path.read_text(encoding="utf-8")).get("plan")
-            return ChainPlan(str(plan["finding"]), "; ".join(map(str, plan.get("notes", ()))))
+            record = json.loads(path.read_text(encoding="utf-8"))
+            plan = record["plan"]
+            notes = [*plan.get("notes", ()), *record.get("notes", ())]
+            return ChainPlan(str(plan["finding"]), "; ".join(map(str, notes)))
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             continue  # of another node, or without a plan
     return ChainPlan()

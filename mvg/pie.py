@@ -342,6 +342,33 @@ def row_curves(states: Sequence[Tensor]) -> Tensor:
     return curves
 
 
+def change_bound(c_1: float, a_0: float, a_1: float, stages: int, c_2: float = 1.0) -> list[float]:
+    """What eq. 7 allows each stage to change, exp(C) * a_0^((n - 1) / 2) (proposition 2 solved for its threshold).
+
+    C = log((1 / sqrt(a_0) - 1) * C_1 + lambda * C_2), lambda = (sqrt(a_0 - a_0 a_1) - sqrt(a_1 - a_0 a_1)) / sqrt(a_1).
+    The proposition takes a stage for one unguided step of DDIM towards one prompt; a stage of k guided steps may lie
+    above it. How fast it falls is what it tells.
+
+    Args:
+        c_1: |x_0|, of the latent as the network sees it, in the norm of the curve.
+        a_0: cumulative alpha of the lowest step of the schedule, in (0, 1].
+        a_1: that of the step above, in (0, a_0].
+        stages: N.
+        c_2: the norm of the predicted noise; 1 is the RMS of the noise that a model was trained on.
+
+    Returns:
+        N numbers, that of stage n at n - 1, never rising.
+
+    Raises:
+        ValueError: alphas that are not in that order.
+    """
+    if not 0 < a_1 <= a_0 <= 1:
+        raise ValueError(f"a_0, a_1: got {a_0:g} and {a_1:g}, want 0 < a_1 <= a_0 <= 1")
+    factor = (math.sqrt(a_0 * (1 - a_1)) - math.sqrt(a_1 * (1 - a_0))) / math.sqrt(a_1)
+    first = (1 / math.sqrt(a_0) - 1) * c_1 + factor * c_2
+    return [first * a_0 ** ((n - 1) / 2) for n in range(1, stages + 1)]
+
+
 def stop_stage(curve: Tensor | Sequence[float], delta: float) -> int | None:
     """The first stage whose change is below a threshold (proposition 2).
 

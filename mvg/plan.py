@@ -99,7 +99,7 @@ class Plan:
         domain: the kind of image.
         finding: what progresses, in every stage; "no finding" has severity 0 throughout.
         side: the patient's side, "" where the finding has none.
-        stages: in order; their severities never fall.
+        stages: in order; their severities never fall, and rise in a plan with a scale.
         negative: the prompt of the unguided half in every stage; "" takes the stage's source, so that guidance pulls
             from what the image shows to what it is to show.
         notes: what the reader of the plan should know, one sentence each.
@@ -120,7 +120,7 @@ class Plan:
 
     @model_validator(mode="after")
     def _check_course(self) -> "Plan":
-        before = 0.0
+        before = -1.0
         for n, stage in enumerate(self.stages, start=1):
             if stage.finding != self.finding:
                 raise ValueError(f"stage {n}, finding: got {stage.finding!r}, want the plan's, {self.finding!r}")
@@ -129,6 +129,16 @@ class Plan:
             if stage.severity < before:
                 raise ValueError(
                     f"stage {n}, severity: got {stage.severity:g} after {before:g}, want severities that never fall"
+                )
+            if self.scale and stage.severity == before:
+                raise ValueError(
+                    f"stage {n}, severity: got {stage.severity:g} again, want one above that of the stage before in a "
+                    "plan with a scale, which draws both alike"
+                )
+            if self.scale and stage.severity < self.scale[0].severity:
+                raise ValueError(
+                    f"stage {n}, severity: got {stage.severity:g}, for which the scale has no words, want "
+                    f"{self.scale[0].severity:g} or more"
                 )
             before = stage.severity
         for n, (low, high) in enumerate(pairwise(self.scale), start=2):

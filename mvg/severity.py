@@ -10,8 +10,10 @@ import torch
 from torch import Tensor
 
 SPACINGS = ("as planned", "equal change", "equal severity")
-PROBES = 10
-"""How many severities are looked at before the stages are placed."""
+PROBES = 8
+"""How many severities above none are looked at before the stages are placed."""
+TOO_LITTLE = 0.002
+"""A mean change of the picture inside the mask, in [0, 1], below which the model does not answer to the prompt."""
 
 
 class Between(NamedTuple):
@@ -19,8 +21,8 @@ class Between(NamedTuple):
 
     Attributes:
         lower: index of the neighbor below (or at) it.
-        upper: index of the neighbor above it; that of ``lower`` where the scale ends.
-        share: how far on the way from lower to upper it lies, in [0, 1).
+        upper: index of the neighbor above it; that of ``lower`` where it needs no other.
+        share: how far on the way from lower to upper it lies; in [0, 1), or above 1 beyond the scale's last.
     """
 
     lower: int
@@ -33,23 +35,26 @@ def between(scale: Sequence[float], severity: float) -> Between:
 
     Args:
         scale: the severities that a model has words for, rising strictly.
-        severity: in [0, 1]; below the scale's first or above its last it is taken as that.
+        severity: in [0, 1]. Beyond the scale's last the way from the one before is prolonged.
 
     Returns:
         The two neighbors and the share between them.
 
     Raises:
-        ValueError: an empty scale, one that does not rise, or a severity outside [0, 1].
+        ValueError: an empty scale, one that does not rise, or a severity outside [0, 1] or without words: below the
+            scale's first, or above the only one.
     """
     if not scale or any(b <= a for a, b in pairwise(scale)):
         raise ValueError(f"scale: got severities {', '.join(f'{s:g}' for s in scale) or 'none'}, want them to rise")
     if not 0 <= severity <= 1:
         raise ValueError(f"severity: got {severity}, want a number in [0, 1]")
-    place = bisect_right(scale, severity) - 1
-    if place < 0:
-        return Between(0, 0, 0.0)
-    if place == len(scale) - 1:
+    if severity < scale[0] or (len(scale) == 1 and severity > scale[0]):
+        want = f"{scale[0]:g}" if len(scale) == 1 else f"{scale[0]:g} or more"
+        raise ValueError(f"severity: got {severity:g}, for which the scale has no words, want {want}")
+    if severity in scale:
+        place = scale.index(severity)
         return Between(place, place, 0.0)
+    place = min(bisect_right(scale, severity), len(scale) - 1) - 1
     return Between(place, place + 1, (severity - scale[place]) / (scale[place + 1] - scale[place]))
 
 

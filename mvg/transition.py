@@ -2,12 +2,14 @@
 
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from .interpolation import slerp
 
 WALKS = ("slerp", "linear")
+TIMES = ("as made", "equal change")
 NEARLY_PARALLEL = 1 - 5e-13
 """|cos| of an angle whose sine, below 1e-6, is rounding."""
 NEVER = -1.0
@@ -155,3 +157,49 @@ def join_clips(clips: Sequence[Tensor], stages: Tensor) -> Tensor:
         _check_frames(len(clip))
         parts += [clip[1:-1].to(stages), stages[n + 1 : n + 2]]
     return torch.cat(parts)
+
+
+def equal_change_film(film: Tensor, clips: int) -> tuple[Tensor, list[int]]:
+    """The same film with its time in proportion to its change, so that it neither stands still nor jumps.
+
+    The steps from frame to frame are given to the clips so that the largest is as small as can be, at least one to
+    each; within a clip the frames lie at equal arc length, on the straight way between two of its own. The stages are
+    kept bit for bit.
+
+    Args:
+        film: [N * (K - 1) + 1, H, W, C], of `join_clips`.
+        clips: N >= 1.
+
+    Returns:
+        As many frames, and the frame that each of the N + 1 stages is at. A film without any change stays as it is.
+
+    Raises:
+        ValueError: no K >= 2 gives that number of frames.
+    """
+    parts = split_film(film, clips)
+    steps = [jumps(part).double().cpu().numpy() for part in parts]
+    lengths = np.array([step.sum() for step in steps])
+    counts = np.full(clips, 1 if lengths.any() else len(parts[0]) - 1)
+    for _ in range(len(film) - 1 - counts.sum()):
+        counts[np.argmax(lengths / counts)] += 1
+    out = [film[:1]]
+    for part, step, count in zip(parts, steps, counts, strict=True):
+        out += [_at_times(part, _even_times(step, count)[1:-1]), part[-1:]]
+    return torch.cat(out), np.cumsum([0, *counts]).tolist()
+
+
+def _even_times(steps: np.ndarray, count: int) -> np.ndarray:
+    """count + 1 times in frames at which a clip of changes ``steps`` has come equally far; without change even ones."""
+    length = np.concatenate([[0.0], np.cumsum(steps)])
+    if not length[-1] > 0:
+        return np.linspace(0, len(steps), count + 1)
+    # a step without change would make the inverse ambiguous
+    length = length + np.linspace(0, 1e-6 * length[-1], len(length))
+    return np.interp(np.linspace(0, length[-1], count + 1), length, np.arange(len(length)))
+
+
+def _at_times(clip: Tensor, times: np.ndarray) -> Tensor:
+    """Frames [len(times), H, W, C] of a clip at times between its own."""
+    before = torch.from_numpy(np.minimum(np.floor(times), len(clip) - 2).astype(np.int64))
+    part = torch.from_numpy(times).to(clip) - before.to(clip)
+    return torch.lerp(clip[before], clip[before + 1], part.reshape(-1, 1, 1, 1))

@@ -175,6 +175,36 @@ LAYOUT: dict[str, tuple[Group, ...]] = {
         scores("51", "52", "54", "53", at="right"),
         saved(("55", 400, SAVE)),
     ),
+    "mvg_severity": (
+        inputs("1", note=760),
+        plan(),
+        Group(
+            "Scale",
+            BLUE,
+            (
+                column(*((str(n), 320, 110) for n in range(10, 14)), width=320),
+                column(*map(str, range(15, 19)), "20", "21", "22", width=260),
+            ),
+        ),
+        Group("As a latent", SLATE, (column("6", "7", ("8", 300, 280), width=300),)),
+        Group(
+            "Stages",
+            GOLD,
+            (column(("30", 320, 480), ("31", 320, 420)), column("32", "33", "34", "50", ("104", 320, 300))),
+        ),
+        Group(
+            "One severity by the host's sampler",
+            PURPLE,
+            (
+                column("40", "41", "42", "43", width=300),
+                column("44", "45", "46", ("109", 300, 280), "47", "48", width=300),
+            ),
+            at="below",
+        ),
+        Group("Film", PURPLE, (column(("56", 340, 630), width=340),), at="right"),
+        scores("51", "52", "54", "53"),
+        saved(("55", 400, SAVE)),
+    ),
     "mvg_compare_baselines": (
         inputs("1", note=560),
         plan(),
@@ -323,6 +353,9 @@ PREVIEWS: dict[str, dict[str, dict]] = {
     }
     | {f"11{n}": preview(MASK, f"Region of stage {n}", 10 * n + 12) for n in (1, 2, 3)}
     | {f"12{n}": preview(IMAGES, f"Picture of stage {n}", 10 * n + 15) for n in (1, 2, 3)},
+    "mvg_severity": front_previews()
+    | score_previews(51, 52, 53, 54)
+    | {"104": preview(IMAGES, "Stages", 50), "109": preview(IMAGES, "Severity 0.4", 45)},
     "mvg_compare_baselines": {k: v for k, v in front_previews().items() if k != "104"}
     | {f"11{n}": preview(IMAGES, "Stages", node) for n, node in enumerate((6, 7, 14))}
     | {f"12{n}": preview(TEXT, "Conf of the last stage", 20 + 10 * n, 1) for n in range(3)}

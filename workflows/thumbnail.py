@@ -43,6 +43,10 @@ CARDS: dict[str, tuple[tuple[tuple[Cell, ...], ...], tuple[str, ...]]] = {
         (("stage_00.png", "stage_01.png"), ("stage_02.png", "stage_03.png")),
         ("Stage by stage, each with words", "and a painted region of its own"),
     ),
+    "mvg_severity": (
+        (("stage_00.png", "stage_01.png", "stage_02.png"), ("=0.2, 0.4,\n0.6, 0.85", "stage_03.png", "stage_04.png")),
+        ("Severity as a number", "with the host's own samplers"),
+    ),
     "mvg_compare_baselines": (
         tuple(
             (f"={name}", f"{key}/stage_00.png", f"{key}/stage_02.png", f"{key}/{LAST}")

@@ -79,10 +79,10 @@ def _read(options: argparse.Namespace, token: str, domain: Domain, workflow: Wor
         _check_mask(mask, image, workflow)
     lines = [f"image: {options.image}: {', '.join((*picture.notes, done))}"]
     if options.prompt is not None:
-        plan = plan_of_prompt(options.prompt, options.finding, domain)
+        plan = plan_of_prompt(options.prompt, options.finding, domain, options.stages)
         workflow = with_plan(workflow, plan_text(plan))
         patient = _patient(options, workflow, token, image, mask)
-        lines.append(f"prompt, in each of {options.stages} stages: {options.prompt}")
+        lines.append(f"prompt, reached in {options.stages} stages: {options.prompt}")
     else:
         patient = _patient(options, workflow, token, image, mask)
         told = "--finding" if options.report is None else f"--report: {options.report}"

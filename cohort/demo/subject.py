@@ -6,7 +6,7 @@ from ...launch.errors import LaunchError, UsageError
 from ...launch.paths import WEIGHTS
 from ...mvg.domains import Domain
 from ...mvg.embedded_set import FINDINGS, read_findings
-from ...mvg.plan import NO_FINDING, Plan
+from ...mvg.plan import NO_FINDING, Grade, Plan
 from ...mvg.recaption.offline import UnreadReport, recaption
 from .. import files
 from ..manifest import Patient
@@ -19,13 +19,14 @@ def finding_name(text: str) -> str:
     return " ".join(text.lower().split())
 
 
-def plan_of_prompt(prompt: str, finding: str | None, domain: Domain) -> Plan:
-    """The plan of one stage, which PIE Loop draws as often as it is asked to.
+def plan_of_prompt(prompt: str, finding: str | None, domain: Domain, stages: int) -> Plan:
+    """The plan of a course from no finding to a prompt.
 
     Args:
-        prompt: What the stage is drawn towards, word for word.
+        prompt: What the last stage shows, word for word; those before lie between it and no finding.
         finding: What it is about; None reads it in the prompt.
         domain: The kind of image.
+        stages: How many.
 
     Raises:
         UsageError: The prompt names nothing that the embedded model draws.
@@ -33,11 +34,14 @@ def plan_of_prompt(prompt: str, finding: str | None, domain: Domain) -> Plan:
     drawn = read_findings(WEIGHTS / FINDINGS, domain.name)
     ask = f"Name one of {', '.join(drawn)} in it, or add --finding NAME."
     try:
-        plan = recaption(prompt, domain, 1, finding=finding and finding_name(finding), known=drawn)
+        plan = recaption(prompt, domain, stages, "severity", finding and finding_name(finding), drawn)
         if plan.finding == NO_FINDING:
             raise UsageError(f"--prompt names nothing that could progress. {ask}")
-        stage = dataclasses.replace(plan.stages[0], prompt=prompt, source=f"{domain.prefix}, {NO_FINDING}")
-        return dataclasses.replace(plan, stages=(stage,), notes=())
+        # the scale has these words alone, so that the last stage is the prompt itself
+        scale = (plan.scale[0], Grade(1.0, prompt))
+        drawn_at = enumerate(plan.stages, start=1)
+        course = tuple(dataclasses.replace(stage, prompt=prompt, severity=n / stages) for n, stage in drawn_at)
+        return dataclasses.replace(plan, stages=course, notes=(), scale=scale)
     except UnreadReport as error:
         raise UsageError(f"--prompt {error.reason}. {ask}") from error
     except ValueError as error:

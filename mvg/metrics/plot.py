@@ -33,6 +33,7 @@ def progression_plot(
     severity: Mapping[str, Sequence[float]] | None = None,
     real: Mapping[str, Sequence[float]] | None = None,
     delta: float | None = None,
+    bound: Sequence[float] = (),
     conf_label: str = "Conf (probability)",
     change_label: str = "RMS change of the latent",
     title: str = "",
@@ -48,6 +49,7 @@ def progression_plot(
         severity: finding -> severity of stages 0 .. N in [0, 1], dotted, on the axis of conf.
         real: finding -> Conf of the patient's real pictures, dashed.
         delta: the threshold of convergence.
+        bound: what eq. 7 allows stages 1 .. N to change, dashed.
         conf_label: the scale of conf.
         change_label: what convergence measures.
         title: above the panels.
@@ -87,9 +89,12 @@ def progression_plot(
         axes.set(xlabel="stage n")
         if name == "convergence":
             axes.set(ylabel=f"{change_label}\n" r"$|x_n - x_{n-1}|$")
-            axes.set_ylim(bottom=0, top=None if any(curve) else 1)
+            if len(bound):
+                axes.plot(range(1, len(bound) + 1), bound, color="0.4", linestyle="--", label="eq. 7, one step a stage")
+            axes.set_ylim(bottom=0, top=None if any([*curve, *bound]) else 1)
             if delta is not None:
                 axes.axhline(delta, color="tab:red", linestyle=":", label=f"δ = {delta:g}")
+            if delta is not None or len(bound):
                 axes.legend(fontsize=9)
         else:
             axes.set(ylabel="CLIP-I with stage 0\n(cosine similarity)", ylim=(min(0.8, *curve) - 0.02, 1.01))

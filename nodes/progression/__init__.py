@@ -7,7 +7,7 @@ from .pie import DDIMInvert, PIEStep, ROIBlend
 from .pie_loop import FixedMask, PIELoop
 from .pie_states import PIEStates
 from .severity import ConditioningSeverity, SeverityGuiderNode, SeverityStage
-from .spacing import StageSpacing
+from .spacing import PickSeverity, StageSpacing
 
 NODES: list[type[io.ComfyNode]] = [
     PIELoop,
@@ -22,4 +22,5 @@ NODES: list[type[io.ComfyNode]] = [
     SeverityGuiderNode,
     SeverityStage,
     StageSpacing,
+    PickSeverity,
 ]

@@ -2,7 +2,6 @@
 
 import base64
 import hashlib
-import json
 import math
 import re
 import zlib
@@ -14,7 +13,7 @@ from comfy_api.latest import io
 from comfy_execution.graph_utils import GraphBuilder
 
 from ...mvg import pie
-from ...mvg.plan import Plan, Stage
+from ...mvg.plan import NO_FINDING, Plan, Stage
 from ...mvg.severity import SPACINGS
 from ..support import types
 from ..support.embedded import check_embedded
@@ -151,7 +150,8 @@ class PIELoop(io.ComfyNode):
                     step=0.001,
                     optional=True,
                     tooltip="Ends the loop once a stage changes the latent by less than this (RMS, as in curve); later "
-                    "stages are not computed. 0: off.",
+                    "stages are not computed. 0: off. For a plan of mode terminal: where every stage has words or a "
+                    "severity of its own the change need not fall, and nothing ends it.",
                 ),
                 io.Boolean.Input(
                     "round_trip",
@@ -223,6 +223,8 @@ class PIELoop(io.ComfyNode):
 
         links = cls.hidden.dynprompt.get_node(cls.hidden.unique_id)["inputs"]
         warnings = check_embedded(plan, image, cls.hidden.dynprompt, links["model"])
+        falls = len({(stage.prompt, stage.gamma, stage.guidance) for stage in wanted}) == 1 and not plan.scale
+        warnings += idle_inputs(plan, spacing, delta, falls)
         tell(cls.hidden.unique_id, warnings)
         image_link = links["image"]
         graph = GraphBuilder()
@@ -246,7 +248,7 @@ class PIELoop(io.ComfyNode):
         betas = {"beta_1": beta_1, "beta_2": beta_2}
         by_severity = {}
         if plan.scale and wanted:
-            check_graded(wanted, mode)
+            check_graded(plan, wanted, mode)
             by_severity = {
                 "model": model,
                 "scale": scale_link(graph, text, plan),
@@ -267,8 +269,6 @@ class PIELoop(io.ComfyNode):
                 **betas,
                 **masked,
             }
-        elif spacing != SPACINGS[0] and wanted:
-            raise ValueError(f"spacing: got {spacing!r}, want {SPACINGS[0]!r} for a plan that is not of mode severity")
         spaced = None
         if by_severity and spacing != SPACINGS[0]:
             spaced = graph.node(
@@ -276,20 +276,24 @@ class PIELoop(io.ComfyNode):
                 "pie.spacing",
                 vae=vae,
                 source=text(wanted[0].source),
-                planned=json.dumps([stage.severity for stage in wanted]),
+                planned=", ".join(repr(stage.severity) for stage in wanted),
                 spacing=spacing,
                 finding=plan.finding,
                 guidance=guidance,
                 **{name: by_severity[name] for name in SPACED if name in by_severity},
                 **({} if classifier is None else {"classifier": links["classifier"]}),
             )
-            collected["spacing"] = spaced.out(0)
+            collected["spacing"] = spaced.out(1)
         x = x0
         for n, stage in enumerate(wanted, start=1):
             strength = gamma if stage.gamma is None else stage.gamma
             stage_guidance = guidance if stage.guidance is None else stage.guidance
             if by_severity:
-                severity = stage.severity if spaced is None else spaced.out(n)
+                severity: Any = stage.severity
+                if spaced is not None:
+                    severity = graph.node(
+                        "MVG_PickSeverity", f"pie.severity.{n}", severities=spaced.out(0), stage=n
+                    ).out(0)
                 x = graph.node(
                     "MVG_SeverityStage",
                     f"stage.{n}",
@@ -345,17 +349,37 @@ class PIELoop(io.ComfyNode):
         token = new_token() if cls.hidden.extra_pnginfo else ""
         if token:
             collected["viewer"] = token
-        out = graph.node("MVG_PIEStates", "states", delta=delta, about="\n".join(about), **collected)
+        if falls:  # where eq. 7 holds
+            collected |= {"model": model, "steps": steps, "scheduler": scheduler}
+        if plan.finding != NO_FINDING:
+            unchanged = image_link if exact else decode(0, x0)
+            collected |= {"expected": plan.finding, "unchanged": unchanged, **masked}
+        out = graph.node("MVG_PIEStates", "states", delta=delta if falls else 0.0, about="\n".join(about), **collected)
         ui: dict[str, list] = {"mvg_progressions_in": [index_of(token)]} if token else {}
         if warnings:
             ui["mvg_notes"] = warnings
         return io.NodeOutput(*(out.out(i) for i in range(4)), ui=ui or None, expand=graph.finalize())
 
 
-def check_graded(stages: Sequence[Stage], mode: str) -> None:
+def idle_inputs(plan: Plan, spacing: str, delta: float, falls: bool) -> list[str]:
+    """A sentence on each input that has no effect on such a plan. One of no finding has nothing to space."""
+    notes = []
+    if spacing != SPACINGS[0] and not plan.scale and plan.finding != NO_FINDING:
+        notes.append(f"spacing {spacing} has no effect: the plan is not of mode severity")
+    if delta > 0 and not falls:
+        notes.append("delta has no effect: the change need not fall where each stage has a target of its own")
+    return notes
+
+
+def check_graded(plan: Plan, stages: Sequence[Stage], mode: str) -> None:
     """ValueError for what the stages of a plan with a scale cannot have: they share one inversion of the input."""
     if mode != "ddim":
         raise ValueError(f"mode: got {mode!r}, want ddim for a plan of mode severity, which inverts the image once")
+    if len(stages) > len(plan.stages):
+        raise ValueError(
+            f"plan: got 1 stage for {len(stages)}, want one each in a plan of mode severity, whose stages differ by "
+            "their severities alone"
+        )
     for n, stage in enumerate(stages, start=1):
         if stage.gamma is not None:
             raise ValueError(

@@ -1,12 +1,16 @@
 """Where the stages of PIE Loop come together: a list of pictures, latents and changes a patient."""
 
 import json
+import math
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from comfy_api.latest import io
 
 from ...mvg import pie
+from ...mvg.severity import TOO_LITTLE, changes
+from ..support import sampling
 from ..support.preview import write_preview
 from .pie_inputs import MAX_STAGES
 
@@ -34,6 +38,12 @@ class PIEStates(io.ComfyNode):
                 io.String.Input("about", tooltip="The settings in words: a line for all, then one a stage."),
                 io.String.Input("round_trip", optional=True, force_input=True, tooltip="Notes of DDIM Invert."),
                 io.String.Input("spacing", optional=True, force_input=True, tooltip="Notes of Stage Spacing."),
+                io.Model.Input("model", optional=True, tooltip="For the bound of eq. 7 where the change must fall."),
+                io.Int.Input("steps", default=50, optional=True, tooltip="T, for the bound."),
+                io.Combo.Input("scheduler", options=sampling.SCHEDULERS, optional=True, tooltip="For the bound."),
+                io.String.Input("expected", optional=True, tooltip="The finding that the pictures are to show."),
+                io.Image.Input("unchanged", optional=True, tooltip="What they look like where nothing has changed."),
+                io.Mask.Input("mask", optional=True, tooltip="Where they are to show it."),
                 io.String.Input("viewer", optional=True, tooltip="Where the page's viewer looks for the pictures."),
                 *(io.Latent.Input(f"latent_{n}", optional=True, lazy=True, tooltip=f"Stage {n}.") for n in stages),
                 *(io.Image.Input(f"state_{n}", optional=True, lazy=True, tooltip=f"Stage {n}.") for n in stages),
@@ -63,6 +73,12 @@ class PIEStates(io.ComfyNode):
         about: str,
         round_trip: str | None = None,
         spacing: str | None = None,
+        model: io.Model.Type | None = None,
+        steps: int = 50,
+        scheduler: str = sampling.UNIFORM,
+        expected: str = "",
+        unchanged: torch.Tensor | None = None,
+        mask: torch.Tensor | None = None,
         viewer: str = "",
         **stages: Any,
     ) -> io.NodeOutput:
@@ -73,22 +89,33 @@ class PIEStates(io.ComfyNode):
         pictures = [stages[f"state_{n}"] for n in range(max(last) + 1)]
         for n, picture in enumerate(pictures):
             check_picture(n, picture, pictures[0])
+        bounds = None if model is None else change_bounds(model, steps, scheduler, latents[0], curves.shape[1])
         columns: tuple[list, ...] = ([], [], [], [])
+        warnings: list[str] = []
         for row, (end, stopped) in enumerate(zip(last, ends, strict=True)):
-            changes = [float(change) for change in curves[row, :end]]
-            curve = {"metric": "change", "values": changes, "delta": delta or None, "stopped": stopped}
+            values = [float(change) for change in curves[row, :end]]
+            curve: dict[str, Any] = {"metric": "change", "values": values, "delta": delta or None, "stopped": stopped}
+            if bounds is not None:
+                curve["bound"] = bounds[row][:end]
+            shown = course([picture[row] for picture in pictures[: end + 1]])
+            if unchanged is not None and end:
+                place = None if mask is None else mask[row % len(mask)]
+                if note := no_answer(expected, unchanged[row], shown[1:], place):
+                    curve["notes"] = [note]
+                    warnings.append(note)
             one = (
-                course([picture[row] for picture in pictures[: end + 1]]),
+                shown,
                 {"samples": torch.stack([latent[row] for latent in latents[: end + 1]])},
                 json.dumps(curve),
-                describe(about, changes, delta, stopped, round_trip, spacing),
+                describe(about, values, delta, stopped, round_trip, spacing, curve.get("notes", [])),
             )
             for column, value in zip(columns, one, strict=True):
                 column.append(value)
-        if not viewer:
-            return io.NodeOutput(*columns)
-        index = write_preview(viewer, columns[0], [json.loads(curve) for curve in columns[2]])
-        return io.NodeOutput(*columns, ui={"mvg_progressions_in": [index]})
+        ui: dict[str, list] = {"mvg_notes": warnings} if warnings else {}
+        if viewer:
+            index = write_preview(viewer, columns[0], [json.loads(curve) for curve in columns[2]])
+            ui["mvg_progressions_in"] = [index]
+        return io.NodeOutput(*columns, ui=ui or None)
 
 
 def known_latents(stages: dict[str, Any]) -> tuple[list[torch.Tensor], int]:
@@ -124,6 +151,7 @@ def describe(
     stopped: int | None,
     round_trip: str | None,
     spacing: str | None = None,
+    notes: Sequence[str] = (),
 ) -> str:
     """The notes of one patient."""
     head, *lines = about.splitlines()
@@ -132,4 +160,31 @@ def describe(
         lines.append(f"ended after stage {stopped}: its change is below delta, {delta:g}")
     if round_trip is not None:
         lines.append(f"inversion of the input image: {round_trip}")
+    lines += [f"note: {note}" for note in notes]
     return "\n".join([head, *([] if spacing is None else [spacing]), *lines])
+
+
+def no_answer(expected: str, unchanged: torch.Tensor, stages: torch.Tensor, mask: torch.Tensor | None) -> str | None:
+    """What to say of stages [N, H, W, C] that are but the unchanged picture [H, W, C] where the mask [H, W] is."""
+    reached = max(changes([unchanged, stage], mask)[0] for stage in stages)
+    if reached >= TOO_LITTLE:
+        return None
+    return (
+        f"the model does not answer to the prompt of {expected}: no stage changes the picture by more than "
+        f"{reached:.4f} of 1, which is nothing to see"
+    )
+
+
+def change_bounds(
+    model: io.Model.Type, steps: int, scheduler: str, x_0: torch.Tensor, stages: int
+) -> list[list[float]] | None:
+    """Eq. 7 for every row of x_0 [B, C, h, w], in the unit of its latents; None where a model has no alphas for it."""
+    process = sampling.process_of(model)
+    low = [float(s) for s in sampling.schedule(model, scheduler, steps, min(steps, 2)) if s > 0][-2:]
+    if len(low) < 2 or not math.isclose(process.scale(1.0), math.sqrt(0.5), rel_tol=1e-3):
+        return None
+    a_1, a_0 = (1 / (1 + sigma * sigma) for sigma in low)
+    one = torch.ones_like(x_0[:1], dtype=torch.float32)
+    unit = float((process.from_network(one) - process.from_network(0 * one)).square().mean().sqrt())
+    norms = process.to_network(x_0).double().flatten(1).square().mean(1).sqrt()
+    return [[unit * bound for bound in pie.change_bound(float(norm), a_0, a_1, stages)] for norm in norms]

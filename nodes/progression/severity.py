@@ -48,7 +48,6 @@ class ConditioningSeverity(io.ComfyNode):
             description="Says how severe a prompt's finding is. Join several with Conditioning (Combine) to a scale "
             "for Severity Guider.",
             search_aliases=["severity", "grade", "anchor", "set severity"],
-            is_dev_only=True,
             inputs=[
                 io.Conditioning.Input("conditioning", tooltip="An encoded prompt, such as that of 'mild edema'."),
                 severity_input(),
@@ -73,7 +72,6 @@ class SeverityGuiderNode(io.ComfyNode):
             description="Draws a severity that has no word: the predictions of the words next to it are mixed by where "
             "it lies between them. For SamplerCustomAdvanced.",
             search_aliases=["severity", "guider", "mix prompts", "interpolate prompts"],
-            is_dev_only=True,
             inputs=[
                 io.Model.Input("model", tooltip="Any image model; LoRA and other patches apply."),
                 scale_input(),
@@ -108,7 +106,6 @@ class SeverityStage(io.ComfyNode):
             description="Draws the patient at a severity: denoises the noise map that DDIM Invert found, between the "
             "words next to it, and keeps the patient's own picture outside the mask.",
             search_aliases=["severity", "progression", "edit step"],
-            is_dev_only=True,
             inputs=[
                 io.Model.Input("model", tooltip="Any image model; LoRA and other patches apply."),
                 scale_input(),

@@ -1,6 +1,6 @@
-"""Where the stages of a plan of severities lie: as planned, or so that one differs from the next as the next does."""
+"""Where stages by severity lie: as planned, or so that one differs from the next as the next does."""
 
-import json
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -11,16 +11,14 @@ from ...models.densenet import Classifier
 from ...mvg import pie, roi
 from ...mvg.ddim import ddim_invert
 from ...mvg.metrics.conf import find_label
-from ...mvg.severity import PROBES, SPACINGS, changes, equal_change, equal_reading
+from ...mvg.severity import PROBES, SPACINGS, TOO_LITTLE, changes, equal_change, equal_reading
 from ..support import sampling, types
 from ..support.guider import SeverityGuider
 from .pie_inputs import MAX_STAGES, beta_inputs, gamma_input, guidance_input, scheduler_input
 from .severity import scale_input
 
-PROBE_STEPS = 10
+PROBE_STEPS = 8
 """T of a probe, which only has to tell how much the picture changes."""
-TOO_LITTLE = 0.002
-"""A mean change of the picture inside the mask, in [0, 1], below which the model does not answer to the prompt."""
 
 
 class Probe:
@@ -39,8 +37,6 @@ class Probe:
         self.model, self.vae, self.scale, self.negative = model, vae, scale, negative
         self.x_0, self.settings = latent, settings
         k = pie.n_inverted(PROBE_STEPS, settings["gamma"])
-        if k == 0:
-            raise ValueError(f"gamma: got {settings['gamma']:g}, want more for stages of equal change")
         self.sigmas = sampling.schedule(model, settings["scheduler"], PROBE_STEPS, k)
         self.progress = sampling.Progress(model, (PROBES + 1) * k)
         self.k = k
@@ -72,7 +68,7 @@ class Probe:
 
 
 class StageSpacing(io.ComfyNode):
-    """The severities at which the stages of a plan are drawn; part of MVG_PIELoop's expansion."""
+    """The severities at which the stages of a plan are drawn."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -80,29 +76,49 @@ class StageSpacing(io.ComfyNode):
             node_id="MVG_StageSpacing",
             display_name="Stage Spacing",
             category="MVG/progression",
-            description="Places the stages of a progression so that it moves evenly. PIE Loop adds it by itself.",
-            search_aliases=["even stages", "arc length"],
-            is_dev_only=True,
+            description="Places the stages of a progression so that it moves evenly, by quick probes of what the model "
+            "draws. PIE Loop does it by itself (its spacing).",
+            search_aliases=["even stages", "arc length", "equal change", "severity"],
             inputs=[
                 io.Model.Input("model", tooltip="Any image model; LoRA and other patches apply."),
                 io.Vae.Input("vae", tooltip="Decodes the probes."),
                 scale_input(),
                 io.Conditioning.Input("source", tooltip="What the input image shows, for its inversion."),
-                io.Conditioning.Input("negative", tooltip="What guidance pulls away from."),
+                io.Conditioning.Input("negative", tooltip="What guidance pulls away from, such as 'no finding'."),
                 io.Latent.Input("latent_0", tooltip="The input image's latent."),
-                io.String.Input("planned", tooltip="The plan's severities, as JSON."),
-                io.Combo.Input("spacing", options=list(SPACINGS[1:]), tooltip="What is made even."),
-                io.String.Input("finding", tooltip="What progresses."),
+                io.String.Input(
+                    "planned",
+                    default="0.3, 0.6, 0.85",
+                    tooltip="The severities of the stages, rising, with commas between. equal change keeps their "
+                    "number and the last of them.",
+                ),
+                io.Combo.Input(
+                    "spacing",
+                    options=list(SPACINGS[1:]),
+                    tooltip="equal change: the picture changes by the same amount from stage to stage. equal severity: "
+                    "the classifier reads the planned severities.",
+                ),
                 gamma_input(),
                 guidance_input(),
                 *beta_inputs(),
                 scheduler_input(),
-                io.Mask.Input("mask", optional=True, tooltip="Where the image may change."),
-                types.Classifier.Input("classifier", optional=True, tooltip="One that reads severities."),
+                io.Mask.Input(
+                    "mask", optional=True, tooltip="Where the image may change, and where its change is measured."
+                ),
+                types.Classifier.Input(
+                    "classifier", optional=True, tooltip="A graded one, for stages of equal severity."
+                ),
+                io.String.Input(
+                    "finding", default="", optional=True, tooltip="The classifier's output that is read: such as edema."
+                ),
             ],
             outputs=[
-                io.String.Output("notes", tooltip="The severities in words."),
-                *(io.Float.Output(f"severity_{n}", tooltip=f"Of stage {n}.") for n in range(1, MAX_STAGES + 1)),
+                io.Float.Output(
+                    "severities",
+                    is_output_list=True,
+                    tooltip="One a stage, for Severity Stage, which then runs once for each.",
+                ),
+                io.String.Output("notes", tooltip="The severities in words, and what could not be made even."),
             ],
         )
 
@@ -117,7 +133,6 @@ class StageSpacing(io.ComfyNode):
         latent_0: io.Latent.Type,
         planned: str,
         spacing: str,
-        finding: str,
         gamma: float,
         guidance: float,
         beta_1: float,
@@ -125,8 +140,13 @@ class StageSpacing(io.ComfyNode):
         scheduler: str,
         mask: torch.Tensor | None = None,
         classifier: Classifier | None = None,
+        finding: str = "",
     ) -> io.NodeOutput:
-        wanted = json.loads(planned)
+        wanted = rising_severities(planned)
+        read = severity_reader(classifier, finding) if spacing == SPACINGS[2] else None
+        if pie.n_inverted(PROBE_STEPS, gamma) == 0:
+            note = f"{spacing}: gamma {gamma:g} of a probe's {PROBE_STEPS} steps is no step; stages as planned"
+            return io.NodeOutput(wanted, note)
         x_0 = latent_0["samples"]
         inside = None if mask is None else sampling.latent_mask(model, mask, x_0)
         probe = Probe(
@@ -141,31 +161,87 @@ class StageSpacing(io.ComfyNode):
         )
         probed = [wanted[-1] * n / PROBES for n in range(PROBES + 1)]
         pictures = [probe(severity) for severity in probed]
-        place = None if mask is None else roi.check_mask(mask, pictures[0])
-        steps = [
-            changes([picture[row] for picture in pictures], None if place is None else place[min(row, len(place) - 1)])
-            for row in range(len(x_0))
-        ]
-        mean = [float(step) for step in torch.tensor(steps).mean(dim=0)]
-        if sum(mean) < TOO_LITTLE:
-            raise ValueError(
-                f"model: got a change of {sum(mean):.4f} up to severity {wanted[-1]:g}, want one that answers to the "
-                f"prompt of {finding}"
+        steps = mean_changes(pictures, mask)
+        if sum(steps) < TOO_LITTLE:
+            note = (
+                f"{spacing}: the model does not answer to the prompt (the picture changes by {sum(steps):.4f} in all, "
+                f"less than {TOO_LITTLE:g}); stages as planned"
             )
-        if spacing == "equal change":
-            asked = equal_change(probed, mean, len(wanted))
+            return io.NodeOutput(wanted, note)
+        if read is None:
+            asked = equal_change(probed, steps, len(wanted))
         else:
-            if classifier is None or not classifier.graded:
-                got = "nothing" if classifier is None else f"{classifier.name}, which reads no severities"
-                raise ValueError(f"classifier: got {got}, want a graded one for stages of equal severity")
-            column = find_label(finding, classifier.outputs)
+            asked = equal_reading(wanted, probed, list(map(read, pictures)), lambda severity: read(probe(severity)))
+        return io.NodeOutput(asked, f"{spacing}: stages at {', '.join(f'{severity:.2f}' for severity in asked)}")
 
-            def read(picture: torch.Tensor) -> float:
-                return float(classifier.severity(picture)[:, column].mean())
 
-            asked = equal_reading(
-                wanted, probed, [read(picture) for picture in pictures], lambda severity: read(probe(severity))
-            )
-        shown = ", ".join(f"{severity:.2f}" for severity in asked)
-        asked += [asked[-1]] * (MAX_STAGES - len(asked))
-        return io.NodeOutput(f"{spacing}: stages at {shown}", *asked)
+class PickSeverity(io.ComfyNode):
+    """One of several severities, so that PIE Loop's stages are cached one by one; part of its expansion."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="MVG_PickSeverity",
+            display_name="Pick Severity",
+            category="MVG/progression",
+            description="Takes the severity of a stage from those of Stage Spacing. PIE Loop adds it by itself.",
+            search_aliases=["list item"],
+            is_dev_only=True,
+            is_input_list=True,
+            inputs=[
+                io.Float.Input("severities", force_input=True, tooltip="From Stage Spacing."),
+                io.Int.Input("stage", default=1, min=1, max=MAX_STAGES, tooltip="Which of them, from 1."),
+            ],
+            outputs=[io.Float.Output("severity", tooltip="That of the stage.")],
+        )
+
+    @classmethod
+    def execute(cls, severities: list[float], stage: list[int]) -> io.NodeOutput:
+        return io.NodeOutput(severities[stage[0] - 1])
+
+
+def rising_severities(text: str) -> list[float]:
+    """The severities of a text such as "0.3, 0.6".
+
+    Args:
+        text: numbers with commas between.
+
+    Returns:
+        1 to MAX_STAGES numbers in [0, 1], rising.
+
+    Raises:
+        ValueError: naming what of it is none, or does not rise.
+    """
+    out: list[float] = []
+    for n, word in enumerate(text.split(","), start=1):
+        try:
+            severity = float(word)
+        except ValueError:
+            raise ValueError(f"planned, stage {n}: got {word.strip()[:40]!r}, want a number in [0, 1]") from None
+        if not 0 <= severity <= 1:
+            raise ValueError(f"planned, stage {n}: got {severity:g}, want a number in [0, 1]")
+        if out and severity <= out[-1]:
+            raise ValueError(f"planned, stage {n}: got {severity:g} after {out[-1]:g}, want severities that rise")
+        out.append(severity)
+    if len(out) > MAX_STAGES:
+        raise ValueError(f"planned: got {len(out)} stages, want at most {MAX_STAGES}")
+    return out
+
+
+def severity_reader(classifier: Classifier | None, finding: str) -> Callable[[torch.Tensor], float]:
+    """What a graded classifier reads of a finding, the mean over pictures [B, H, W, 3]; ValueError for another one."""
+    if classifier is None or not classifier.graded:
+        got = "nothing" if classifier is None else f"{classifier.name}, which reads no severities"
+        raise ValueError(f"classifier: got {got}, want a graded one for stages of equal severity")
+    column = find_label(finding, classifier.outputs)
+    return lambda pictures: float(classifier.severity(pictures)[:, column].mean())
+
+
+def mean_changes(pictures: Sequence[torch.Tensor], mask: torch.Tensor | None) -> list[float]:
+    """How much pictures [B, H, W, C] change from each to the next inside the mask, the mean over the batch."""
+    place = None if mask is None else roi.check_mask(mask, pictures[0])
+    rows = [
+        changes([picture[row] for picture in pictures], None if place is None else place[min(row, len(place) - 1)])
+        for row in range(len(pictures[0]))
+    ]
+    return [sum(step) / len(rows) for step in zip(*rows, strict=True)]

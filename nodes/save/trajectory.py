@@ -23,6 +23,7 @@ from ...mvg.metrics.plot import contact_sheet
 from ...mvg.metrics.table import Row, from_csv, merge, rows_of, write_csv
 from ...mvg.plan import Plan
 from ..support import provenance, types
+from ..support.notices import tell
 from ..support.png import save_png
 from ..support.score_text import parse_scores
 from ..support.spacing import from_text
@@ -42,7 +43,7 @@ class SaveTrajectory(io.ComfyNode):
             "everything marked as synthetic. The report's words are never written.",
             search_aliases=["save video", "export", "save progression", "provenance", "dicom", "secondary capture"],
             is_output_node=True,
-            hidden=[io.Hidden.prompt],
+            hidden=[io.Hidden.prompt, io.Hidden.unique_id],
             inputs=[
                 io.Image.Input("states", tooltip="The stages, the input image first, from PIE Loop."),
                 io.String.Input(
@@ -128,7 +129,9 @@ class SaveTrajectory(io.ComfyNode):
         scores = {name: parse_scores(name, text) for name, text in given.items() if text}
         rows = [row for score in scores.values() for row in rows_of(score, folder_prefix)]
         rows = merge(map(mark_synthetic, rows), map(mark_synthetic, from_csv(table) if table else []))
-        record = provenance.record(cls.hidden.prompt or {}, plan, states)
+        told = [str(note) for note in scores.get("curve", {}).get("notes", [])]
+        tell(cls.hidden.unique_id, told)
+        record = {**provenance.record(cls.hidden.prompt or {}, plan, states), "notes": told}
         distances = from_text(spacing or "")
         # stage 0 is the input image, no simulation; a film is one, and a player shows its first frame as its picture
         stages = torch.cat([states[:1, ..., :3], labelled(states[1:, ..., :3])]) if label else states

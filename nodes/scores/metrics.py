@@ -125,6 +125,7 @@ class ProgressionPlot(io.ComfyNode):
             real={beside.get("finding", "conf"): beside["values"]} if beside else None,
             conf_label=f"Conf ({scale}) and severity" if graded else f"Conf ({scale})",
             delta=change.get("delta"),
+            bound=change.get("bound", ()),
             title=title,
         )
         return io.NodeOutput(torch.as_tensor(plot)[None])

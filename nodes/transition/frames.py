@@ -34,6 +34,17 @@ def anchor_input() -> io.Boolean.Input:
     )
 
 
+def time_input() -> io.Combo.Input:
+    return io.Combo.Input(
+        "time",
+        options=list(transition.TIMES),
+        optional=True,
+        tooltip="as made: as many frames from each stage to the next. equal change: the same number in all, laid so "
+        "that each differs from the one before by as much as can be made even; the film never stands still and then "
+        "jumps. Stages stay exact, at other frames.",
+    )
+
+
 def mask_input() -> io.Mask.Input:
     return io.Mask.Input(
         "mask",
@@ -53,12 +64,20 @@ def check_states(states: torch.Tensor, mask: torch.Tensor | None) -> None:
 
 
 def film(
-    clips: list[torch.Tensor], states: torch.Tensor, mask: torch.Tensor | None, blend: str, anchor: bool, inner: int = 0
+    clips: list[torch.Tensor],
+    states: torch.Tensor,
+    mask: torch.Tensor | None,
+    blend: str,
+    anchor: bool,
+    inner: int = 0,
+    time: str = transition.TIMES[0],
 ) -> torch.Tensor:
     """The clips between the stages, blended by eq. 10 and joined; ValueError names a clip that does not fit.
 
-    inner: see `mvg.transition.anchored`.
+    inner: see `mvg.transition.anchored`. time: one of `mvg.transition.TIMES`.
     """
+    if time not in transition.TIMES:
+        raise ValueError(f"time: got {time!r}, want one of {', '.join(transition.TIMES)}")
     done = []
     for n, clip in enumerate(clips, start=1):
         if clip.shape[1:] != states.shape[1:]:
@@ -72,7 +91,8 @@ def film(
         if anchor:
             clip = transition.anchored(clip, first, last, inner)
         done.append(roi.clip_blend(clip, first, last, mask, blend))
-    return transition.join_clips(done, states)
+    joined = transition.join_clips(done, states)
+    return transition.equal_change_film(joined, len(done))[0] if done and time == transition.TIMES[1] else joined
 
 
 class LatentWalkTransition(io.ComfyNode):
@@ -106,8 +126,11 @@ class LatentWalkTransition(io.ComfyNode):
                     tooltip="slerp: along the great arc between the latents. linear: straight.",
                 ),
                 mask_input(),
+                time_input(),
             ],
-            outputs=[io.Image.Output("frames", tooltip="The film; frame n * (K - 1) is stage n.")],
+            outputs=[
+                io.Image.Output("frames", tooltip="The film; frame n * (K - 1) is stage n, as long as time is as made.")
+            ],
         )
 
     @classmethod
@@ -120,6 +143,7 @@ class LatentWalkTransition(io.ComfyNode):
         blend: str,
         walk: str,
         mask: torch.Tensor | None = None,
+        time: str = transition.TIMES[0],
     ) -> io.NodeOutput:
         samples = latents["samples"]
         if len(samples) != len(states):
@@ -130,7 +154,7 @@ class LatentWalkTransition(io.ComfyNode):
         for n in range(len(states) - 1):
             clips.append(vae.decode(transition.latent_walk(samples[n], samples[n + 1], frames, walk)))
             bar.update(1)
-        return io.NodeOutput(film(clips, states, mask, blend, anchor=True))
+        return io.NodeOutput(film(clips, states, mask, blend, anchor=True, time=time))
 
 
 class StagePairs(io.ComfyNode):
@@ -182,10 +206,13 @@ class TransitionBlend(io.ComfyNode):
                 blend_input(),
                 anchor_input(),
                 mask_input(),
+                time_input(),
             ],
             outputs=[
                 io.Image.Output(
-                    "frames", is_output_list=True, tooltip="A film a trajectory; frame n * (K - 1) is stage n."
+                    "frames",
+                    is_output_list=True,
+                    tooltip="A film a trajectory; frame n * (K - 1) is stage n, as long as time is as made.",
                 )
             ],
         )
@@ -198,6 +225,7 @@ class TransitionBlend(io.ComfyNode):
         blend: list[str],
         anchor: list[bool],
         mask: list[torch.Tensor] | None = None,
+        time: list[str] | None = None,
     ) -> io.NodeOutput:
         counts = [len(trajectory) - 1 for trajectory in states]
         if len(frames) == len(states):
@@ -219,5 +247,9 @@ class TransitionBlend(io.ComfyNode):
         for n, (made, trajectory) in enumerate(zip(clips, states, strict=True)):
             inside = masks[n % len(masks)]
             check_states(trajectory, inside)
-            films.append(film(made, trajectory, inside, blend[0], anchor[0]))
+            films.append(
+                film(
+                    made, trajectory, inside, blend[0], anchor[0], time=transition.TIMES[0] if time is None else time[0]
+                )
+            )
         return io.NodeOutput(films)

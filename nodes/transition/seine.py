@@ -13,6 +13,7 @@ from ...models.seine import native
 from ...mvg import seine
 from ...mvg.ddim import NonFiniteError
 from ...mvg.finite import check_finite
+from ...mvg.transition import TIMES
 from ..support.clip_store import STORE
 from ..support.model_files import SEINE
 from . import frames as transition
@@ -148,8 +149,11 @@ class SEINETransition(io.ComfyNode):
                 ),
                 transition.anchor_input(),
                 transition.mask_input(),
+                transition.time_input(),
             ],
-            outputs=[io.Image.Output("frames", tooltip="The film; frame n * (K - 1) is stage n.")],
+            outputs=[
+                io.Image.Output("frames", tooltip="The film; frame n * (K - 1) is stage n, as long as time is as made.")
+            ],
         )
 
     @classmethod
@@ -171,6 +175,7 @@ class SEINETransition(io.ComfyNode):
         seed: int,
         anchor: bool,
         mask: torch.Tensor | None = None,
+        time: str = TIMES[0],
     ) -> io.NodeOutput:
         transition.check_states(states, mask)
         if len(states) < 2:
@@ -185,7 +190,7 @@ class SEINETransition(io.ComfyNode):
         settings = Settings(steps, guidance, method, seed, denoise, noise)
         made = Clips(model, text, video, given, settings).make()
         pictures = (decode(vae, clip_latent, n) for n, clip_latent in enumerate(made, start=1))
-        return io.NodeOutput(transition.film(list(pictures), states, mask, blend, anchor, settings.inner))
+        return io.NodeOutput(transition.film(list(pictures), states, mask, blend, anchor, settings.inner, time))
 
 
 def check_size(states: torch.Tensor) -> None:

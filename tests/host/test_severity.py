@@ -92,6 +92,38 @@ def test_what_a_shared_inversion_cannot_do_is_refused(server, graph, own, fields
     assert message in server.run(graph).error["exception_message"]
 
 
+def test_one_stage_cannot_stand_for_several(server, graph):
+    graph["plan"]["inputs"]["text"] = plan(0.8)
+    graph["loop"]["inputs"]["stages"] = 3
+    message = "plan: got 1 stage for 3, want one each in a plan of mode severity"
+    assert message in server.run(graph).error["exception_message"]
+    graph["loop"]["inputs"]["stages"] = 1
+    assert server.run(graph).stages_run() == [1]
+
+
+def test_a_model_that_does_not_answer_is_named_on_the_page_and_in_provenance(server, graph):
+    same = json.loads(plan(0.4, 0.8))
+    for grade in same["scale"]:
+        grade["prompt"] = GRADES[0]["prompt"]
+    graph["plan"]["inputs"]["text"] = json.dumps(same)
+    graph["loop"]["inputs"] |= {"gamma": 0.25, "refine": 8, "spacing": "equal change", "delta": 0.1}
+    graph["save"] = {
+        "class_type": "MVG_SaveTrajectory",
+        "inputs": {"states": ["loop", 0], "folder_prefix": "mvg/still", "fps": 8.0, "curve": ["loop", 2]},
+    }
+    graph["notes"] = {"class_type": "PreviewAny", "inputs": {"source": ["loop", 3]}}
+    done = server.run(graph)
+    assert done.error is None, done.error
+    told = done.outputs["notes"]["text"][0]
+    assert "equal change: the model does not answer to the prompt" in told and "stages as planned" in told
+    assert "note: delta has no effect" in told
+    (saved,) = done.outputs["save"]["mvg_trajectory"]
+    folder = server.base / "output" / saved["subfolder"]
+    (note,) = json.loads((folder / "provenance.json").read_text())["notes"]
+    assert note.startswith("the model does not answer to the prompt of edema: no stage changes the picture by more")
+    assert f"note: {note}" in told
+
+
 def test_the_guider_works_with_the_hosts_own_sampler(server, graph):
     words = {"none": GRADES[0], "severe": GRADES[2]}
     for name, grade in words.items():

@@ -178,12 +178,15 @@ def test_a_finding_takes_the_place_of_a_report(files):
         filled(given(files, report=None, finding="fracture"))
 
 
-def test_a_prompt_is_the_plan_of_every_stage(files):
+def test_a_prompt_is_what_the_last_stage_shows(files):
     words = "frontal chest x-ray, severe left pleural effusion"
     options = given(files, report=None, prompt=words)
     graph = filled(options)
     (plan,) = (parse_plan(node["inputs"]["text"]) for node in graph.values() if node["class_type"] == "MVG_EditPlan")
-    assert (plan.finding, plan.side, [stage.prompt for stage in plan.stages]) == ("pleural effusion", "left", [words])
+    assert (plan.finding, plan.side) == ("pleural effusion", "left")
+    assert {stage.prompt for stage in plan.stages} == {words}
+    assert [stage.severity for stage in plan.stages] == pytest.approx([1 / 3, 2 / 3, 1], abs=1e-4)
+    assert [(grade.severity, grade.prompt) for grade in plan.scale] == [(0, plan.stages[0].source), (1, words)]
     assert plan.stages[0].source == "frontal chest x-ray, no finding"
     (loop,) = (node["inputs"] for node in graph.values() if node["class_type"] == "MVG_PIELoop")
     assert loop["stages"] == 3 and graph[loop["plan"][0]]["class_type"] == "MVG_EditPlan"

@@ -189,6 +189,9 @@ def test_progression_plot_draws_its_curves():
     assert float((picture - fewer).abs().mean()) > 1e-3
     blue = (picture - torch.tensor([0x1F, 0x77, 0xB4]) / 255).abs().amax(-1) < 0.02
     assert int(blue.sum()) > 300
+    bounded = progression_plot(conf_curve, [0.3, 0.2, 0.1], bound=[0.5, 0.4, 0.3])
+    gray = (bounded - 0.4).abs().amax(-1) < 0.02
+    assert int(gray[400:].sum()) > 100, "the bound of eq. 7 stands beside the curve"
     assert plt.get_fignums() == []
 
 

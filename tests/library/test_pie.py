@@ -1,10 +1,13 @@
 """pie.py against the stages recorded from the released code and from the paper's recipe."""
 
+import math
+
 import pytest
 import torch
 from closed_form import alphas, denoiser, gaussian_flow, level, load, schedule
 from mvgen.mvg.ddim import FLOW, VP, NonFiniteError
 from mvgen.mvg.pie import (
+    change_bound,
     convergence_curve,
     direct_run,
     n_inverted,
@@ -179,6 +182,19 @@ def test_convergence_and_stop():
         stop_stage(curve, -1)
     with pytest.raises(ValueError, match="norm"):
         convergence_curve(states, "max")
+
+
+def test_the_bound_is_proposition_two_solved_for_its_threshold():
+    a_0, a_1, c_1, c_2 = 0.9, 0.7, 1.3, 1.1
+    bound = change_bound(c_1, a_0, a_1, 12, c_2)
+    factor = (math.sqrt(a_0 - a_0 * a_1) - math.sqrt(a_1 - a_0 * a_1)) / math.sqrt(a_1)
+    constant = math.log((1 / math.sqrt(a_0) - 1) * c_1 + factor * c_2)
+    for n, delta in enumerate(bound):  # |x_(n+1) - x_n| < delta from this n on, as the paper prints it
+        assert 2 / math.log(a_0) * (math.log(delta) - constant) == pytest.approx(n, abs=1e-9)
+    assert bound == sorted(bound, reverse=True)
+    assert change_bound(1.0, 1.0, 1.0, 2) == [0.0, 0.0], "no noise, no change"
+    with pytest.raises(ValueError, match=r"a_0, a_1: got 0.7 and 0.9"):
+        change_bound(1.0, 0.7, 0.9, 2)
 
 
 def test_rows_converge_each_on_its_own():

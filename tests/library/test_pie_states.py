@@ -14,9 +14,11 @@ from mvgen.models.standalone_host import use_host
 
 use_host()
 
+from mvgen.mvg.pie import change_bound  # noqa: E402
 from mvgen.nodes.progression.pie_loop import FixedMask, mask_to_text  # noqa: E402
 from mvgen.nodes.progression.pie_states import PIEStates  # noqa: E402
 from mvgen.nodes.support.cache import StageCache, stage_caches  # noqa: E402
+from tiny_models import build  # noqa: E402
 
 ABOUT = "mode ddim\n" + "\n".join(f"stage {n}: k = 2" for n in range(1, 5))
 STEPS = [[1.0, 0.5, 0.2, 0.1], [1.0, 0.1, 0.4, 0.05]]  # RMS change of stages 1 to 4 of two patients
@@ -158,3 +160,36 @@ def test_the_least_recently_used_go_first_and_size_is_bounded():
     assert [found(key) for key in "abcd"] == [True, False, True, True] and cache.bytes == 2400
     store("huge", 1000)
     assert cache.bytes == 0 and not found("huge")
+
+
+def test_a_model_that_does_not_answer_is_named():
+    still = stages()
+    for n in range(1, 5):
+        still[f"state_{n}"] = still["state_0"] + 0.001
+    given = {"delta": 0.0, "about": ABOUT, "mask": torch.ones(1, 8, 8)}
+    asked = given | {"expected": "edema", "unchanged": still["state_0"]}
+    *_, curves, notes = PIEStates.execute(**asked, **still).args
+    told = "the model does not answer to the prompt of edema: no stage changes the picture by more than 0.0010 of 1"
+    assert json.loads(curves[0])["notes"][0].startswith(told) and told in notes[1]
+    asked_nothing = PIEStates.execute(**given, **still).args
+    assert "notes" not in json.loads(asked_nothing[2][0])
+    answered = stages()
+    answered["state_2"] = answered["state_2"] + 0.01
+    assert "notes" not in json.loads(PIEStates.execute(**asked, **answered).args[2][0])
+
+
+@pytest.mark.parametrize("name, bounded", [("SD 1.5", True), ("SD 3", False)])
+def test_the_bound_stands_beside_the_curve_where_a_model_has_alphas(name, bounded):
+    given = {key: value for key, value in stages().items() if value is not None}
+    given["latent_0"] = {"samples": torch.ones(2, 4, 2, 2)}
+    for n in range(1, 5):
+        given[f"latent_{n}"] = {"samples": torch.ones(2, 4, 2, 2) * (1 + n)}
+    model = build(name)
+    curves = PIEStates.execute(delta=0.0, about=ABOUT, model=model, steps=50, **given).args[2]
+    curve = json.loads(curves[0])
+    assert ("bound" in curve) is bounded
+    if bounded:
+        table = model.get_model_object("model_sampling").sigmas
+        a_0, a_1 = (float(1 / (1 + table[place] ** 2)) for place in (1, 21))
+        scale = model.model.latent_format.scale_factor
+        assert curve["bound"] == pytest.approx([b / scale for b in change_bound(scale, a_0, a_1, 4)], rel=1e-4)

@@ -14,18 +14,17 @@ SCALE = (0.0, 0.1, 0.25, 0.85)
 
 @pytest.mark.parametrize(
     "severity, lower, upper, share",
-    [(0.0, 0, 1, 0.0), (0.05, 0, 1, 0.5), (0.1, 1, 2, 0.0), (0.55, 2, 3, 0.5), (0.85, 3, 3, 0.0), (1.0, 3, 3, 0.0)],
+    [(0.0, 0, 0, 0.0), (0.05, 0, 1, 0.5), (0.1, 1, 1, 0.0), (0.55, 2, 3, 0.5), (0.85, 3, 3, 0.0), (1.0, 2, 3, 1.25)],
 )
 def test_a_severity_lies_between_its_neighbors(severity, lower, upper, share):
     place = between(SCALE, severity)
     assert (place.lower, place.upper) == (lower, upper) and place.share == pytest.approx(share)
 
 
-def test_below_the_scale_is_its_first():
-    assert between((0.3, 0.6), 0.1) == (0, 0, 0.0)
-
-
-@pytest.mark.parametrize("scale, severity", [((), 0.5), ((0.1, 0.1), 0.5), ((0.2, 0.1), 0.5), (SCALE, 1.5)])
+@pytest.mark.parametrize(
+    "scale, severity",
+    [((), 0.5), ((0.1, 0.1), 0.5), ((0.2, 0.1), 0.5), (SCALE, 1.5), ((0.3, 0.6), 0.1), ((0.5,), 0.6)],
+)
 def test_a_scale_rises_and_a_severity_is_a_share(scale, severity):
     with pytest.raises(ValueError, match=r"^(scale|severity): got"):
         between(scale, severity)
@@ -112,6 +111,33 @@ def test_a_wrong_grade_is_named(line, message):
     text = f"domain: skin\nfinding: melanoma\ngrade: 0.1  a\n{line}\n1. 0.5  b"
     with pytest.raises(PlanError, match=message):
         parse_plan(text)
+
+
+def graded(*severities):
+    stages = tuple(Stage("a", "melanoma", severity) for severity in severities)
+    return Plan("skin", "melanoma", "", stages, scale=(Grade(0.2, "a"), Grade(0.6, "b")))
+
+
+@pytest.mark.parametrize(
+    "severities, message",
+    [
+        ((0.4, 0.3), "stage 2, severity: got 0.3 after 0.4, want severities that never fall"),
+        ((0.4, 0.4), "stage 2, severity: got 0.4 again, want one above"),
+        ((0.1, 0.4), "stage 1, severity: got 0.1, for which the scale has no words, want 0.2 or more"),
+    ],
+)
+def test_a_plan_whose_stages_no_scale_can_draw_is_refused(severities, message):
+    assert len(graded(0.2, 0.6, 0.9).stages) == 3
+    with pytest.raises(PlanError, match=message):
+        graded(*severities)
+
+
+@pytest.mark.parametrize("stages", [1, 60])
+def test_few_and_many_stages_are_planned_and_spaced(stages):
+    plan = recaption("Severe edema.", "chest_xray", stages, "severity")
+    assert parse_plan(plan_text(plan)).scale == plan.scale and len(plan.stages) == stages
+    asked = equal_change([0.0, 0.4, 0.8], [0.3, 0.1], stages)
+    assert len(asked) == stages and asked[-1] == pytest.approx(0.8) and all(b > a for a, b in pairwise(asked))
 
 
 def test_a_scale_of_one_prompt_is_refused():

@@ -5,7 +5,15 @@ import math
 import numpy as np
 import pytest
 import torch
-from mvgen.mvg.transition import anchored, film_length, join_clips, jumps, latent_walk, split_film
+from mvgen.mvg.transition import (
+    anchored,
+    equal_change_film,
+    film_length,
+    join_clips,
+    jumps,
+    latent_walk,
+    split_film,
+)
 
 
 @pytest.mark.parametrize("mode", ["slerp", "linear"])
@@ -108,3 +116,36 @@ def test_a_film_of_another_length_is_refused():
             ValueError, match=rf"frames: got {frames}, want N \* \(K - 1\) \+ 1 for {clips} transitions"
         ):
             split_film(torch.zeros(frames, 2, 2, 3), clips)
+
+
+def gray_film(*values):
+    return torch.tensor(values).reshape(-1, 1, 1, 1).expand(-1, 2, 2, 3).contiguous()
+
+
+def test_a_clip_that_stands_still_and_jumps_moves_evenly():
+    film, places = equal_change_film(gray_film(0.0, 0.0, 0.0, 0.8, 0.8), 1)
+    assert film[:, 0, 0, 0].tolist() == pytest.approx([0.0, 0.2, 0.4, 0.6, 0.8], abs=1e-4) and places == [0, 4]
+
+
+def test_clips_get_frames_by_their_change_and_stages_stay_exact():
+    # the second clip changes three times as much as the first: 2 and 6 of the 8 steps
+    stages = gray_film(0.1, 0.3, 0.9)
+    film, places = equal_change_film(gray_film(0.1, 0.1, 0.2, 0.3, 0.3, 0.9, 0.9, 0.9, 0.9), 2)
+    assert places == [0, 2, 8] and torch.equal(film[places], stages)
+    assert jumps(film).tolist() == pytest.approx([0.1] * 8, abs=1e-4)
+
+
+@pytest.mark.parametrize("clips, frames", [(1, 2), (1, 16), (6, 16), (60, 3)])
+def test_no_frame_of_a_random_film_jumps(clips, frames):
+    steps = torch.rand(clips * (frames - 1), generator=torch.Generator().manual_seed(clips)) ** 4
+    film = gray_film(0.0, *(steps.cumsum(0) / steps.sum()).tolist())
+    even, places = equal_change_film(film, clips)
+    assert len(even) == len(film) and torch.equal(even[places], film[:: frames - 1])
+    assert float(jumps(even).max()) <= float(jumps(film).max()) + 1e-6
+    if clips * (frames - 1) > 2 * clips:
+        assert float(jumps(even).max()) < 2.5 / (len(film) - 1)
+
+
+def test_a_film_without_change_stays_as_it_is():
+    film, places = equal_change_film(gray_film(*[0.5] * 7), 2)
+    assert torch.equal(film, gray_film(*[0.5] * 7)) and places == [0, 3, 6]
