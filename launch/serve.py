@@ -32,7 +32,7 @@ def serve(port: int | None, listen: bool, studies: list[Path]) -> int:
     with Server(host, port, address, environment=environment) as server:
         print(f"ComfyUI with MVG: {server.url}   (Ctrl-C stops it; log: {server.log})", flush=True)
         for line in study_lines(server.log) if studies else ():
-            print(line, flush=True)
+            print(f"study {line}", flush=True)
         if listen:
             print(f"{LISTENS} {STUDIES}" if studies else LISTENS, flush=True)
         assert server.process is not None

@@ -24,7 +24,9 @@ def win_rates(path: Path, wins: Sequence[Win], method: str) -> None:
     shown = [win for win in wins if win.method == method]
     labels = [f"{win.domain}: over {win.over}" for win in shown]
     spans = [(win.rate.rate, win.rate.low, win.rate.high) for win in shown]
-    figure, axes = _rows(labels, spans, f"win rate of {method}, Wilson 95 %")
+    figure, axes = _rows(labels, spans, f"win rate of {method}; thick: Wilson 95 %, thin: clustered by rater and case")
+    for n, win in enumerate(shown):
+        axes.plot(win.clustered, [n, n], color="tab:blue", linewidth=0.8)
     axes.axvline(0.5, color="0.5", linewidth=1, linestyle="--")
     axes.set_xlim(0, 1)
     figure.savefig(path)
@@ -48,7 +50,7 @@ def _rows(labels: list[str], spans: list[tuple[float, float, float]], title: str
     figure = Figure(figsize=(8, 1.2 + ROW_INCHES * max(1, len(labels))), dpi=DPI, facecolor="white", layout="tight")
     axes = figure.add_subplot()
     for n, (middle, low, high) in enumerate(spans):
-        axes.plot([low, high], [n, n], color="tab:blue", linewidth=2, solid_capstyle="butt")
+        axes.plot([low, high], [n, n], color="tab:blue", linewidth=3, solid_capstyle="butt")
         axes.plot([middle], [n], "o", color="tab:blue")
     axes.set_yticks(range(len(labels)), labels)
     axes.set_ylim(len(labels) - 0.5, -0.5)

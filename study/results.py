@@ -151,7 +151,7 @@ def evaluate(study: Study, votes: pd.DataFrame) -> Results:
         agreement=agreement,
         retest=_retest(counted),
         left_side=wilson(int(pairs["choice"].eq("left").sum()), len(pairs)),
-        questions=list(_questions(films)),
+        questions=list(_questions(study, films)),
     )
 
 
@@ -163,11 +163,15 @@ def _retest(votes: pd.DataFrame) -> Rate:
     return wilson(sum(row in first for row in again.itertuples(index=False, name=None)), len(again))
 
 
-def _questions(films: pd.DataFrame) -> list[dict[str, Any]]:
+def _questions(study: Study, films: pd.DataFrame) -> list[dict[str, Any]]:
     """The questionnaire of section 5.6: called real, finding named, course as expected, realism."""
     rows = []
     for domain, part in _domains(films):
-        for method, of in part.groupby("left", sort=False):
+        groups = dict(iter(part.groupby("left")))
+        for method in sorted(
+            groups, key=lambda name: (study.methods.index(name) if name in study.methods else 99, name)
+        ):
+            of = groups[method]
             known = of[of["finding_shown"].ne("")]
             low, high = clustered(of["realism"], of["rater"], of["domain"] + "\n" + of["patient"])
             rows.append(

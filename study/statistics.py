@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-RESAMPLES = 1000
+RESAMPLES = 500
 PRIOR = 0.01  # choix's regularization: a method that won or lost every time keeps a finite score
 
 

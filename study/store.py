@@ -94,17 +94,18 @@ class Store:
             Number and token of each new rater. The token is not kept, so this is the one time that it can be seen.
 
         Raises:
-            StudyError: There would be more than 10,000.
+            StudyError: There would be more than 10,000, or they cannot be kept; none was made.
         """
-        made, now = [], _now()
-        with self.engine.begin() as connection:
-            last = connection.scalar(sa.select(sa.func.max(raters.c.number))) or 0
-            if last + count > MAX_RATERS:
-                raise StudyError(f"{self.folder} has {last} links, want at most {MAX_RATERS} in all")
-            for number in range(last + 1, last + count + 1):
-                token = secrets.token_urlsafe(32)
-                connection.execute(raters.insert().values(number=number, token=_digest(token), made=now))
-                made.append((number, token))
+        try:
+            with self.engine.begin() as connection:
+                last = connection.scalar(sa.select(sa.func.max(raters.c.number))) or 0
+                if last + count > MAX_RATERS:
+                    raise StudyError(f"{self.folder} has {last} links, want at most {MAX_RATERS} in all")
+                made = [(last + n, secrets.token_urlsafe(32)) for n in range(1, count + 1)]
+                rows = [{"number": number, "token": _digest(token), "made": _now()} for number, token in made]
+                connection.execute(raters.insert(), rows)
+        except OperationalError as error:
+            raise StudyError(f"{self.folder}: no link was made ({error.orig})") from error
         return made
 
     def rater(self, token: str) -> int | None:
