@@ -42,11 +42,13 @@ def _without_finding(record: Record) -> bool:
 DRAWN_ON: Mapping[str, Callable[[Record], bool]] = MappingProxyType(
     {
         "chest_xray": _without_finding,
-        "fundus": lambda record: True,
+        "fundus": _without_finding,
         "skin": lambda record: record.labels.get("nevus") == 1,
     }
 )
 """Domain -> whether its findings may be drawn onto a picture. A domain's module skips what it cannot fit."""
+DRAWN_AT: Mapping[str, int] = MappingProxyType({"fundus": 512})
+"""Domain -> pixels that pictures have while they are drawn on, where those of the result are too few for lesions."""
 
 
 @dataclass(frozen=True)
@@ -140,7 +142,7 @@ class Examples:
         self.module = courses(table.domain)
         self.records = table.part(split)
         self.gray = BUILT_IN[table.domain].gray
-        self.pictures = Pictures(self.records, size, gray=self.gray, cache_bytes=0)
+        self.pictures = Pictures(self.records, max(size, DRAWN_AT.get(table.domain, 0)), gray=self.gray, cache_bytes=0)
         self.skipped: set[str] = set()
         self._shares = np.asarray(shares, dtype=float) / sum(shares)
         self._fit_for = [i for i, record in enumerate(self.records) if DRAWN_ON[self.domain](record)]
@@ -258,6 +260,8 @@ class Examples:
 
     def _finished(self, image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """uint8, and where asked for moved and exposed a little, as another film of the same patient would be."""
+        if image.shape[0] > self.size:
+            image = cv2.resize(image, (self.size, self.size), interpolation=cv2.INTER_AREA)
         if self.augment:
             middle, shape = (self.size / 2, self.size / 2), (self.size, self.size)
             turn = cv2.getRotationMatrix2D(middle, rng.normal(0, 1.5), float(np.exp(rng.normal(0.03, 0.03))))

@@ -45,7 +45,7 @@ def square(image: np.ndarray, size: int) -> np.ndarray:
     rows, columns = np.nonzero(lit.mean(axis=1) > 0.02)[0], np.nonzero(lit.mean(axis=0) > 0.02)[0]
     part = image[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
     height, width = part.shape[:2]
-    side = max(height, width)
+    side = round(1.03 * max(height, width))  # a rim of black, so that the field's edge is seen
     top, left = (side - height) // 2, (side - width) // 2
     whole = cv2.copyMakeBorder(part, top, side - height - top, left, side - width - left, cv2.BORDER_CONSTANT)
     shrinks = side > size

@@ -6,10 +6,12 @@ import cv2
 import numpy as np
 import pytest
 from mvgen.research.courses import courses
+from mvgen.research.courses.dataset import DRAWN_AT, Examples
 from mvgen.research.courses.fundus_anatomy import cleared, without_outline
 from mvgen.research.courses.fundus_photographs import square
 from mvgen.research.courses.texture import fractal, ring_noise, smooth_step
 from mvgen.research.phantom.domains import phantom
+from mvgen.training.data import read
 
 CASES = [("skin", "melanoma"), ("skin", "seborrheic keratosis"), ("fundus", "diabetic retinopathy")]
 
@@ -110,7 +112,7 @@ def test_a_photograph_is_made_ready_to_draw_on(pictures):
     assert without_outline(image) is image
     wide = np.pad(image, ((0, 0), (100, 60), (0, 0)))
     whole = square(wide, 128)
-    assert whole.shape == (128, 128, 3) and (whole.max(axis=2) > 0.1)[64, [2, 125]].all()
+    assert whole.shape == (128, 128, 3) and (whole.max(axis=2) > 0.1)[64, [4, 123]].all()
     # painted over, lesions are fewer than before
     sick = courses("fundus").draw(image, "diabetic retinopathy", 0.5, seed=2, anatomy=anatomy)
     clean, share = cleared(sick, anatomy)
@@ -125,3 +127,13 @@ def test_random_fields_are_what_they_say():
     ring = ring_noise(angle, (2, 5), np.random.default_rng(1))
     assert abs(ring[0] - ring[-1]) < 1e-3
     assert smooth_step(np.array([-1.0, 0.5, 3.0]), 0, 1).tolist() == [0.0, 0.5, 1.0]
+
+
+def test_training_examples_are_drawn_on_pictures_large_enough(pictures, tmp_path):
+    large = phantom("fundus").render(phantom("fundus").sample_patient(3), size=DRAWN_AT["fundus"])
+    cv2.imwrite(str(tmp_path / "eye.png"), np.round(large[..., ::-1] * 255))
+    (tmp_path / "table.csv").write_text("file,labels,split\neye.png,no finding,train\n", encoding="utf-8")
+    table = read(tmp_path / "table.csv", domain="fundus")
+    examples = list(Examples(table, "train", 2, size=128, shares=(1, 0, 0)))
+    assert [image.shape for _, image, _ in examples] == [(128, 128, 3)] * 2
+    assert all(e.finding == "diabetic retinopathy" and "retinopathy" in e.caption for _, _, e in examples)
