@@ -15,7 +15,6 @@ from ..mvg.picture_file import read_picture
 from ..mvg.picture_fit import fit_square
 from .data import Record
 from .draws import rng
-from .samples import Order
 
 VIDEOS = (".mp4", ".mov", ".avi", ".mkv", ".webm", ".m4v")
 PICTURES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".dcm")
@@ -187,7 +186,6 @@ class Clips(Dataset):
 
     def __init__(self, clips: Sequence[Clip], frames: int, size: int, seed: int, *, fixed: int = 0):
         self.clips, self.frames, self.size, self.seed, self.fixed = clips, frames, size, seed, fixed
-        self.order = Order(len(clips), seed)
 
     def __len__(self) -> int:
         return self.fixed or len(self.clips)
@@ -198,7 +196,8 @@ class Clips(Dataset):
         Returns:
             "number", "clip" [3, F, size, size] in [-1, 1] and "known" [F] bool.
         """
-        index = number % len(self.clips) if self.fixed else self.order(number)[0]
+        epoch, index = divmod(number, len(self.clips))
+        index = index if self.fixed else int(rng(self.seed, epoch, 2).permutation(len(self.clips))[index])
         source = rng(self.seed, number)
         every = read_frames(self.clips[index], self.size)
         chosen = piece(len(every), self.frames, source)

@@ -17,14 +17,14 @@ from ..launch.errors import UsageError
 from ..models.embedded.architecture import file_name
 from ..mvg.domains import BUILT_IN, Domain, find_domain
 from . import lora
-from .data import TRAIN, VAL, Pictures, Record, Table, read
-from .data.labels import NO_FINDING, check_labels, finding_of
+from .data import TRAIN, VAL, Pictures, Record, Table, balance, check_labels, read, targets
+from .data.labels import NO_FINDING, finding_of
 from .draws import Draws
 from .embedded_model import EmbeddedModel
 from .image_model import ImageModel
 from .options import parser, run, settings_of
 from .run_folder import RunFolder
-from .samples import Captioned, balance
+from .samples import Captioned
 from .stable_diffusion import open_model
 from .trainer import Settings, Task, Trainer, weight_dtype, write_tensors
 
@@ -171,7 +171,7 @@ def main() -> None:
     known = findings if asked else None
     data = Captioned(
         pictures[TRAIN], domain, settings.seed, dropout=options.caption_dropout, known=known,
-        weights=balance(records[TRAIN]) if options.balance else None,
+        weights=balance(targets(records[TRAIN], labels)[0]) if options.balance else None,
     )  # fmt: skip
     count = min(options.val_pictures, len(pictures[VAL]))
     validation = Captioned(pictures[VAL], domain, settings.seed, fixed=count, known=known) if count else None

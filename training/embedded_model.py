@@ -53,8 +53,7 @@ class EmbeddedModel(NoisePredictor):
     @torch.no_grad()
     def embed(self, captions: list[str]) -> Tensor:
         """[B, 77, width]."""
-        ids = text.tokenize(captions).to(self.tower.device)
-        return self.tower.text_model(ids).last_hidden_state
+        return text.encode(self.tower.text_model, captions, self.tower.device)
 
     def predict(self, noisy: Tensor, t: Tensor, context: Tensor) -> Tensor:
         """The UNet's noise, of noisy's shape."""
@@ -78,7 +77,7 @@ class EmbeddedModel(NoisePredictor):
 
     def checkpoint(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """The UNet as Load Embedded reads it."""
-        return dict(self.denoiser.state_dict()), {"config": self.config}
+        return dict(self.denoiser.state_dict()), self.metadata | {"config": self.config}
 
 
 def build_vae(domain: str):

@@ -1,4 +1,4 @@
-"""Trains every embedded network in order, each in its own process: ``run.py train all``.
+"""Trains every embedded network in order, each in its own process: ``run.py train embedded all``.
 
 A run that was stopped goes on where it was: finished parts are known by their last checkpoint, the current one
 resumes. ``--fresh`` forgets all of it first.
@@ -42,7 +42,7 @@ PARTS = (
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="run.py train all", description=__doc__)
+    parser = argparse.ArgumentParser(prog="run.py train embedded all", description=__doc__)
     parser.add_argument("--fresh", action="store_true", help="start over: delete training/runs")
     if parser.parse_args().fresh:
         shutil.rmtree(RUNS, ignore_errors=True)

@@ -1,5 +1,6 @@
 """The training loop: what is left of runs that are killed, joined by others, or given what cannot work."""
 
+import argparse
 import resource
 import signal
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 from mvgen.tests.library.training_runs import FAILED, KILLED, held, in_child, kill_before_step
+from mvgen.training import common
 from mvgen.training.draws import Draws
 from mvgen.training.run_folder import RunFolder
 from mvgen.training.trainer import Settings, Task, Trainer
@@ -174,3 +176,34 @@ def test_a_gpu_that_is_not_there_is_refused(tmp_path):
 
     code, line = in_child(asked)
     assert code == FAILED and line.startswith("--device is cuda: torch finds no GPU here.")
+
+
+def test_trainings_of_the_embedded_set_go_on_by_themselves(tmp_path, monkeypatch):
+    """Their loss makes its own batch from the step's generator."""
+    monkeypatch.setattr(common, "RUNS", tmp_path)
+    options = argparse.Namespace(
+        steps=20, batch=4, rate=1e-2, seed=2, family="gray", device="cpu", go_on=False, count=None
+    )
+
+    def run(name: str, kill_at: int = -1) -> None:
+        if kill_at >= 0:
+            kill_before_step(kill_at)
+        torch.manual_seed(0)
+        net = nn.Linear(4, 1)
+        trainer = common.Trainer(name, {"net": net}, options, decay=0.9)
+
+        def loss(generator, step):
+            x = torch.randn(4, 4, generator=generator)
+            return {"loss": (net(x) - x.sum(1, keepdim=True)).square().mean()}
+
+        trainer.fit(loss)
+        trainer.averaged()
+        torch.save(net.state_dict(), tmp_path / f"{name}.pt")
+
+    assert in_child(run, "whole") == (0, "")
+    assert in_child(run, "broken", 7)[0] == KILLED
+    assert in_child(run, "broken") == (0, "")
+    losses = [RunFolder(tmp_path / f"{name}.gray").losses() for name in ("whole", "broken")]
+    assert losses[0] == losses[1] and losses[0][-1]["loss"] < losses[0][0]["loss"]
+    whole, broken = (torch.load(tmp_path / f"{name}.pt", weights_only=True) for name in ("whole", "broken"))
+    assert all(torch.equal(whole[name], broken[name]) for name in whole)
