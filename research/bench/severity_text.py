@@ -76,7 +76,7 @@ def course(model, clip, vae, patient, plan, settings: dict, spacing: str) -> tup
 def main() -> None:
     parser = argparse.ArgumentParser(prog="run.py bench severity_text", description=__doc__)
     parser.add_argument(
-        "--weights", type=Path, help="folder of unet and clip_text, as run.py train embedded diffusion --exact writes it"
+        "--weights", type=Path, help="folder of unet and clip_text, as train embedded diffusion --exact writes it"
     )
     parser.add_argument("--domain", choices=DOMAINS, default=DOMAINS[0])
     parser.add_argument("--finding", default="pleural effusion")

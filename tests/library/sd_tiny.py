@@ -20,11 +20,11 @@ def clip(width: int, projected: bool, activation: str = "quick_gelu", layers: in
     return (CLIPTextModelWithProjection if projected else CLIPTextModel)(config).eval()
 
 
-def vae(channels: int, width: int = 32):
+def vae(channels: int, widths: tuple[int, ...] = (32, 32, 32, 32)):
     from diffusers import AutoencoderKL
 
     return AutoencoderKL(
-        block_out_channels=[width] * 4,
+        block_out_channels=widths,
         layers_per_block=2,
         latent_channels=channels,
         down_block_types=["DownEncoderBlock2D"] * 4,
@@ -36,11 +36,12 @@ def vae(channels: int, width: int = 32):
     )
 
 
-def stable_diffusion_1(folder: Path, width: int = 32, context: int = 64) -> Path:
-    """One residual block a level; width 320 and context 768 are what the host knows SD 1.x by."""
+def stable_diffusion_1(folder: Path, context: int = 64, *, known: bool = False) -> Path:
+    """One residual block a level. known: as wide as the host knows SD 1.x by, with its text tower and VAE."""
     from diffusers import PNDMScheduler, StableDiffusionPipeline, UNet2DConditionModel
 
     torch.manual_seed(1)
+    width, context, layers = (320, 768, 12) if known else (32, context, 1)
     unet = UNet2DConditionModel(
         block_out_channels=[width, width],
         layers_per_block=1,
@@ -51,8 +52,8 @@ def stable_diffusion_1(folder: Path, width: int = 32, context: int = 64) -> Path
     )
     pipeline = StableDiffusionPipeline(
         unet=unet,
-        vae=vae(4),
-        text_encoder=clip(context, projected=False),
+        vae=vae(4, (128, 256, 512, 512)) if known else vae(4),
+        text_encoder=clip(context, projected=False, layers=layers),
         tokenizer=clip_tokenizer(),
         scheduler=PNDMScheduler(beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear", steps_offset=1),
         safety_checker=None,
