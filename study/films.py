@@ -30,6 +30,8 @@ MAX_SIDE = 4096
 MAX_FRAMES = 5000
 HELD_BYTES = 2_000_000_000
 QUALITY = "17"  # x264's crf: no loss is visible
+STATEMENT = "Film of a blinded study: it may be synthetic. Not for diagnosis."
+BLURRED = 8  # pixels beyond a label, of a block of the codec that it was saved with
 BLOCKS = 12  # a side of the mosaic in a broken copy
 
 
@@ -110,7 +112,7 @@ def _fitted(frame: np.ndarray, shape: Shape) -> np.ndarray:
     if shape.cover:
         down, across = label_size(height, width)
         frame = frame.copy()
-        frame[:down, :across] = 0
+        frame[: down + BLURRED, : across + BLURRED] = 0
     scale = shape.side / max(height, width)
     size = max(1, round(width * scale)), max(1, round(height * scale))
     small = np.asarray(Image.fromarray(frame).resize(size, Image.Resampling.BICUBIC))
@@ -142,7 +144,7 @@ def broken(frames: list[np.ndarray], seed: int) -> list[np.ndarray]:
 
 
 def write(path: Path, frames: list[np.ndarray], fps: int) -> None:
-    """Writes H.264 in MP4 that holds nothing but the pictures; the same frames give the same bytes.
+    """Writes H.264 in MP4 that holds the pictures and the same words in each; the same frames give the same bytes.
 
     Args:
         path: Of the file.
@@ -151,6 +153,7 @@ def write(path: Path, frames: list[np.ndarray], fps: int) -> None:
     """
     options = {"fflags": "+bitexact", "movflags": "+faststart"}
     with av.open(str(path), "w", format="mp4", container_options=options) as container:
+        container.metadata["comment"] = STATEMENT
         stream = container.add_stream(
             "libx264", rate=fps, options={"crf": QUALITY, "preset": "veryfast", "threads": "1"}
         )

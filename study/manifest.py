@@ -142,8 +142,8 @@ def check_films(films: list[tuple[str, str, str, bool]], methods: list[str]) -> 
     Raises:
         ValueError: One line on the first thing that is wrong.
     """
-    if named := _twice(methods):
-        raise ValueError(f"methods: {named!r} is there twice, want each once")
+    if named := _twice([method.casefold() for method in methods]):
+        raise ValueError(f"methods: {named!r} is there twice, want each once, in one spelling")
     if len(methods) < 2:
         raise ValueError(f"methods: got {' and '.join(methods) or 'none'} alone, want at least two to compare")
     if twice := _twice([film[:3] for film in films]):

@@ -4,6 +4,7 @@ const PATH = location.pathname.replace(/\/$/, '')
 const FRAME = 1 / 15 // seconds, of the films that a study makes
 const APART = 0.04 // seconds by which two films may differ before the second is put right
 const RETRY = 2000 // ms
+const PATIENCE = 20000 // ms
 const NO_SERVER = 'The server does not answer. Your answer is kept here and is sent again until it is saved.'
 const REALISM = ['1: not at all', '2', '3', '4', '5: fully']
 
@@ -20,7 +21,7 @@ function show(name) {
 }
 
 async function ask(path, options) {
-  const answer = await fetch(PATH + path, options)
+  const answer = await fetch(PATH + path, { signal: AbortSignal.timeout(PATIENCE), ...options })
   const content = await answer.json().catch(() => ({ error: 'The server answered what this page does not understand.' }))
   return { status: answer.status, content }
 }

@@ -29,6 +29,7 @@ def test_nothing_but_the_pictures_tells_the_method(folder):
             stream = container.streams.video[0]
             sides = stream.codec_context.width, stream.codec_context.height
             tags = [*container.metadata.items(), *stream.metadata.items()]
+            assert container.metadata["comment"] == films.STATEMENT
             told.add((stream.frames, stream.average_rate, *sides, *tags))
             assert sum(1 for _ in container.decode(stream)) == 9
     assert len(told) == 1
@@ -120,7 +121,7 @@ def test_a_study_with_a_film_missing_or_changed_is_not_opened(folder, tmp_path):
     ("change", "line"),
     [
         ({"methods": ["MVG"]}, "got MVG alone, want at least two"),
-        ({"methods": ["MVG", "MVG"]}, "'MVG' is there twice"),
+        ({"methods": ["MVG", "mvg"]}, "'mvg' is there twice, want each once, in one spelling"),
         ({"pairs": 99}, "pairs: got 99, want at most the 12"),
         ({"repeats": 99}, "repeats: got 99"),
         ({"films": 3}, "films: got int, want a list"),
