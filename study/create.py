@@ -25,6 +25,7 @@ class Wish:
     Attributes:
         domain: Of films that do not say theirs.
         first: The method whose win rates are told, None for that of the first film.
+        seed: Of orders and sides; None for a random one, which nobody can guess who knows the films.
         skip_incomplete: Leave out patients that lack a film of some method.
         others as ``Study`` and ``films.Shape``.
     """
@@ -38,7 +39,7 @@ class Wish:
     checks: int = 2
     questionnaire: int | None = None
     skip_incomplete: bool = False
-    seed: int = 0
+    seed: int | None = None
     side: int = 512
     seconds: float = 6.0
 
@@ -133,7 +134,7 @@ def _build(
         frames = films.alike(films.read_frames(clip.file, label), shape)
         entries.append((clip, write(frames)))
         if n in checked:
-            checks.append((entries[-1][1], write(films.broken(frames, wish.seed + n))))
+            checks.append((entries[-1][1], write(films.broken(frames, n))))
     paths = [folder / FILMS / name for name in names]
     size = max(path.stat().st_size for path in paths) + 8
     hashes = {}
@@ -189,6 +190,6 @@ def _manifest(wish: Wish, methods: list[str], entries: list[Film], checks: list[
         "questionnaire": min(6, len(entries)) if wish.questionnaire is None else wish.questionnaire,
         "findings": findings,
         "films": entries,
-        "seed": wish.seed,
+        "seed": secrets.randbelow(2**32) if wish.seed is None else wish.seed,
     }
     return validate(Study, content, StudyError)
