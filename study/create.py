@@ -12,7 +12,7 @@ from typing import Any
 from ..mvg.domains import BUILT_IN
 from ..mvg.validation import validate
 from . import films
-from .manifest import FILMS, MANIFEST, Check, Film, Study, StudyError, check_films
+from .manifest import FILMS, MANIFEST, Check, Film, Study, StudyError, check_films, read
 from .sources import Clip
 
 OTHER_FINDINGS = ["another finding", "no finding"]
@@ -160,7 +160,7 @@ def _build(
     )
     text = study.model_dump_json(indent=1) + "\n"
     (folder / MANIFEST).write_text(text, encoding="utf-8")
-    return study
+    return read(folder)
 
 
 def _manifest(wish: Wish, methods: list[str], entries: list[Film], checks: list[Check]) -> Study:

@@ -127,8 +127,8 @@ class Study(Strict):
         return [(films[one], films[other]) for films in by_patient.values() for one, other in wanted]
 
     def hash(self) -> str:
-        """Returns what tells this study from a changed one."""
-        content = json.dumps(self.model_dump(mode="json"), sort_keys=True, ensure_ascii=False)
+        """Returns what tells this study from a changed one; a setting that a later version brings changes nothing."""
+        content = json.dumps(self.model_dump(mode="json", exclude_unset=True), sort_keys=True, ensure_ascii=False)
         return hashlib.sha256(content.encode()).hexdigest()
 
 

@@ -36,6 +36,14 @@ def test_nothing_but_the_pictures_tells_the_method(folder):
     assert all(method not in name for name in (path.name for path in paths) for method in study.methods)
 
 
+def test_a_setting_of_a_later_version_leaves_the_hash(folder):
+    content = json.loads((folder / "study.json").read_text())
+    del content["failed_checks"]
+    assert manifest.Study(**content).hash() != manifest.read(folder).hash()
+    content["failed_checks"] = 0
+    assert manifest.Study(**content).hash() == manifest.read(folder).hash()
+
+
 def test_films_become_alike_and_keep_their_course(tmp_path):
     wide = film(tmp_path / "wide.webm", 90, frames=20, size=(32, 64))
     shape = films.Shape(side=64, seconds=1, fps=10)
