@@ -23,7 +23,7 @@ def attenuation(chest: Chest, severity: float, sides: tuple[str, ...], seed: int
 def enlarged(chest: Chest, values: np.ndarray, by: float, rng: np.random.Generator) -> np.ndarray:
     """values [H, W] with a heart whose cardiothoracic ratio is greater by ``by``."""
     right, left = chest.lungs["right"], chest.lungs["left"]
-    leftward = rng.uniform(0.68, 0.82)
+    leftward = rng.uniform(0.62, 0.78)
     peak = rng.uniform(0.82, 0.92)  # of the way from the apex to the cardiophrenic angle
     x = np.arange(chest.shape[1], dtype=np.float32)[None]
     wide = float((left.lateral - right.lateral).max())
@@ -35,7 +35,7 @@ def enlarged(chest: Chest, values: np.ndarray, by: float, rng: np.random.Generat
         far = by * wide * part * bulge
         border = np.abs(lung.medial - chest.middle)[:, None]
         room = np.abs(lung.lateral - chest.middle)[:, None]
-        to = np.maximum(np.minimum(border + far, 0.92 * room), border)
+        to = np.maximum(np.minimum(border + far, 0.88 * room), border)
         d = lung.sign * (x - chest.middle[:, None])
         # source distance of each pixel: stretched inside the heart, pressed between it and the wall
         inside = d * border / np.maximum(to, 1)

@@ -67,8 +67,9 @@ def attenuation(chest: Chest, severity: float, sides: tuple[str, ...], seed: int
         hx, hy = _hilum(lung)
         width = float(np.abs(lung.lateral - lung.medial).max())
         near = np.hypot((x - hx) / (0.62 * width), (y - hy - 0.06 * lung.height) / (0.36 * lung.height))
-        bat = np.maximum(bat, np.exp(-(near**2)) * (lung.field > 0.02))
-        low = np.maximum(low, smoothstep(lung.down, 0.2, 0.95) * lung.field)
+        reach = np.clip(2.4 * blur(lung.field, 0.012), 0, 1)  # over the lung's border too, or its fringe stays dark
+        bat = np.maximum(bat, np.exp(-(near**2)) * reach)
+        low = np.maximum(low, smoothstep(lung.down, 0.2, 0.95) * reach)
         upper = np.maximum(upper, (1 - smoothstep(lung.down, 0.25, 0.5)) * lung.field)
         marks = np.maximum(marks, np.maximum(_septa(chest, lung, rng), 0.9 * _cuffs(chest, lung, rng)) * lung.field)
     # vessels: those of the upper zones fill, all lose their edges
@@ -79,9 +80,9 @@ def attenuation(chest: Chest, severity: float, sides: tuple[str, ...], seed: int
     span = float(np.median(chest.tissue[chest.fields > 0.5] - chest.attenuation[chest.fields > 0.5]))
     out = out + fields * early * span * (0.10 * ridges * (0.5 + 0.5 * low) + 0.22 * marks)
     # haze, then fluid in the air spaces that runs together round the hila and below
-    haze = around * (0.14 * early + 0.22 * late) * (0.3 + 0.5 * bat + 0.45 * low) * np.clip(1 + 0.18 * coarse, 0.4, 2)
+    haze = around * (0.14 * early + 0.27 * late) * (0.3 + 0.5 * bat + 0.45 * low) * np.clip(1 + 0.18 * coarse, 0.4, 2)
     out = filled(chest, out, np.clip(haze, 0, 1), level=0.95, shadows=0.85)
     level = 1.1 * bat + 0.55 * low + 0.14 * coarse + 0.05 * fine - 1.35 + 1.25 * late
-    patches = 0.66 * late * around * smoothstep(level, -0.8, 1.0) * np.clip(1 + 0.07 * fine, 0.5, 1.3)
-    out = filled(chest, out, np.clip(patches, 0, 0.85), level=0.95, shadows=0.6)
+    patches = 0.80 * late * around * smoothstep(level, -0.8, 1.0) * np.clip(1 + 0.07 * fine, 0.5, 1.3)
+    out = filled(chest, out, np.clip(patches, 0, 0.88), level=0.91, shadows=0.6)
     return enlarged(chest, out, 0.055 * severity, rng)
