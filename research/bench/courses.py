@@ -23,10 +23,10 @@ import cv2
 import numpy as np
 import torch
 
-from ...models.densenet import load_densenet
+from ...models.densenet import Classifier, load_densenet
 from ...models.standalone_host import use_host
 from ...mvg.domains import BUILT_IN
-from ...training.classifier_network import LITE_FEATURES, LiteFeatures, load_judge
+from ...training.classifier_network import LITE_FEATURES, Judge, LiteFeatures, load_judge
 from ...training.classifier_scores import auroc
 from ...training.common import RUNS
 from ...training.data import TRAIN, VAL, Pictures, Record, read
@@ -271,6 +271,7 @@ def read_by(
     path: Path, films: Sequence[Film], drawn: Sequence[Drawn]
 ) -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:
     """(Conf of the val films, NaN for others; Conf of what was drawn; findings) by a network of `train classifier`."""
+    judge: Judge | Classifier
     try:
         judge = load_judge(path)
     except ValueError:

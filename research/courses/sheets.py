@@ -46,7 +46,10 @@ def sheet(
         for i in rng.permutation(len(others))
         if any(value == 1 and finding_of(label, words) == finding for label, value in others[i].labels.items())
     ]
-    rows, labels, shown, patients = [], [], [], set()
+    rows: list[list[np.ndarray]] = []
+    labels: list[str] = []
+    shown: list[str] = []
+    patients: set[str] = set()
     for i in order:
         if len(rows) == ROWS:
             break
