@@ -19,8 +19,9 @@ FIGURES = {
     "largest_step": "of the severity read from stage to stage",
     "smallest_step": "of the same",
     "monotone": "whether it never falls",
-    "mae_ratio_stages": "MAE to the true course, over that of the unchanged image, mean over the stages",
+    "mae_ratio_stages": "MAE to the true course over all stages, over that of the unchanged image",
     "mae_ratio_last": "the same of the last stage",
+    "mae_ratio_each": "the same of every stage by itself, mean of these ratios: early ones weigh as much as late ones",
     "high_pass": "energy of fine detail where the last stage changed the image, over that of the image there",
     "crossed": "whether Conf is below 0.5 in the image and above in the last stage",
     "outside": "mean change of the last stage outside the region",
@@ -58,14 +59,16 @@ def measure(
     embeddings = networks.embed(flat).reshape(stages, batch, -1)
     rows = []
     for b in range(batch):
-        ratios = mae_ratios(states[1:, b], truth[1:, b], states[0, b])
+        errors, unchanged = maes(states[1:, b], truth[1:, b]), maes(states[:1, b], truth[1:, b])
+        ratios = [error / before for error, before in zip(errors, unchanged, strict=True)]
         outside = masks[b] == 0
         changed = (states[-1, b] - states[0, b]).abs()
         rows.append(
             {
                 **steps_of(severity[b], planned[b]),
-                "mae_ratio_stages": float(np.mean(ratios)),
-                "mae_ratio_last": float(ratios[-1]),
+                "mae_ratio_stages": sum(errors) / sum(unchanged),
+                "mae_ratio_last": ratios[-1],
+                "mae_ratio_each": float(np.mean(ratios)),
                 "high_pass": covered_detail(states[-1, b], states[0, b]),
                 "crossed": bool(conf[b, 0] < 0.5 < conf[b, -1]),
                 "outside": float(changed[outside].mean()) if outside.any() else 0.0,
@@ -75,6 +78,7 @@ def measure(
                 "conf_by_stage": [round(float(v), 5) for v in conf[b]],
                 "severity_by_stage": [round(float(v), 5) for v in severity[b]],
                 "mae_ratio_by_stage": [round(v, 5) for v in ratios],
+                "mae_unchanged_by_stage": [round(v, 7) for v in unchanged],
             }
         )
     return rows
@@ -91,9 +95,9 @@ def steps_of(severity: np.ndarray, planned: list[float]) -> dict:
     }
 
 
-def mae_ratios(states: torch.Tensor, truth: torch.Tensor, unchanged: torch.Tensor) -> list[float]:
-    """MAE of N stages [N, H, W, 3] to the true ones, over that of the unchanged image."""
-    return [float((s - t).abs().mean() / (unchanged - t).abs().mean()) for s, t in zip(states, truth, strict=True)]
+def maes(states: torch.Tensor, truth: torch.Tensor) -> list[float]:
+    """MAE of stages [N or 1, H, W, 3] to N true ones."""
+    return [float(error) for error in (states - truth).abs().mean(dim=(1, 2, 3))]
 
 
 def covered_detail(picture: torch.Tensor, original: torch.Tensor) -> float | None:

@@ -11,7 +11,7 @@ import torch
 from ...mvg import baselines, pie, roi
 from ...mvg.ddim import VP, ddim_invert
 from ...mvg.plan import Plan
-from ...mvg.severity import PROBES, SPACINGS, between, changes, equal_change
+from ...mvg.severity import PROBES, SPACINGS, TOO_LITTLE, between, changes, equal_change
 from .networks import Networks
 
 PIE, WALK, EXTRAPOLATION = "PIE", "SD Walk", "Extrapolation"
@@ -124,7 +124,10 @@ def probing() -> tuple[int, int]:
 
 @torch.inference_mode()
 def placed(start: Start, plans: Sequence[Plan]) -> list[list[float]]:
-    """The severities that every patient's stages are drawn at, as MVG_StageSpacing finds them for one patient."""
+    """The severities that every patient's stages are drawn at, as MVG_StageSpacing finds them for one patient.
+
+    As planned where the model does not answer to the prompt.
+    """
     planned = [[stage.severity for stage in plan.stages] for plan in plans]
     spacing = start.settings.get("spacing", SPACINGS[0])
     if spacing == SPACINGS[0]:
@@ -138,7 +141,8 @@ def placed(start: Start, plans: Sequence[Plan]) -> list[list[float]]:
     asked = []
     for b, severities in enumerate(planned):
         seen = changes([picture[b] for picture in pictures], None if start.masks is None else start.masks[b])
-        asked.append(equal_change(probed[b], seen, len(severities)))
+        answers = sum(seen) >= TOO_LITTLE
+        asked.append(equal_change(probed[b], seen, len(severities)) if answers else severities)
     return asked
 
 

@@ -6,7 +6,6 @@ stage. Without ``--weights`` the bundled model, which mixes the predictions of t
 """
 
 import argparse
-import json
 from pathlib import Path
 
 import numpy as np
@@ -55,10 +54,9 @@ def course(model, clip, vae, patient, plan, settings: dict, spacing: str) -> tup
     common["mask"] = patient.masks
     asked = planned
     if spacing != "as planned":
-        spaced = StageSpacing.execute(
-            *(model, vae, scale, source, negative, latent, json.dumps(planned), spacing, patient.finding), **common
-        )
-        asked = list(spaced.args[1 : len(planned) + 1])
+        wanted = ", ".join(map(repr, planned))
+        spaced = StageSpacing.execute(model, vae, scale, source, negative, latent, wanted, spacing, **common)
+        asked = list(spaced.args[0])
     decoded = vae.decode(latent["samples"])
     stages = []
     for severity in asked:

@@ -117,7 +117,7 @@ def test_the_true_course_scores_as_the_truth_and_an_unchanged_image_as_none(netw
         assert 0.05 < row["high_pass"] < 0.3  # fluid covers the vessels
     still = truth[:1].expand_as(truth)
     for row in course.measure(networks, still, truth, group.masks, planned, group.finding):
-        assert row["mae_ratio_stages"] == row["mae_ratio_last"] == 1
+        assert row["mae_ratio_stages"] == row["mae_ratio_last"] == row["mae_ratio_each"] == 1
         assert row["high_pass"] is None and row["clip_i"] == pytest.approx(1) and not row["crossed"]
     shining = (truth[-1, 0] - truth[0, 0]).mean(-1, keepdim=True).clamp(0.2, 1) + truth[0, 0]  # vessels and all
     assert course.covered_detail(shining, truth[0, 0]) > course.covered_detail(truth[-1, 0], truth[0, 0])
