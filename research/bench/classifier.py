@@ -1,17 +1,20 @@
 """The embedded classifiers on phantoms they have not seen: ``run.py bench classifier``.
 
 AUC of every finding (present: severity 0.1 or more, as in the captions), how often 0.5 decides rightly, and the
-expected calibration error over ten bins; with ``--out`` the reliability diagram of all of them as a picture.
+expected calibration error over ten bins; with ``--out`` the reliability diagram of all of them as a picture. Then the
+severity that they read: its mean absolute error on the same phantoms and on those with the finding, and what is read on
+average of patients with nothing but the finding at some severities.
 """
 
 import argparse
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import torch
 from torchmetrics.functional.classification import binary_auroc, binary_calibration_error
 
-from ...models.densenet import load_densenet
+from ...models.densenet import Classifier, load_densenet
 from ...models.embedded import loader
 from ...models.embedded.architecture import DOMAINS
 from ...models.standalone_host import use_host
@@ -23,17 +26,36 @@ from ..training.dataset import sample_severities
 FIRST_SEED = 60_000
 BINS = 10
 LEAST_AUC = 0.95
+MOST_ERROR = 0.06
+LADDER = (0.0, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 0.85, 1.0)
+LADDER_SEED, LADDER_PATIENTS = 62_000, 24
 
 
 def held_out(domain: str, count: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Pictures [n, H, W, 3] of the evaluation stream and which findings [n, findings] they show."""
+    """Pictures [n, H, W, 3] of the evaluation stream and the severities [n, findings] that they show."""
     module, findings = phantom(domain), FINDINGS[domain]
-    pictures, present = [], []
+    pictures, severities = [], []
     for seed in range(FIRST_SEED, FIRST_SEED + count):
         course = sample_severities(domain, np.random.default_rng([13, seed]))
         pictures.append(picture(domain, module.sample_patient(seed), course))
-        present.append([course.get(f, 0.0) >= SEVERITY_BANDS["mild"][0] for f in findings])
-    return torch.from_numpy(np.stack(pictures)), torch.tensor(present)
+        severities.append([course.get(f, 0.0) for f in findings])
+    return torch.from_numpy(np.stack(pictures)), torch.tensor(severities)
+
+
+def shown(severities: torch.Tensor) -> torch.Tensor:
+    """Which findings count as present."""
+    return severities >= SEVERITY_BANDS["mild"][0]
+
+
+def ladder(classifier: Classifier, domain: str, finding: str) -> list[float]:
+    """What is read on average of patients at the severities of LADDER."""
+    module, place = phantom(domain), classifier.outputs.index(finding)
+    people = [module.sample_patient(seed) for seed in range(LADDER_SEED, LADDER_SEED + LADDER_PATIENTS)]
+    read = []
+    for severity in LADDER:
+        pictures = np.stack([picture(domain, person, {finding: severity}) for person in people])
+        read.append(float(classifier.severity(torch.from_numpy(pictures))[:, place].mean()))
+    return read
 
 
 def reliability(probability: torch.Tensor, present: torch.Tensor) -> list[tuple[float, float, int]]:
@@ -73,9 +95,11 @@ def main() -> None:
     use_host()
     curves, passed = {}, True
     for domain in options.domains:
-        pictures, present = held_out(domain, options.patients)
+        pictures, severities = held_out(domain, options.patients)
+        present = shown(severities)
         classifier = load_densenet(loader.find_weights("classifier", domain))
-        probability = classifier.conf(pictures)
+        probability, severity = classifier.read(pictures)
+        assert severity is not None, "the embedded classifiers are graded"
         for i, finding in enumerate(classifier.outputs):
             p, label = probability[:, i].contiguous(), present[:, i].contiguous()
             auc = float(binary_auroc(p, label.long()))
@@ -85,6 +109,13 @@ def main() -> None:
             good = auc >= LEAST_AUC
             passed &= good
             figures = f"AUC {auc:.4f}, right at 0.5 {right:.3f}, calibration error {error:.4f}"
+            print(f"{'pass' if good else 'FAIL'}  {domain:11} {finding:21} {figures}")
+            off = (severity[:, i] - severities[:, i]).abs()
+            read = ladder(classifier, domain, finding)
+            good = float(off.mean()) <= MOST_ERROR and all(b > a for a, b in pairwise(read))
+            passed &= good
+            steps = " ".join(f"{asked:g}: {value:.2f}" for asked, value in zip(LADDER, read, strict=True))
+            figures = f"severity MAE {float(off.mean()):.4f}, where present {float(off[label].mean()):.4f}; {steps}"
             print(f"{'pass' if good else 'FAIL'}  {domain:11} {finding:21} {figures}")
     if options.out:
         draw(curves, options.out)

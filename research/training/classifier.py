@@ -26,6 +26,8 @@ from . import dataset
 MEAN = torch.tensor([0.485, 0.456, 0.406])[:, None, None]
 STD = torch.tensor([0.229, 0.224, 0.225])[:, None, None]
 HELD_OUT = 500
+ILL = 4.0
+"""How much more the severity counts where there is any: most findings are absent from most pictures."""
 EARLIER = 8
 """Layers of the network, up to the second transition, that a further round leaves alone."""
 VIEWS = 3
@@ -132,10 +134,13 @@ def train(kind: str, domain: str, options: argparse.Namespace) -> None:
         else:
             batch = network_input(augment(images[index].float() / 255, generator)).to(options.device)
         target = severities[index].to(options.device)
+        weight = torch.ones_like(target)
         if kind == "classifier":
-            target = torch.cat([(target >= SEVERITY_BANDS["mild"][0]).float(), target], dim=1)
+            present = (target >= SEVERITY_BANDS["mild"][0]).float()
+            weight = torch.cat([weight, 1 + ILL * present], dim=1)
+            target = torch.cat([present, target], dim=1)
         logits = trained(batch).float()
-        return {"loss": F.binary_cross_entropy_with_logits(logits, target)}
+        return {"loss": F.binary_cross_entropy_with_logits(logits, target, weight)}
 
     trainer.fit(loss)
     trainer.averaged()

@@ -9,6 +9,7 @@ from mvgen.tests.browser.comfy import RUN, open_comfy
 
 STAGES = 3
 CONF = r"[01]\.\d\d"
+BOTH_READ = rf"{CONF}, severity {CONF}"
 HINT = "Run to see the stages."
 BOTH = ("MVG_PIELoop", "MVG_SaveTrajectory")
 GRAPH = {  # all else is left at its default
@@ -164,8 +165,10 @@ def test_the_curve_marks_the_stage(page, filled):
     for stage in range(STAGES + 1):
         now = state(page, "MVG_SaveTrajectory")
         assert now["marked"] == stage and now["points"] == STAGES + 1
-        assert re.fullmatch(rf"Conf of pleural effusion: stage 0 {CONF}(, stage \d {CONF}){{{STAGES}}}", now["chart"])
-        assert re.search(rf", Conf of pleural effusion {CONF}$", now["said"])
+        assert re.fullmatch(
+            rf"Conf of pleural effusion: stage 0 {BOTH_READ}(, stage \d {BOTH_READ}){{{STAGES}}}", now["chart"]
+        )
+        assert re.search(rf", Conf of pleural effusion {BOTH_READ}$", now["said"])
         page.press("ArrowRight")
     focus(page, "MVG_PIELoop")
     page.press("End")

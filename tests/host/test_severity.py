@@ -72,6 +72,20 @@ def test_stages_of_equal_change_are_spaced_by_probes(server, graph):
     assert asked != [0.2, 0.5, 0.8]
 
 
+def test_stages_of_equal_severity_are_read_by_the_embedded_classifier(server, graph):
+    graph["loop"]["inputs"] |= {"spacing": "equal severity", "classifier": ["model", 4]}
+    graph["conf"] = {
+        "class_type": "MVG_Conf",
+        "inputs": {"classifier": ["model", 4], "images": ["loop", 0], "finding": "plan", "plan": ["plan", 0]},
+    }
+    graph["scores"] = {"class_type": "PreviewAny", "inputs": {"source": ["conf", 0]}}
+    done = server.run(graph)
+    assert done.error is None, done.error
+    scores = json.loads(done.outputs["scores"]["text"][0])
+    assert len(scores["severity"]["values"]) == len(scores["values"]) == 4
+    assert scores["severity"]["values"] == scores["severity"]["all"]["edema"]
+
+
 @pytest.mark.parametrize(
     "fields, inputs, message",
     [

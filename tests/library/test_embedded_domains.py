@@ -41,10 +41,12 @@ def test_the_autoencoder_keeps_a_phantom(networks, domain):
 
 
 def test_the_classifier_finds_what_it_has_not_seen(networks, domain):
-    pictures, present = bench.held_out(domain, 80)
-    read = networks.classifier.conf(pictures)
+    pictures, severities = bench.held_out(domain, 80)
+    present = bench.shown(severities)
+    read, severity = networks.classifier.read(pictures)
     for i, finding in enumerate(networks.classifier.outputs):
         assert float(binary_auroc(read[:, i].contiguous(), present[:, i].long())) > 0.95, finding
+        assert float((severity[:, i] - severities[:, i]).abs().mean()) < 0.08, finding
 
 
 def test_one_patient_stays_nearer_than_another(networks, domain):
