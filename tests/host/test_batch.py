@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 from mvgen import cohort
+from mvgen.study.films import read_frames
+from mvgen.study.sources import find
 from mvgen.tests.host.cloning import Clone, check_one_line
 from mvgen.tests.host.hosting import ROOT
 from mvgen.tests.library.cohort_files import REPORT, workflow
@@ -95,6 +97,16 @@ def test_tables_and_page_tell_the_finding_of_each_chain_and_no_word_of_its_repor
     assert set(cohort.read(quiet, "summary")["finding"]) == {"pleural effusion", "cardiomegaly"}
     html = (quiet / "report.html").read_text()
     assert "<h3>cardiomegaly</h3>" in html and "video.mp4" in html and REPORT not in html
+
+
+def test_its_films_are_found_for_a_study(quiet):
+    found = find(f"PIE={quiet}")
+    assert [(clip.method, clip.domain, clip.patient, clip.labelled) for clip in found] == [
+        ("PIE", "chest_xray", "P1", True),
+        ("PIE", "chest_xray", "P2", True),
+    ]
+    assert [clip.finding for clip in found] == ["pleural effusion", "cardiomegaly"]
+    assert len(read_frames(found[0].file, "P1")) == 3
 
 
 @POSIX
