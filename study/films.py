@@ -31,8 +31,8 @@ MAX_FRAMES = 5000
 HELD_BYTES = 2_000_000_000
 QUALITY = "17"  # x264's crf: no loss is visible
 STATEMENT = "Film of a blinded study: it may be synthetic. Not for diagnosis."
-BLURRED = 8  # pixels beyond a label, of a block of the codec that it was saved with
-BLOCKS = 12  # a side of the mosaic in a broken copy
+BLOCK = 8  # pixels of a block of the codec: what lies in one with a label is blurred by it
+TILES = 12  # a side of the mosaic in a broken copy
 
 
 @dataclass(frozen=True)
@@ -112,7 +112,7 @@ def _fitted(frame: np.ndarray, shape: Shape) -> np.ndarray:
     if shape.cover:
         down, across = label_size(height, width)
         frame = frame.copy()
-        frame[: down + BLURRED, : across + BLURRED] = 0
+        frame[: -(-down // BLOCK) * BLOCK, : -(-across // BLOCK) * BLOCK] = 0
     scale = shape.side / max(height, width)
     size = max(1, round(width * scale)), max(1, round(height * scale))
     small = np.asarray(Image.fromarray(frame).resize(size, Image.Resampling.BICUBIC))
@@ -136,7 +136,7 @@ def broken(frames: list[np.ndarray], seed: int) -> list[np.ndarray]:
     result = []
     for n in rng.permutation(len(frames)):
         picture = Image.fromarray(frames[n])
-        mosaic = picture.resize((BLOCKS, BLOCKS), Image.Resampling.BOX).resize(picture.size, Image.Resampling.NEAREST)
+        mosaic = picture.resize((TILES, TILES), Image.Resampling.BOX).resize(picture.size, Image.Resampling.NEAREST)
         noise = rng.integers(0, 256, (picture.height // 8 + 1, picture.width // 8 + 1, 1))
         noise = noise.repeat(8, 0).repeat(8, 1)[: picture.height, : picture.width]
         result.append((0.5 * np.asarray(mosaic) + 0.5 * noise).astype(np.uint8))
