@@ -26,6 +26,7 @@ ROOT = "/mvg/study"
 PAGE = Path(__file__).with_name("page")
 ASSETS = {"study.js": "text/javascript", "study.css": "text/css"}
 MAX_BODY = 16_384
+BODY_SECONDS = 30
 BURST, PER_SECOND = 40, 4  # requests of a rater; all that come with an unknown link share one allowance
 DOMAINS = {"chest_xray": "chest X-ray", "fundus": "fundus photograph", "skin": "skin lesion"}
 UNKNOWN = "This link is not known. Please check that you have copied all of it, or ask who sent it to you."
@@ -144,9 +145,10 @@ def guarded(handler: Handler) -> Handler:
             check_origin(request)
             response = await handler(request)
         except Refused as refusal:
-            response = web.json_response({"error": str(refusal)}, status=refusal.status)
-        except asyncio.CancelledError:
-            raise
+            if "text/html" in request.headers.get("Accept", ""):  # a person sees it, not the page's script
+                response = web.Response(text=str(refusal), status=refusal.status)
+            else:
+                response = web.json_response({"error": str(refusal)}, status=refusal.status)
         except Exception:
             logger.exception("MVG: a request to the study failed")  # the rater is told nothing of the inside
             response = web.json_response({"error": "Something went wrong here. Please try again."}, status=500)
@@ -281,10 +283,14 @@ class UnusableVote(Refused):
 
 
 async def body_of(request: web.Request) -> dict[str, Any]:
-    """The JSON object that was sent; Refused where it is too large or none."""
-    body = await request.content.read(MAX_BODY + 1)
-    while len(body) <= MAX_BODY and not request.content.at_eof():
-        body += await request.content.read(MAX_BODY + 1)
+    """The JSON object that was sent; Refused where it is too large, too slow or none."""
+    body = b""
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            while len(body) <= MAX_BODY and not request.content.at_eof():
+                body += await request.content.read(MAX_BODY + 1)
+    except TimeoutError:
+        raise Refused(408, f"That took too long: want an answer within {BODY_SECONDS} s.") from None
     if len(body) > MAX_BODY:
         raise Refused(413, f"That is too long: want at most {MAX_BODY} bytes.")
     try:

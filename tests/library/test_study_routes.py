@@ -65,7 +65,7 @@ def run(store, test):
 def post(client, token, vote, **headers):
     origin = f"http://{client.host}:{client.port}"
     sent = {"Origin": origin, "Sec-Fetch-Site": "same-origin", "Content-Type": "application/json"} | headers
-    data = vote if isinstance(vote, bytes | str) else json.dumps(vote)
+    data = json.dumps(vote) if isinstance(vote, dict) else vote
     return client.post(f"/mvg/study/{token}/votes", data=data, headers=sent)
 
 
@@ -130,6 +130,8 @@ def test_without_a_link_nothing_is_told(store):
         for path in ("", "/", f"/{UNKNOWN}", f"/{UNKNOWN}/state", f"/{UNKNOWN}/films/0/left", f"/{token[:-1]}/state"):
             answer = await client.get(f"/mvg/study{path}")
             assert answer.status == 404 and str(store.folder) not in await answer.text()
+        answer = await client.get(f"/mvg/study/{UNKNOWN}", headers={"Accept": "text/html,*/*"})
+        assert (answer.content_type, await answer.text()) == ("text/plain", routes.UNKNOWN)
         for path in ("page/..%2Froutes.py", "page/study.html", "page/%2e%2e/manifest.py"):
             assert (await client.get(f"/mvg/study/{path}")).status == 404
         for place in ("0/..", "0/%2e%2e%2fstudy.json", "00/left", "-1/left", "2/left", "9999/left", "0/study.json"):
@@ -215,13 +217,20 @@ def test_a_vote_out_of_range_is_told(store, change, line):
     run(store, test)
 
 
-def test_bodies_that_are_no_votes(store):
+async def slow():
+    yield b"{"
+    await asyncio.sleep(5)
+
+
+def test_bodies_that_are_no_votes(store, monkeypatch):
     ((_, token),) = store.add_raters(1)
 
     async def test(client):
         for body in ("", "[]", "{", "[" * 5000, b"\xff\xfe"):
             assert (await post(client, token, body)).status == 400
         assert (await post(client, token, "x" * 20_000)).status == 413
+        monkeypatch.setattr(routes, "BODY_SECONDS", 0.2)
+        assert (await post(client, token, slow())).status == 408
         answer = await post(client, token, {"item": 5, "choice": "left", "seconds": 1})
         assert answer.status == 409 and "item 6 comes later" in (await answer.json())["error"]
 
