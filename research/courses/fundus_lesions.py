@@ -73,9 +73,9 @@ def red_lesions(retina: Retina, severity: float, seed: int) -> np.ndarray:
     count = round(70 * load)
     patchy = wide * np.exp(0.6 * fractal(places.x.shape, 0.09 * retina.radius, rng, 2)) + 0.8 * places.near(leaks, 0.2)
     spots = places.some(patchy, count)
-    for place, birth in zip(spots, _births(rng, count, 0.33, 0.97, 1.05), strict=True):
+    for place, birth in zip(spots, _births(rng, count, 0.35, 0.97, 0.85), strict=True):
         radius, depth = um * min(math.exp(rng.normal(math.log(92), 0.62)), 420), rng.uniform(0.16, 0.6)
-        size, layer = radius * grown(severity, birth, 0.22), deep if rng.uniform() < 0.6 else canvas
+        size, layer = radius * grown(severity, birth, 0.18), deep if rng.uniform() < 0.6 else canvas
         for part in range(int(rng.integers(1, 7))):
             off = rng.normal(0, 0.75, 2) * size * (part > 0)
             layer.blob(
@@ -145,14 +145,14 @@ def exudates(retina: Retina, severity: float, seed: int) -> np.ndarray:
     rich = math.exp(rng.uniform(math.log(0.3), math.log(2.2)))
     for center in leak_centers(retina, seed):
         ring = rng.uniform(300, 1100) * um
-        started, squash, turn = rng.uniform(0.36, 0.55), rng.uniform(0.6, 1.0), rng.uniform(0, np.pi)
+        started, squash, turn = rng.uniform(0.36, 0.48), rng.uniform(0.6, 1.0), rng.uniform(0, np.pi)
         gaps, phase = rng.uniform(0.5, 1.0), rng.uniform(0, 2 * np.pi)
         for _ in range(round(rng.uniform(6, 15) * rich)):
             # a clump on the ring, of which flecks trail off
             angle = phase + 2 * np.pi * gaps * rng.uniform(0, 1)
             far = ring * math.exp(rng.normal(0, 0.18))
             middle = center + far * _turned(np.array([math.cos(angle), squash * math.sin(angle)]), turn)
-            birth, spread = started + 0.35 * rng.uniform(), rng.uniform(30, 170) * um
+            birth, spread = started + 0.32 * rng.uniform(), rng.uniform(30, 170) * um
             for _ in range(int(rng.integers(1, 14))):
                 place = middle + rng.normal(0, 1, 2) * spread
                 radius = um * math.exp(rng.normal(math.log(36), 0.6))
@@ -285,7 +285,8 @@ def _blood_before(retina: Retina, severity: float, rng) -> np.ndarray:
     """[H, W] cover of a boat of blood with a level top, which hides what lies behind it."""
     um, shape = retina.micrometer, retina.field.shape
     has, birth, tilt = rng.uniform() < 0.4, rng.uniform(0.88, 0.93), rng.normal(0, 0.08)
-    wide, deep = rng.uniform(1800, 4600) * um, rng.uniform(700, 1500) * um
+    wide = rng.uniform(2000, 5000) * um
+    deep = wide * rng.uniform(0.18, 0.34)
     down = np.array([rng.uniform(-0.35, 0.35), rng.uniform(0.3, 0.6) * (1 if rng.uniform() < 0.75 else -1)])
     middle = 0.6 * np.array(retina.fovea) + 0.4 * np.array(retina.disc) + down * retina.radius
     ragged = fractal(shape, 900 * um, rng, 4, 0.4)
@@ -295,7 +296,7 @@ def _blood_before(retina: Retina, severity: float, rng) -> np.ndarray:
     y, x = np.mgrid[: shape[0], : shape[1]].astype(np.float32)
     u, v = x - middle[0], y - middle[1]
     u, v = u * math.cos(tilt) + v * math.sin(tilt), v * math.cos(tilt) - u * math.sin(tilt)
-    bowl = 1 - np.hypot(u / (0.5 * wide * size), np.maximum(v, 0) / (deep * size)) + 0.06 * ragged
+    bowl = 1 - np.hypot(u / (0.5 * wide * size), np.maximum(v, 0) / (deep * size)) + 0.10 * ragged
     level = (v + 22 * um * ragged) / (50 * um)
     return (
         (0.85 + 0.05 * np.clip(ragged, -2, 2))
