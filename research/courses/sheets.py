@@ -14,15 +14,16 @@ from ...mvg.domains import BUILT_IN
 from ...training.data import Pictures, Record, read
 from ...training.data.labels import finding_of
 from . import MODULES, SEVERITIES, contact_sheet, courses
-from .dataset import DRAWN_ON
+from .dataset import DRAWN_AT, DRAWN_ON
 
 ROWS = 8
-TILE = 122
+TILE, TILES = 122, {"fundus": 200}
+"""Pixels of a picture on a sheet, and where lesions are too small for that."""
 QUALITY = 72
 
 
 def sheet(
-    domain: str, records: list[Record], others: list[Record], finding: str, seed: int, size: int = 256
+    domain: str, records: list[Record], others: list[Record], finding: str, seed: int
 ) -> tuple[np.ndarray, list[str]]:
     """A finding's contact sheet, RGB uint8, and the files that it shows.
 
@@ -32,12 +33,12 @@ def sheet(
         others: where real pictures with the finding are looked for.
         finding: of the domain's module.
         seed: of the choice and the courses.
-        size: of the pictures.
 
     Raises:
         ValueError: too few pictures could be fitted.
     """
     module, words = courses(domain), BUILT_IN[domain]
+    size = DRAWN_AT.get(domain, 256)
     gray, rng = words.gray, np.random.default_rng([seed, *finding.encode()])
     pictures, reals = (Pictures(part, size, gray=gray, cache_bytes=0) for part in (records, others))
     order = rng.permutation(len(records))
@@ -71,7 +72,7 @@ def sheet(
         labels.append(side)
     if len(rows) < ROWS:
         raise ValueError(f"data: {len(rows)} pictures without {finding} could be fitted, want {ROWS}")
-    return contact_sheet(rows, labels, TILE), shown
+    return contact_sheet(rows, labels, TILES.get(domain, TILE)), shown
 
 
 def _array(pictures: Pictures, index: int, gray: bool) -> np.ndarray:

@@ -5,6 +5,8 @@ from itertools import pairwise
 import cv2
 import numpy as np
 import pytest
+from mvgen.research.bench.courses import draw_all, read_films
+from mvgen.research.bench.fundus_lesions import row, spots
 from mvgen.research.courses import courses
 from mvgen.research.courses.dataset import DRAWN_AT, Examples
 from mvgen.research.courses.fundus_anatomy import cleared, without_outline
@@ -137,3 +139,25 @@ def test_training_examples_are_drawn_on_pictures_large_enough(pictures, tmp_path
     examples = list(Examples(table, "train", 2, size=128, shares=(1, 0, 0)))
     assert [image.shape for _, image, _ in examples] == [(128, 128, 3)] * 2
     assert all(e.finding == "diabetic retinopathy" and "retinopathy" in e.caption for _, _, e in examples)
+
+
+def test_a_bench_draws_on_what_lacks_the_finding_and_counts_what_cannot_be_drawn_on(pictures, tmp_path):
+    image, _ = pictures["skin"]
+    cv2.imwrite(str(tmp_path / "mole.png"), np.round(image[..., ::-1] * 255))
+    cv2.imwrite(str(tmp_path / "skin.png"), np.full((256, 256, 3), 200, np.uint8))
+    rows = ["file,label,split", "mole.png,nevus,val", "skin.png,nevus,val"]
+    (tmp_path / "table.csv").write_text("\n".join(rows) + "\n", encoding="utf-8")
+    films = read_films(tmp_path / "table.csv", "skin")
+    assert [film.image.shape for film in films] == [(256, 256, 3)] * 2
+    drawn, without = draw_all("skin", films, [0, 1], (0.85,))
+    assert without == 1 and [d.finding for d in drawn] == ["", "melanoma", "seborrheic keratosis"]
+
+
+def test_lesions_are_counted_alike_in_drawn_and_real_photographs(pictures):
+    image, anatomy = pictures["fundus"]
+    before = spots(image, anatomy)
+    after = spots(courses("fundus").draw(image, "diabetic retinopathy", 0.9, seed=4, anatomy=anatomy), anatomy)
+    for kind in ("dark", "bright"):
+        assert len(after[kind].areas) > len(before[kind].areas) + 5
+    assert np.median(after["bright"].colors, axis=0)[1] > 1.02 > 0.98 > np.median(after["dark"].colors, axis=0)[1]
+    assert row([after["dark"]])[1].startswith(str(len(after["dark"].areas)))
