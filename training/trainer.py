@@ -216,12 +216,12 @@ class Trainer:
             LaunchError: the loss or its gradient is no number, or a checkpoint cannot be written; the message names
                 the step and the checkpoint that is kept.
         """
-        batches = iter(self._loader(self.data, self._numbers(self.step)))
+        batches = self.batches()
         shown, since = [], time.monotonic()
         while self.step < self.settings.steps:
             self.model.train()
             rate = self.schedule.get_last_lr()[0]
-            terms = self._train_step(batches)
+            terms = self.train_step(batches)
             self.step += 1
             row = {"step": self.step, **terms, "rate": rate}
             if self.main:
@@ -323,7 +323,11 @@ class Trainer:
             pin_memory=self.accelerator.device.type == "cuda",
         )
 
-    def _train_step(self, batches: Iterator[dict[str, Any]]) -> dict[str, float]:
+    def batches(self) -> Iterator[dict[str, Any]]:
+        """What this process sees from here to the last step, a pass at a time."""
+        return iter(self._loader(self.data, self._numbers(self.step)))
+
+    def train_step(self, batches: Iterator[dict[str, Any]]) -> dict[str, float]:
         """One optimiser step -> its terms, mean over passes and processes."""
         passes = self.settings.accumulation
         total: dict[str, Tensor] = {}

@@ -18,6 +18,7 @@ from torch.nn.functional import relu
 
 from ..launch.errors import UsageError
 from ..models.embedded.architecture import file_name
+from ..models.standalone_host import use_host
 from ..models.weights import errors_naming, read_named
 from ..mvg.domains import BUILT_IN, find_domain
 from . import ldm_keys
@@ -145,6 +146,7 @@ def read_vae(path: Path) -> nn.Module:
     """
     from diffusers import AutoencoderKL
 
+    use_host()
     if path.is_dir():
         folder = path / "vae" if (path / "vae").is_dir() else path
         try:

@@ -11,7 +11,7 @@ def clip(width: int, projected: bool, activation: str = "quick_gelu", layers: in
 
     config = CLIPTextConfig(
         hidden_size=width,
-        intermediate_size=2 * width,
+        intermediate_size=4 * width,
         num_hidden_layers=layers,
         num_attention_heads=max(width // 64, 1),
         projection_dim=width,

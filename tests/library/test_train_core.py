@@ -59,14 +59,14 @@ def train(folder: Path, resume: bool = False, kill_at: int = -1, nan_at: int = -
     task = Line(nan_at, width=4096 if limit else 8)
     trainer = Trainer(task, Numbers(), settings, RunFolder(folder), validation=Numbers(), resume=resume)
     if limit:
-        step = trainer._train_step
+        step = trainer.train_step
 
         def starved(batches):
             if trainer.step == 3:  # after the first checkpoint
                 resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
             return step(batches)
 
-        trainer._train_step = starved  # type: ignore[method-assign]
+        trainer.train_step = starved  # type: ignore[method-assign]
     trainer.fit()
 
 

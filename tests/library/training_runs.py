@@ -72,14 +72,14 @@ def kill_before_step(step: int) -> None:
     """SIGKILLs the process as it begins the step after this one."""
     from mvgen.training.trainer import Trainer
 
-    train_step = Trainer._train_step
+    train_step = Trainer.train_step
 
     def train_or_die(self, batches):
         if self.step == step:
             os.kill(os.getpid(), signal.SIGKILL)
         return train_step(self, batches)
 
-    Trainer._train_step = train_or_die
+    Trainer.train_step = train_or_die
 
 
 def command(name: str, arguments: list, kill_at: int = -1) -> None:
