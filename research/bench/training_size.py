@@ -88,7 +88,7 @@ def main() -> None:
     else:
         model.denoiser.requires_grad_(True)
     if options.gradient_checkpointing:
-        model.denoiser.enable_gradient_checkpointing()
+        model.denoiser.enable_gradient_checkpointing()  # type: ignore[operator]
     with tempfile.TemporaryDirectory() as folder:
         trainer = Trainer(Diffusion(model, 0, [], options.size), Noise(options.size), settings, RunFolder(Path(folder)))
         trainer.model.train()
