@@ -171,7 +171,8 @@ def _train(
     val = Labelled(Samples(inputs[VAL], seed=None), *taught[VAL])
     patients = [record.patient for record in pictures[VAL].records]
     answers = {}
-    for stage, task, own, optimizer in _stages(given, settings, network, _positives(*taught[TRAIN])):
+    epoch = max(len(train) // (settings.batch * settings.accumulation), 1)
+    for stage, task, own, optimizer in _stages(given, settings, network, _positives(*taught[TRAIN]), epoch):
         folder = RunFolder(given.out / stage.lower())
         trainer = Trainer(
             task,
@@ -190,7 +191,7 @@ def _train(
     return answers, network
 
 
-def _stages(given: argparse.Namespace, settings: Settings, network: nn.Module, positives: Tensor):
+def _stages(given: argparse.Namespace, settings: Settings, network: nn.Module, positives: Tensor, epoch: int):
     """Name, task, settings and optimizer of each stage; the network goes on from one to the next."""
     yield BCE, ClassifierTask(network), settings, None
     if given.auc_steps:
@@ -199,7 +200,7 @@ def _stages(given: argparse.Namespace, settings: Settings, network: nn.Module, p
 
         def optimizer(parameters: list[nn.Parameter]) -> PESG:
             primal = [parameter for parameter in parameters if parameter is not loss.alpha]
-            return PESG(primal, [loss.alpha], lr=given.auc_rate, epoch_decay=given.epoch_decay)
+            return PESG(primal, [loss.alpha], lr=given.auc_rate, epoch_decay=given.epoch_decay, period=epoch)
 
         yield AUCM, ClassifierTask(network, loss), own, optimizer
 
