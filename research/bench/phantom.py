@@ -42,7 +42,7 @@ from .workflow import PROGRESSION, workflow_settings
 UPPER = "PIE, true region (upper bound)"
 KINDS = (PIE, CONTROL, UPPER, methods.WALK, methods.EXTRAPOLATION)
 TRUTH = methods.TRUTH
-SHOWN = 4
+SHOWN = 2
 BATCH = 10
 RUNS = ROOT / "research" / "bench" / "results" / "runs" / "phantom"
 
@@ -220,8 +220,9 @@ def main() -> None:
     text = markdown(rows, about) + "\n" + bars.markdown(verdicts)
     print(text)
     if options.out:
-        result = {"about": about, "settings": settings, "bars": [v.cells() for v in verdicts], "rows": rows}
-        write(options.out, json.dumps(result, indent=1))
+        head = json.dumps({"about": about, "bars": [v.cells() for v in verdicts]})
+        lines = ",\n".join(json.dumps(row) for row in rows)  # a line a patient
+        write(options.out, f'{head[:-1]}, "rows": [\n{lines}\n]}}\n')
         write(options.out.with_suffix(".md"), text)
         save_pictures(bench, rows, options.out.with_suffix(".png"))
         print(f"written: {options.out}, .md and .png")
