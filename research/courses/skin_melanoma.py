@@ -19,7 +19,7 @@ RED = np.array([0.05, 0.50, 0.46], np.float32)
 SCAR = np.array([-0.02, 0.06, 0.08], np.float32)
 PEPPER = np.array([0.60, 0.70, 0.62], np.float32)
 # radii of the grown lesion at the picture's shorter side of UNIT pixels, and the least growth
-GROWN = (66.0, 92.0)
+GROWN = (70.0, 96.0)
 LEAST_GROWTH = 0.22
 
 
@@ -95,7 +95,7 @@ def _dark_areas(skin: Skin, density, body, severity: float, rng, unit: float, gr
     size = np.clip(skin.radius, 18 * unit, 60 * unit)
     aside = np.cos(angle - rng.uniform(-np.pi, np.pi)) * np.clip(far, 0, 1)
     field = fractal(shape, 0.9 * size, rng, 3, 0.5) + 0.8 * aside + 0.32 * fractal(shape, 6 * unit, rng, 2, 0.7)
-    share = rng.uniform(0.75, 1.0) * severity
+    share = rng.uniform(0.8, 1.0) * severity**0.8
     inner = body**1.5
     dark = smooth_step(field, 1.3 - 1.9 * share, 3.0 - 1.9 * share) * inner * float(smooth_step(severity, 0, 0.5))
     black = smooth_step(field, 2.2 - 1.9 * share, 3.9 - 1.9 * share) * inner * rng.uniform(0.5, 1.0) * severity
