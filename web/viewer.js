@@ -1,65 +1,18 @@
 // The stages of a progression on its node: a slider over picture and heat map, with the curve of its scores.
 import { api } from '../../scripts/api.js'
 import { app } from '../../scripts/app.js'
+import { chart } from './viewer/chart.js'
+import { gradient } from './viewer/heat.js'
+import { openPanel } from './viewer/panel.js'
+import { address, make, nameOf, viewURL } from './viewer/parts.js'
+import { register, titled, unregister } from './viewer/results.js'
+import { mainChart } from './viewer/scores.js'
 
 const NODES = ['MVG_PIELoop', 'MVG_SaveTrajectory']
 const HINT = 'Run to see the stages.'
 const GONE = 'The pictures are no longer there. Run again to see the stages.'
-const CHART = { height: 84, left: 34, top: 18, bottom: 66 } // pixels
 
 const viewers = new WeakMap() // node -> Viewer
-const viewURL = (file, version) => '/view?' + new URLSearchParams({ ...file, t: version })
-
-function make(tag, attributes = {}, ...children) {
-  const element = document.createElement(tag)
-  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value)
-  element.append(...children)
-  return element
-}
-
-function draw(tag, attributes, text = '') {
-  const element = document.createElementNS('http://www.w3.org/2000/svg', tag)
-  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value)
-  element.textContent = text
-  return element
-}
-
-// The score that is drawn: Conf where the run has it, with the severity where the classifier reads it; else how much
-// each stage changed (which the input has not).
-function scoreOf({ stages, conf, severity, change }) {
-  const name = conf ? (conf.finding ? `Conf of ${conf.finding}` : 'Conf') : 'Change'
-  const values = conf ? conf.values : change.length ? [null, ...change] : []
-  const known = values.slice(0, stages.length).map((value, stage) => ({ stage, value, graded: severity?.[stage] }))
-  const points = known.filter(({ value }) => Number.isFinite(value))
-  const figure = (value) => (conf ? value.toFixed(2) : String(Number(value.toPrecision(2))))
-  const said = ({ value, graded }) => figure(value) + (Number.isFinite(graded) ? `, severity ${graded.toFixed(2)}` : '')
-  return { name, points, figure, said, top: conf ? 1 : Math.max(...points.map((point) => point.value)) || 1 }
-}
-
-function chart({ name, points, figure, said, top }, last, current, width) {
-  const right = width - 8
-  const x = (stage) => CHART.left + (last && (stage / last) * (right - CHART.left))
-  const y = (value) => CHART.bottom - (value / top) * (CHART.bottom - CHART.top)
-  const at = points.find((point) => point.stage === current)
-  const list = points.map((point) => `stage ${point.stage} ${said(point)}`).join(', ')
-  const svg = draw('svg', { viewBox: `0 0 ${width} ${CHART.height}`, role: 'img', 'aria-label': `${name}: ${list}` })
-  const axes = `M${CHART.left} ${CHART.top}V${CHART.bottom}H${right}`
-  const title = at ? `${name}: ${said(at)}` : name
-  svg.append(draw('path', { d: axes, class: 'axes' }), draw('text', { x: CHART.left, y: 10 }, title))
-  for (const value of [0, top])
-    svg.append(draw('text', { x: CHART.left - 5, y: y(value) + 4, 'text-anchor': 'end' }, figure(value)))
-  const every = Math.ceil((last + 1) / 12) || 1
-  for (let stage = 0; stage <= last; stage += every)
-    svg.append(draw('text', { x: x(stage), y: CHART.height - 4, 'text-anchor': 'middle' }, stage))
-  svg.append(draw('line', { x1: x(current), x2: x(current), y1: CHART.top, y2: CHART.bottom, class: 'current' }))
-  const line = (list, value) => list.map((point) => `${x(point.stage)},${y(value(point))}`).join(' ')
-  const graded = points.filter((point) => Number.isFinite(point.graded))
-  svg.append(draw('polyline', { points: line(points, (point) => point.value), class: 'line' }))
-  svg.append(draw('polyline', { points: line(graded, (point) => point.graded), class: 'line severity' }))
-  for (const { stage, value } of points)
-    svg.append(draw('circle', { cx: x(stage), cy: y(value), r: stage === current ? 5 : 2.5 }))
-  return svg
-}
 
 class Viewer {
   constructor(node) {
@@ -74,25 +27,33 @@ class Viewer {
     this.mapCaption = make('figcaption')
     this.slider = make('input', { type: 'range', min: 0, step: 1, 'aria-label': 'Stage' })
     this.chart = make('div', { class: 'chart' })
+    this.large = make('button', { type: 'button' }, 'Open large')
+    const colors = make('span', { class: 'colors', 'aria-hidden': true })
+    colors.style.background = gradient
+    this.scale = make('span', { class: 'scale' }, '0 ', colors, ' 25 % of the full range or more')
     this.hint = make('p', { role: 'status' }, HINT)
     const pictures = make(
       'div',
       { class: 'pictures' },
       make('figure', {}, this.picture, this.caption),
-      make('figure', {}, this.map, this.mapCaption)
+      make('figure', {}, this.map, this.mapCaption, this.scale)
     )
-    this.body = make('div', { class: 'body', hidden: '' }, this.patients, pictures, this.slider, this.chart)
+    const head = make('div', { class: 'head' }, this.patients, this.large)
+    this.body = make('div', { class: 'body', hidden: '' }, head, pictures, this.slider, this.chart)
     this.element = make('section', { class: 'mvg-viewer', 'aria-label': 'Stages' }, this.hint, this.body)
     this.patients.addEventListener('change', () => this.show())
     this.slider.addEventListener('input', () => this.show())
+    this.large.addEventListener('click', () => this.open())
+    pictures.addEventListener('dblclick', () => this.open())
     this.picture.addEventListener('error', () => this.empty(GONE))
     this.map.addEventListener('error', () => this.empty(GONE))
-    // two pictures side by side, and below them 150 pixels for captions, slider and chart
-    const getMinHeight = () => (this.body.hidden ? 32 : 150 + Math.min(node.size[0] / 2, 360))
+    // two pictures side by side, and 200 pixels for button, captions, slider and chart
+    const getMinHeight = () => (this.body.hidden ? 32 : 200 + Math.min(node.size[0] / 2, 360))
     const afterResize = () => this.runs.length && this.show() // the chart is drawn to the node's width
     const options = { serialize: false, hideOnZoom: true, getMinHeight, afterResize }
     const widget = node.addDOMWidget('mvg_stages', 'MVG_STAGES', this.element, options)
     widget.serialize = false // the option keeps it out of the prompt, this out of the workflow
+    register(this)
   }
 
   // What the node's output says: the runs themselves, or files with them. Without either the viewer stays as it is.
@@ -134,20 +95,31 @@ class Viewer {
     const last = run.stages.length - 1
     this.slider.max = last
     const stage = Number(this.slider.value)
-    const score = scoreOf(run)
-    const at = score.points.find((point) => point.stage === stage)
-    const name = stage ? `Stage ${stage} of ${last}, simulated` : 'Input image'
-    this.slider.setAttribute('aria-valuetext', at ? `${name}, ${score.name} ${score.said(at)}` : name)
+    const score = mainChart(run, stage)
+    const name = nameOf(stage, last)
+    this.slider.setAttribute('aria-valuetext', score?.now ? `${name}, ${score.now}` : name)
     this.caption.textContent = name
     this.picture.alt = name
-    this.picture.src = api.apiURL(viewURL(run.stages[stage], this.version))
+    this.picture.src = address(run.stages[stage], this.version)
     const map = stage ? run.maps[stage - 1] : null
     this.map.hidden = !map
     this.map.alt = map ? `Heat map of the change at stage ${stage}` : ''
-    if (map) this.map.src = api.apiURL(viewURL(map, this.version))
-    this.mapCaption.textContent = map ? 'Change (yellow: most)' : stage ? '' : 'Nothing has changed yet'
+    if (map) this.map.src = address(map, this.version)
+    this.mapCaption.textContent = map ? 'Change' : stage ? '' : 'Nothing has changed yet'
+    this.scale.hidden = !map
     this.mapCaption.parentElement.hidden = !run.maps.length
-    this.chart.replaceChildren(...(score.points.length ? [chart(score, last, stage, this.node.size[0] - 46)] : []))
+    const choose = (n) => {
+      this.slider.value = n
+      this.show()
+    }
+    const parts = score && [make('p', {}, score.title), chart(score, last, stage, this.node.size[0] - 46, { choose })]
+    this.chart.replaceChildren(...(parts ?? []))
+  }
+
+  /** The large viewer, at the stage that is shown here. */
+  open() {
+    const n = Number(this.patients.value)
+    openPanel({ title: titled(this.node.title, n, this.runs.length), run: this.runs[n] }, Number(this.slider.value))
   }
 
   empty(hint) {
@@ -161,7 +133,8 @@ class Viewer {
 app.registerExtension({
   name: 'MVG.Viewer',
   setup() {
-    document.head.append(make('link', { rel: 'stylesheet', href: new URL('viewer.css', import.meta.url).href }))
+    for (const name of ['viewer.css', 'viewer/panel.css'])
+      document.head.append(make('link', { rel: 'stylesheet', href: new URL(name, import.meta.url).href }))
   },
   nodeCreated(node) {
     if (!NODES.includes(node.comfyClass)) return
@@ -171,6 +144,11 @@ app.registerExtension({
     node.onExecuted = function (output) {
       before?.call(this, output)
       viewer.fill(output)
+    }
+    const removed = node.onRemoved
+    node.onRemoved = function () {
+      removed?.call(this)
+      unregister(viewer)
     }
   },
   // after a run of the history was opened, or a tab was

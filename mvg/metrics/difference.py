@@ -6,6 +6,10 @@ from torch import Tensor
 
 from ..finite import check_finite
 
+PEAK = 0.25
+"""The change, as a share of the full range, that pages show in the last color: one scale for all pictures, so that
+what hardly changed does not glow."""
+
 
 def difference_map(x_n: Tensor, x_prev: Tensor) -> Tensor:
     """|x_n - x_(n-1)|, the mean over the channels (figure 2).

@@ -18,7 +18,7 @@ from comfy_api.latest import InputImpl, Types, io
 from ...mvg.dicom.write import write_secondary_capture
 from ...mvg.disclaimer import STATEMENT
 from ...mvg.file_names import is_reserved, shortened
-from ...mvg.label import TEXT, labelled
+from ...mvg.label import TEXT, label_size, labelled
 from ...mvg.metrics.plot import contact_sheet
 from ...mvg.metrics.table import Row, from_csv, merge, rows_of, write_csv
 from ...mvg.plan import Plan
@@ -27,7 +27,7 @@ from ..support.notices import tell
 from ..support.png import save_png
 from ..support.score_text import parse_scores
 from ..support.spacing import from_text
-from ..support.viewer import progression
+from ..support.viewer import frames_of, progression
 
 MAX_NAME = 200  # bytes of one folder's name; file systems take 255
 
@@ -160,7 +160,14 @@ class SaveTrajectory(io.ComfyNode):
         saved = {"subfolder": subfolder, "files": names}
         # the page plays the film on the node where it is the one entry, and marked as animated
         playing = {"images": [film], "animated": (True,)}
-        shown = progression({"subfolder": subfolder, "type": "output"}, names, scores)
+        shown = progression(
+            {"subfolder": subfolder, "type": "output"},
+            names,
+            scores,
+            fps=None if video else fps,  # a finished film has its own
+            film_frames=[] if video else frames_of(states, states if frames is None else frames),
+            label=label_size(*states.shape[1:3]) if label else None,
+        )
         return io.NodeOutput(subfolder, ui={**playing, "mvg_trajectory": [saved], "mvg_progressions": [shown]})
 
 

@@ -7,7 +7,7 @@ from comfy_api.latest import io
 
 from ...mvg.finite import check_finite
 from ...mvg.metrics.clip_i import clip_i_per_stage
-from ...mvg.metrics.difference import difference_map, heat_map
+from ...mvg.metrics.difference import PEAK, difference_map, heat_map
 from ...mvg.metrics.plot import progression_plot
 from ..support.score_text import parse_scores
 
@@ -71,7 +71,13 @@ class DifferenceMap(io.ComfyNode):
                     tooltip="What every stage is compared with: the stage before, or the input image.",
                 ),
             ],
-            outputs=[io.Image.Output("maps", tooltip="N heat maps on one common scale: black none, yellow most.")],
+            outputs=[
+                io.Image.Output(
+                    "maps",
+                    tooltip=f"N heat maps on one scale for all runs: black none, yellow "
+                    f"{PEAK:.0%} of the full range or more.",
+                )
+            ],
         )
 
     @classmethod
@@ -79,7 +85,7 @@ class DifferenceMap(io.ComfyNode):
         before = images[:-1] if reference == "previous" else images[:1].expand_as(images[1:])
         if len(images) == 1:
             return io.NodeOutput(images.new_zeros(0, *images.shape[1:3], 3))
-        return io.NodeOutput(heat_map(difference_map(images[1:], before)))
+        return io.NodeOutput(heat_map(difference_map(images[1:], before), PEAK))
 
 
 class ProgressionPlot(io.ComfyNode):

@@ -11,7 +11,7 @@ from pathlib import Path
 import folder_paths
 import torch
 
-from ...mvg.metrics.difference import difference_map, heat_map
+from ...mvg.metrics.difference import PEAK, difference_map, heat_map
 from .png import save_png
 from .viewer import progression
 
@@ -42,7 +42,7 @@ def write_preview(token: str, patients: list[torch.Tensor], curves: list[dict]) 
         folder.mkdir(parents=True, exist_ok=True)
         for n, state in enumerate(states):
             save_png(folder / f"stage_{n:02d}.png", state, n)
-        maps = heat_map(difference_map(states[1:], states[:-1]))
+        maps = heat_map(difference_map(states[1:], states[:-1]), PEAK)
         for n, image in enumerate(maps, start=1):
             save_png(folder / f"difference_{n:02d}.png", image)
         names = [file.name for file in folder.iterdir()]
