@@ -99,12 +99,12 @@ class Plan:
         domain: the kind of image.
         finding: what progresses, in every stage; "no finding" has severity 0 throughout.
         side: the patient's side, "" where the finding has none.
-        stages: in order; their severities never fall, and rise in a plan with a scale.
+        stages: in order; their severities never fall, and rise in a plan with a scale of several prompts.
         negative: the prompt of the unguided half in every stage; "" takes the stage's source, so that guidance pulls
             from what the image shows to what it is to show.
         notes: what the reader of the plan should know, one sentence each.
         scale: the prompts between which a model is commanded by the severity of a stage, in rising order; without any
-            a stage is drawn towards its prompt alone.
+            a stage is drawn towards its prompt alone. One prompt, at the severity of every stage: all are drawn alike.
 
     Raises:
         PlanError: naming the stage and the field.
@@ -130,7 +130,7 @@ class Plan:
                 raise ValueError(
                     f"stage {n}, severity: got {stage.severity:g} after {before:g}, want severities that never fall"
                 )
-            if self.scale and stage.severity == before:
+            if len(self.scale) > 1 and stage.severity == before:
                 raise ValueError(
                     f"stage {n}, severity: got {stage.severity:g} again, want one above that of the stage before in a "
                     "plan with a scale, which draws both alike"
@@ -146,8 +146,8 @@ class Plan:
                 raise ValueError(
                     f"scale {n}, severity: got {high.severity:g} after {low.severity:g}, want severities that rise"
                 )
-        if len(self.scale) == 1:
-            raise ValueError("scale: got one prompt, want none or at least two")
+        if len(self.scale) == 1 and before > self.scale[0].severity:
+            raise ValueError(f"scale: got one prompt for stages up to {before:g}, want none or at least two")
         return self
 
     def unguided(self, stage: Stage) -> str:

@@ -1,5 +1,6 @@
 """Severity in command of a model: where a severity lies between the words of a plan, and stages of even steps."""
 
+import math
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from itertools import pairwise
@@ -12,8 +13,24 @@ from torch import Tensor
 SPACINGS = ("as planned", "equal change", "equal severity")
 PROBES = 8
 """How many severities above none are looked at before the stages are placed."""
+TRIES = 4
+"""How often a stage is looked at again at most where a classifier does not read the planned severity."""
 TOO_LITTLE = 0.002
 """A mean change of the picture inside the mask, in [0, 1], below which the model does not answer to the prompt."""
+
+
+def probe_steps(spacing: str, steps: int) -> int:
+    """T of the probes that place stages.
+
+    Args:
+        spacing: one of SPACINGS.
+        steps: T of the stages.
+
+    Returns:
+        Half of T, which tells how much a picture changes; all of T where its severity is read: a model that jumps
+        between two words does so at another severity where it takes other steps.
+    """
+    return steps if spacing == SPACINGS[2] else max(1, math.ceil(steps / 2))
 
 
 class Between(NamedTuple):
@@ -104,8 +121,8 @@ def equal_reading(
     read: Sequence[float],
     look: Callable[[float], float],
     *,
-    tries: int = 4,
-    tolerance: float = 0.02,
+    tries: int = TRIES,
+    tolerance: float = 0.04,
 ) -> list[float]:
     """Severities to ask for, so that a graded classifier reads the planned ones.
 
@@ -121,7 +138,7 @@ def equal_reading(
         One severity a stage, never falling. Where the model cannot reach what is wanted it is the nearest end.
     """
     asked: list[float] = []
-    low_ends = list(zip(probed, np.maximum.accumulate(read), strict=True))
+    low_ends = list(zip(map(float, probed), np.maximum.accumulate(read).tolist(), strict=True))
     for want in wanted:
         below = [point for point in low_ends if point[1] <= want]
         above = [point for point in low_ends if point[1] > want]

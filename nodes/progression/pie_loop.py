@@ -14,7 +14,7 @@ from comfy_execution.graph_utils import GraphBuilder
 
 from ...mvg import pie
 from ...mvg.plan import NO_FINDING, Plan, Stage
-from ...mvg.severity import SPACINGS
+from ...mvg.severity import SPACINGS, probe_steps
 from ..support import types
 from ..support.embedded import check_embedded
 from ..support.notices import tell
@@ -270,7 +270,7 @@ class PIELoop(io.ComfyNode):
                 **masked,
             }
         spaced = None
-        if by_severity and spacing != SPACINGS[0]:
+        if len(plan.scale) > 1 and wanted and spacing != SPACINGS[0]:
             spaced = graph.node(
                 "MVG_StageSpacing",
                 "pie.spacing",
@@ -280,6 +280,7 @@ class PIELoop(io.ComfyNode):
                 spacing=spacing,
                 finding=plan.finding,
                 guidance=guidance,
+                steps=probe_steps(spacing, steps),
                 **{name: by_severity[name] for name in SPACED if name in by_severity},
                 **({} if classifier is None else {"classifier": links["classifier"]}),
             )
@@ -294,14 +295,15 @@ class PIELoop(io.ComfyNode):
                     severity = graph.node(
                         "MVG_PickSeverity", f"pie.severity.{n}", severities=spaced.out(0), stage=n
                     ).out(0)
-                x = graph.node(
-                    "MVG_SeverityStage",
-                    f"stage.{n}",
-                    severity=severity,
-                    guidance=stage_guidance,
-                    stage=n,
-                    **by_severity,
-                ).out(0)
+                if n == 1 or len(plan.scale) > 1:  # else all stages are one
+                    x = graph.node(
+                        "MVG_SeverityStage",
+                        f"stage.{n}",
+                        severity=severity,
+                        guidance=stage_guidance,
+                        stage=n,
+                        **by_severity,
+                    ).out(0)
             else:
                 x = graph.node(
                     "MVG_PIEStep",

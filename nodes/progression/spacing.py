@@ -17,8 +17,7 @@ from ..support.guider import SeverityGuider
 from .pie_inputs import MAX_STAGES, beta_inputs, gamma_input, guidance_input, scheduler_input
 from .severity import scale_input
 
-PROBE_STEPS = 8
-"""T of a probe, which only has to tell how much the picture changes."""
+PROBE_STEPS = 16
 
 
 class Probe:
@@ -36,8 +35,8 @@ class Probe:
     ):
         self.model, self.vae, self.scale, self.negative = model, vae, scale, negative
         self.x_0, self.settings = latent, settings
-        k = pie.n_inverted(PROBE_STEPS, settings["gamma"])
-        self.sigmas = sampling.schedule(model, settings["scheduler"], PROBE_STEPS, k)
+        k = pie.n_inverted(settings["steps"], settings["gamma"])
+        self.sigmas = sampling.schedule(model, settings["scheduler"], settings["steps"], k)
         self.progress = sampling.Progress(model, (PROBES + 1) * k)
         self.k = k
         self.source = source
@@ -111,6 +110,15 @@ class StageSpacing(io.ComfyNode):
                 io.String.Input(
                     "finding", default="", optional=True, tooltip="The classifier's output that is read: such as edema."
                 ),
+                io.Int.Input(
+                    "steps",
+                    default=PROBE_STEPS,
+                    min=1,
+                    max=1000,
+                    optional=True,
+                    tooltip="T of the probes. For equal severity best that of the stages: with other steps a model "
+                    "may answer at other severities. Half of it is enough for equal change.",
+                ),
             ],
             outputs=[
                 io.Float.Output(
@@ -141,11 +149,12 @@ class StageSpacing(io.ComfyNode):
         mask: torch.Tensor | None = None,
         classifier: Classifier | None = None,
         finding: str = "",
+        steps: int = PROBE_STEPS,
     ) -> io.NodeOutput:
         wanted = rising_severities(planned)
         read = severity_reader(classifier, finding) if spacing == SPACINGS[2] else None
-        if pie.n_inverted(PROBE_STEPS, gamma) == 0:
-            note = f"{spacing}: gamma {gamma:g} of a probe's {PROBE_STEPS} steps is no step; stages as planned"
+        if pie.n_inverted(steps, gamma) == 0:
+            note = f"{spacing}: gamma {gamma:g} of a probe's {steps} steps is no step; stages as planned"
             return io.NodeOutput(wanted, note)
         x_0 = latent_0["samples"]
         inside = None if mask is None else sampling.latent_mask(model, mask, x_0)
@@ -156,20 +165,20 @@ class StageSpacing(io.ComfyNode):
             source,
             negative,
             x_0,
-            **{"gamma": gamma, "guidance": guidance, "beta_1": beta_1, "beta_2": beta_2},
+            **{"steps": steps, "gamma": gamma, "guidance": guidance, "beta_1": beta_1, "beta_2": beta_2},
             **{"scheduler": scheduler, "mask": inside},
         )
         probed = [wanted[-1] * n / PROBES for n in range(PROBES + 1)]
         pictures = [probe(severity) for severity in probed]
-        steps = mean_changes(pictures, mask)
-        if sum(steps) < TOO_LITTLE:
+        seen = mean_changes(pictures, mask)
+        if sum(seen) < TOO_LITTLE:
             note = (
-                f"{spacing}: the model does not answer to the prompt (the picture changes by {sum(steps):.4f} in all, "
+                f"{spacing}: the model does not answer to the prompt (the picture changes by {sum(seen):.4f} in all, "
                 f"less than {TOO_LITTLE:g}); stages as planned"
             )
             return io.NodeOutput(wanted, note)
         if read is None:
-            asked = equal_change(probed, steps, len(wanted))
+            asked = equal_change(probed, seen, len(wanted))
         else:
             asked = equal_reading(wanted, probed, list(map(read, pictures)), lambda severity: read(probe(severity)))
         return io.NodeOutput(asked, f"{spacing}: stages at {', '.join(f'{severity:.2f}' for severity in asked)}")

@@ -17,6 +17,7 @@ import torch
 from ...mvg.metrics.clip_i import clip_i_per_stage
 from ...mvg.metrics.conf import find_label
 from ...mvg.plan import Plan
+from ...mvg.severity import PROBES, TRIES
 from . import methods
 from .networks import Networks
 from .patients import TARGET, Patients
@@ -101,7 +102,7 @@ class Run:
         if not drawn(method, settings):
             used.pop("seed", None)
         if method == methods.PIE and settings["plan"] == "severity":
-            used["probes"] = methods.probing()
+            used["probes"] = [PROBES, TRIES]
         elif method == methods.PIE:
             del used["spacing"]
         return cls(method, group.domain, group.finding, stages, used)

@@ -11,7 +11,7 @@ import torch
 from ...mvg import baselines, pie, roi
 from ...mvg.ddim import VP, ddim_invert
 from ...mvg.plan import Plan
-from ...mvg.severity import PROBES, SPACINGS, TOO_LITTLE, between, changes, equal_change
+from ...mvg.severity import PROBES, SPACINGS, TOO_LITTLE, between, changes, equal_change, equal_reading, probe_steps
 from .networks import Networks
 
 PIE, WALK, EXTRAPOLATION = "PIE", "SD Walk", "Extrapolation"
@@ -115,13 +115,6 @@ def severity_states(
     return torch.stack(states)
 
 
-def probing() -> tuple[int, int]:
-    """How many probes the product's stage spacing makes, and of how many steps."""
-    from ...nodes.progression.spacing import PROBE_STEPS
-
-    return PROBES, PROBE_STEPS
-
-
 @torch.inference_mode()
 def placed(start: Start, plans: Sequence[Plan]) -> list[list[float]]:
     """The severities that every patient's stages are drawn at, as MVG_StageSpacing finds them for one patient.
@@ -130,20 +123,36 @@ def placed(start: Start, plans: Sequence[Plan]) -> list[list[float]]:
     """
     planned = [[stage.severity for stage in plan.stages] for plan in plans]
     spacing = start.settings.get("spacing", SPACINGS[0])
-    if spacing == SPACINGS[0]:
+    if spacing == SPACINGS[0] or len(plans[0].scale) == 1:
         return planned
-    if spacing != "equal change":
-        raise ValueError(f"spacing: got {spacing!r}, want one that needs no classifier: {', '.join(SPACINGS[:2])}")
-    count, steps = probing()
-    probes = GradedStages(start, plans, steps, refine=1)
-    probed = [[severities[-1] * n / count for n in range(count + 1)] for severities in planned]
+    probes = GradedStages(start, plans, probe_steps(spacing, start.settings["steps"]), refine=1)
+    probed = [[severities[-1] * n / PROBES for n in range(PROBES + 1)] for severities in planned]
     pictures = [start.networks.decode(probes.at(severities)) for severities in zip(*probed, strict=True)]
     asked = []
     for b, severities in enumerate(planned):
-        seen = changes([picture[b] for picture in pictures], None if start.masks is None else start.masks[b])
-        answers = sum(seen) >= TOO_LITTLE
-        asked.append(equal_change(probed[b], seen, len(severities)) if answers else severities)
+        own = [picture[b : b + 1] for picture in pictures]
+        seen = changes([picture[0] for picture in own], None if start.masks is None else start.masks[b])
+        if sum(seen) < TOO_LITTLE:
+            asked.append(severities)
+        elif spacing == "equal change":
+            asked.append(equal_change(probed[b], seen, len(severities)))
+        else:
+            asked.append(read_as_planned(start, plans[b], b, probed[b], own))
     return asked
+
+
+def read_as_planned(start: Start, plan: Plan, b: int, probed: list[float], pictures: list[torch.Tensor]) -> list[float]:
+    """The severities of patient b at which the product's classifier, never the bench's reader, reads the plan's."""
+    from ...nodes.progression.spacing import severity_reader
+
+    read = severity_reader(start.networks.classifier, plan.finding)
+    one = slice(b, b + 1)
+    alone = Start(start.networks, start.images[one], None if start.masks is None else start.masks[one], start.settings)
+    probe = GradedStages(alone, [plan], start.settings["steps"], refine=1)
+    wanted = [stage.severity for stage in plan.stages]
+    return equal_reading(
+        wanted, probed, list(map(read, pictures)), lambda s: read(start.networks.decode(probe.at([s])))
+    )
 
 
 @torch.inference_mode()

@@ -26,7 +26,7 @@ from ...models.embedded.architecture import DOMAINS
 from ...models.standalone_host import ROOT, use_host
 from ...mvg import pie
 from ...mvg.recaption import offline
-from ...mvg.severity import SPACINGS
+from ...mvg.severity import PROBES, SPACINGS, TRIES
 from ..phantom.captions import FINDINGS
 from . import bars, methods, seeds
 from .bars import CONTROL, PIE
@@ -82,7 +82,7 @@ class Bench:
         networks = digest_of([loader.find_weights(part, domain) for part in (*loader.weight_files(domain), "reader")])
         about = {"domain": domain, "stages": stages, "settings": settings, "networks": networks}
         if settings["plan"] == "severity":
-            about["probes"] = methods.probing()
+            about["probes"] = [PROBES, TRIES]
         self.rows = Rows(folder, about)
 
     def run(
@@ -192,7 +192,7 @@ def parsed() -> tuple[argparse.Namespace, range]:
         parser.add_argument(f"--{name}", type=int, help="in place of that value")
     parser.add_argument("--mode", choices=pie.MODES)
     parser.add_argument("--plan", choices=offline.MODES, help="mode of the plan")
-    parser.add_argument("--spacing", choices=SPACINGS[:2], help="where stages lie in a plan of mode severity")
+    parser.add_argument("--spacing", choices=SPACINGS, help="where stages lie in a plan of mode severity")
     options = parser.parse_args()
     for name in ("stages", "beside"):
         if getattr(options, name) is not None and getattr(options, name) < 1:

@@ -9,7 +9,6 @@ import torch
 from mvgen.models.embedded import loader
 from mvgen.models.standalone_host import use_host
 from mvgen.mvg import roi
-from mvgen.mvg.severity import PROBES
 from mvgen.research.bench import bars, course, first, methods, phantom, seeds
 from mvgen.research.bench.bars import Bar, interval
 from mvgen.research.bench.evaluation import PAPER, Run, Scores
@@ -137,12 +136,12 @@ def test_clip_i_is_compared_where_two_courses_are_equally_severe():
 
 
 def test_a_patient_at_a_severity_is_what_the_node_draws(networks, group):
-    from mvgen.nodes.progression.spacing import PROBE_STEPS, Probe
+    from mvgen.nodes.progression.spacing import Probe
     from mvgen.nodes.support.guider import with_severity
 
     settings = PAPER | {"gamma": 0.5, "guidance": 1.1}
     start, plans = methods.Start(networks, group.images, group.masks, settings), group.plans(3, "severity")
-    ours = networks.decode(methods.GradedStages(start, plans, PROBE_STEPS, refine=1).at([0.1, 0.5]))[1]
+    ours = networks.decode(methods.GradedStages(start, plans, settings["steps"], refine=1).at([0.1, 0.5]))[1]
 
     def text(prompt):
         return networks.clip.encode_from_tokens_scheduled(networks.clip.tokenize(prompt))
@@ -151,7 +150,7 @@ def test_a_patient_at_a_severity_is_what_the_node_draws(networks, group):
     scale = [entry for grade in plan.scale for entry in with_severity(text(grade.prompt), grade.severity)]
     words = (text(plan.stages[0].source), text(plan.unguided(plan.stages[0])))
     mask = roi.latent_mask(group.masks[1:], latent)
-    given = {name: settings[name] for name in ("gamma", "guidance", "beta_1", "beta_2", "scheduler")}
+    given = {name: settings[name] for name in ("steps", "gamma", "guidance", "beta_1", "beta_2", "scheduler")}
     with torch.inference_mode():
         probe = Probe(networks.patcher, networks.vae, scale, *words, latent, **given, mask=mask)
         assert torch.allclose(probe(0.5)[0], ours, atol=1e-4)
@@ -164,9 +163,6 @@ def test_in_a_batch_stages_of_equal_change_lie_where_they_lie_for_a_patient_alon
     alone = methods.Start(networks, group.images[1:], group.masks[1:], settings)
     assert methods.placed(alone, plans[1:])[0] == pytest.approx(asked[1], abs=1e-3)
     assert all(0 < one[0] < one[1] < one[2] and one[2] == pytest.approx(0.85) for one in asked)
-    assert methods.probing()[0] == PROBES
-    with pytest.raises(ValueError, match="got 'equal severity', want one that needs no classifier"):
-        methods.placed(methods.Start(networks, group.images, None, settings | {"spacing": "equal severity"}), plans)
 
 
 def test_no_node_loads_the_reader_of_the_benches():

@@ -140,7 +140,14 @@ def test_few_and_many_stages_are_planned_and_spaced(stages):
     assert len(asked) == stages and asked[-1] == pytest.approx(0.8) and all(b > a for a, b in pairwise(asked))
 
 
-def test_a_scale_of_one_prompt_is_refused():
-    stage = Stage("a", "melanoma", 0.5)
-    with pytest.raises(PlanError, match="scale: got one prompt"):
-        Plan("skin", "melanoma", "", (stage,), scale=(Grade(0.5, "a"),))
+def test_a_scale_of_one_prompt_is_for_stages_at_its_severity_alone():
+    stage, worse = Stage("a", "melanoma", 0.5), Stage("a", "melanoma", 0.7)
+    assert Plan("skin", "melanoma", "", (stage, stage), scale=(Grade(0.5, "a"),)).stages == (stage, stage)
+    with pytest.raises(PlanError, match=r"scale: got one prompt for stages up to 0\.7"):
+        Plan("skin", "melanoma", "", (stage, worse), scale=(Grade(0.5, "a"),))
+
+
+def test_a_report_of_no_finding_is_drawn_from_one_inversion():
+    plan = recaption("The lungs are clear. No pleural effusion.", "chest_xray", 3, "severity")
+    assert [grade.severity for grade in plan.scale] == [0.0] and len(set(plan.stages)) == 1
+    assert recaption("The lungs are clear. No pleural effusion.", "chest_xray", 3, "ladder").scale == ()
