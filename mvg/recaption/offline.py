@@ -174,9 +174,9 @@ def recaption(
         names = {o.finding for o in candidates}
         chosen = max((o for o in candidates if domain.findings[o.finding].parent not in names), key=_weight)
     else:
-        plan = _no_finding(text, domain, observed, present, known, stages, notes, strict)
+        nothing = _no_finding(text, domain, observed, present, known, stages, notes, strict)
         # one inversion for all stages: a chain of them adds their errors up
-        return replace(plan, scale=(Grade(0.0, plan.negative),)) if mode == "severity" else plan
+        return replace(nothing, scale=(Grade(0.0, nothing.negative),)) if mode == "severity" else nothing
     narrower = {o.finding for o in present if o.finding not in known} | {finding}
     for name in (child.name for child in domain.children(chosen.finding) if child.name in narrower):
         notes.append(f"{name} is drawn as {chosen.finding}, as the model knows no narrower word for it")
