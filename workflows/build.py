@@ -1,8 +1,8 @@
-"""Makes the page's workflow from its API twin: ``python -m mvgen.workflows.build NAME`` writes workflows/NAME.json.
+"""Makes the page's workflow from its API twin: ``python -m mvgen.workflows.build NAME`` writes the file of titles.py.
 
 A development tool; it needs Chromium. The host's own page turns workflows/api/NAME.json into its format, so the
-order of widgets is the page's; here it gets what only a reader wants: places, groups and previews (layout.py) and a
-note (notes/NAME.md).
+order of widgets is the page's; here it gets what only a reader wants: places, groups, subgraphs and previews
+(layout.py) and a note (notes/NAME.md).
 """
 
 import json
@@ -15,7 +15,9 @@ from ..launch.browser import find_browser
 from ..tests.browser.chromium import Page, open_browser
 from ..tests.browser.comfy import open_comfy
 from ..tests.host.hosting import running
-from .layout import LAYOUT, PREVIEWS
+from . import blueprints
+from .layout import COLLAPSED, LAYOUT, PREVIEWS, SOCKETS, SUBGRAPH, SUBGRAPHS
+from .titles import page_file
 
 FOLDER = Path(__file__).parent
 LEFT, TOP, GAP, TITLE, MARGIN = 40, 80, 24, 34, 16  # pixels
@@ -32,7 +34,26 @@ const note = LiteGraph.createNode('MarkdownNote')
 graph.add(note)
 note.title = 'Read me'
 note.widgets[0].value = text
-const node = (id) => id === 'note' ? note : graph.getNodeById(id)
+let sub = null
+if (inside) {
+  let x = 0
+  for (const column of inside.columns) {
+    let y = 0
+    for (const id of column) {
+      const node = graph.getNodeById(id)
+      for (const widget of node.widgets ?? []) if (widget.name === 'control_after_generate') widget.value = 'fixed'
+      node.pos = [x, y]
+      node.setSize([360, node.computeSize()[1]])
+      y += node.size[1] + 60
+    }
+    x += 420
+  }
+  const made = graph.convertToSubgraph(new Set(inside.columns.flat().map((id) => graph.getNodeById(id))))
+  made.subgraph.name = inside.title
+  made.node.title = inside.title
+  sub = made.node
+}
+const node = (id) => id === 'note' ? note : id === 'sub' ? sub : graph.getNodeById(id)
 let right = left - gap
 let box = null
 let row = null
@@ -41,17 +62,19 @@ for (const { title, colour, columns, at } of groups) {
   if (at === 'below') row = { x: row.x, y: row.bottom + gap, bottom: row.bottom }
   const start = at === 'beside' ? box.pos[0] + box.size[0] + gap : row.x
   const ceiling = row.y
-  let x = start + margin
+  const border = title ? margin : 0
+  let x = start + border
   let bottom = 0
   for (const column of columns) {
-    let y = ceiling + titleHeight + margin
+    let y = ceiling + (title ? titleHeight : 0) + border
     let width = 0
     for (const [id, wanted, least] of column) {
       for (const widget of node(id).widgets ?? []) if (widget.name === 'control_after_generate') widget.value = 'fixed'
       const height = Math.max(least, Math.ceil(node(id).computeSize()[1]))
       node(id).pos = [x, y + titleHeight]
       node(id).setSize([wanted, height])
-      y += titleHeight + height + gap
+      if (least === collapsed) node(id).flags.collapsed = true
+      y += titleHeight + (least === collapsed ? 0 : height) + gap
       width = Math.max(width, wanted)
     }
     bottom = Math.max(bottom, y)
@@ -59,9 +82,9 @@ for (const { title, colour, columns, at } of groups) {
   }
   box = new LiteGraph.LGraphGroup(title)
   box.pos = [start, ceiling]
-  box.size = [x - gap + margin - start, bottom - gap + margin - ceiling]
+  box.size = [x - gap + border - start, bottom - gap + border - ceiling]
   box.color = colour
-  graph.add(box)
+  if (title) graph.add(box)
   right = Math.max(right, start + box.size[0])
   row.bottom = Math.max(row.bottom, ceiling + box.size[1])
 }
@@ -73,13 +96,18 @@ def build(page: Page, name: str) -> dict:
     """The page's workflow of ``name`` as a dict."""
     api = json.loads((FOLDER / "api" / f"{name}.json").read_text(encoding="utf-8"))
     groups = [vars(group) for group in LAYOUT[name]]
-    sizes = {"left": LEFT, "top": TOP, "gap": GAP, "titleHeight": TITLE, "margin": MARGIN}
+    sizes = {"left": LEFT, "top": TOP, "gap": GAP, "titleHeight": TITLE, "margin": MARGIN, "collapsed": COLLAPSED}
     shown = {id_ for group in LAYOUT[name] for column in group.columns for id_, *_ in column}
     nodes = {**api, **PREVIEWS[name]}
+    inside = None
+    if name in SUBGRAPHS:
+        title, columns = SUBGRAPHS[name]
+        inside = {"title": title, "columns": columns}
+        shown = (shown - {SUBGRAPH}) | {id_ for column in columns for id_ in column}
     if shown != {"note", *nodes}:
         sys.exit(f"{name}: layout.py and the API twin differ in {', '.join(sorted(shown ^ {'note', *nodes}))}")
     text = (FOLDER / "notes" / f"{name}.md").read_text(encoding="utf-8")
-    graph = page.run(ARRANGE, api=nodes, groups=groups, text=text, **sizes)
+    graph = page.run(ARRANGE, api=nodes, groups=groups, inside=inside, text=text, **sizes)
     return tidy(graph, name)
 
 
@@ -95,6 +123,16 @@ def tidy(graph: dict, name: str) -> dict:
             slot["links"] = [number[link] for link in slot["links"] or []]
     graph["last_link_id"] = len(number)
     graph["id"] = str(uuid.uuid5(uuid.NAMESPACE_URL, name))
+    for definition in graph.get("definitions", {}).get("subgraphs", []):
+        (node,) = (node for node in graph["nodes"] if node["type"] == definition["id"])
+        blueprints.tidy(definition, f"{name} subgraph")
+        node["type"] = definition["id"]
+        for kind in ("inputs", "outputs"):
+            for number, (outer, slot) in enumerate(zip(node[kind], definition[kind], strict=True)):
+                for named in (outer, slot):
+                    named["name"] = SOCKETS.get(named["name"], named["name"])
+                    named.pop("localized_name", None)
+                slot["id"] = str(uuid.uuid5(uuid.NAMESPACE_URL, f"{name} {kind} {number}"))
     graph["extra"] = {"ds": VIEW}
     return graph
 
@@ -111,7 +149,7 @@ def main(names: list[str]) -> None:
     ):
         for name in names or LAYOUT:
             graph = build(page, name)
-            (FOLDER / f"{name}.json").write_text(json.dumps(graph, indent=1) + "\n", encoding="utf-8")
+            page_file(name).write_text(json.dumps(graph, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -3,13 +3,15 @@
 from dataclasses import dataclass
 
 Place = tuple[str, int, int]
-"""Node id (or "note"), width, least height in pixels; 0: as high as the page makes it."""
+"""Node id (or "note"), width, least height in pixels; 0: as high as the page makes it; COLLAPSED: its title alone."""
+COLLAPSED = -1
 
 
 @dataclass(frozen=True)
 class Group:
     """A box of the page: columns of places.
 
+    title: "" for no box.
     at: "right" of all boxes before it, at the top; "beside" the box before it, in its row; "below" that row.
     """
 
@@ -127,7 +129,32 @@ def method(n: int, title: str, progression: str) -> Group:
     )
 
 
+SUBGRAPH = "sub"
+"""The id that stands in LAYOUT for the subgraph of SUBGRAPHS."""
+START = (
+    Group(
+        "",
+        BLUE,
+        (
+            column(("note", 310, 290), ("2", 310, 442), ("1", 310, COLLAPSED), width=310),
+            column("3", "4", "5", SUBGRAPH, width=270),
+            column(("6", 310, 860), width=310),
+            column(("12", 510, 860), width=510),
+        ),
+    ),
+)
+"""As large as is readable when the page shows all of it: at most 1480 x 880 pixels."""
+
+SUBGRAPHS: dict[str, tuple[str, tuple[tuple[str, ...], ...]]] = {
+    name: ("Film and scores", (("7", "8"), ("9", "10", "11")))
+    for name in ("mvg_start_chest_xray", "mvg_start_fundus", "mvg_start_skin")
+}
+"""Name of a workflow -> title of its subgraph, and the columns of nodes in it."""
+SOCKETS = {"model": "film model", "scores": "conf", "scores_1": "clip_i"}
+"""Names that sockets of the subgraph get in place of their nodes' own."""
+
 LAYOUT: dict[str, tuple[Group, ...]] = {
+    **dict.fromkeys(SUBGRAPHS, START),
     "mvg_chest_xray": EMBEDDED,
     "mvg_fundus": EMBEDDED,
     "mvg_skin": EMBEDDED,
@@ -338,6 +365,7 @@ LAYOUT: dict[str, tuple[Group, ...]] = {
 }
 
 PREVIEWS: dict[str, dict[str, dict]] = {
+    **{name: {} for name in SUBGRAPHS},
     "mvg_chest_xray": front_previews() | score_previews(8, 9, 10, 11),
     "mvg_fundus": front_previews("How the retina was found") | score_previews(8, 9, 10, 11),
     "mvg_skin": front_previews("How the lesion was found") | score_previews(8, 9, 10, 11),

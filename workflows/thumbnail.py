@@ -1,8 +1,8 @@
-"""Makes the templates' thumbnails: ``python -m mvgen.workflows.thumbnail NAME [FOLDER]`` writes workflows/NAME.jpg.
+"""Makes the templates' thumbnails: ``python -m mvgen.workflows.thumbnail NAME [FOLDER]`` writes NAME's of titles.py.
 
-FOLDER holds the results that NAME shows: what ``python3 run.py demo --domain D`` printed for mvg_D, else the folder
-inside ComfyUI's output folder that the workflow saved to. A workflow that needs other people's checkpoints shows no
-result, as nobody has made one here: its thumbnail is a diagram round the drawn patient and takes no FOLDER.
+FOLDER holds the results that NAME shows: the folder inside ComfyUI's output folder that the workflow saved to. A
+workflow that needs other people's checkpoints shows no result, as nobody has made one here: its thumbnail is a diagram
+round the drawn patient and takes no FOLDER.
 """
 
 import sys
@@ -14,6 +14,7 @@ from PIL import Image, ImageDraw, ImageFont
 from ..research.phantom import chest_xray
 from ..samples.make import FOLDER as SAMPLES
 from ..samples.make import LATER, SEEDS
+from .titles import page_file
 
 WIDTH, HEIGHT, GAP = 400, 300, 4
 LINE, TEXT = 26, 19
@@ -24,9 +25,15 @@ Cell = str
 """``=words``: a box with words; ``severe``: the chest patient with the finding; a name in DRAWN; a file of FOLDER."""
 DRAWN = {"input": "chest_xray.png", "later": "chest_xray_later.png", "lesion": "skin.png"}
 
-DOMAINS = ("mvg_chest_xray", "mvg_fundus", "mvg_skin")
+STAGES = (("stage_00.png", "stage_02.png"), ("stage_04.png", "stage_06.png"))
 LAST = "stage_04.png"
 CARDS: dict[str, tuple[tuple[tuple[Cell, ...], ...], tuple[str, ...]]] = {
+    "mvg_start_chest_xray": (STAGES, ("Chest X-ray: from report to film", "eight nodes, to begin with")),
+    "mvg_start_fundus": (STAGES, ("Fundus: from report to film", "eight nodes, to begin with")),
+    "mvg_start_skin": (STAGES, ("Skin lesion: from report to film", "eight nodes, to begin with")),
+    "mvg_chest_xray": (STAGES, ("Chest X-ray, every node", "with previews of all that is made")),
+    "mvg_fundus": (STAGES, ("Fundus photograph, every node", "with previews of all that is made")),
+    "mvg_skin": (STAGES, ("Skin lesion, every node", "with previews of all that is made")),
     "mvg_sd14_seine": (
         (("input", "=Stable Diffusion\n1.4: 10 stages"), ("=SEINE:\n151 frames", "=Conf\nCLIP-I")),
         ("Set-up of the paper's table 2", "with checkpoints of your own"),
@@ -100,19 +107,6 @@ CARDS: dict[str, tuple[tuple[tuple[Cell, ...], ...], tuple[str, ...]]] = {
 }
 
 
-def four_stages(folder: Path) -> Image.Image:
-    """From the input image to the last stage, 400 x 400."""
-    stages = sorted(folder.glob("stage_*.png"))
-    if len(stages) < 4:
-        sys.exit(f"{folder} has {len(stages)} stages, want at least 4 (run.py demo --stages 3 or more)")
-    side = (WIDTH - GAP) // 2
-    sheet = Image.new("RGB", (WIDTH, WIDTH))
-    for n in range(4):
-        stage = Image.open(stages[round(n * (len(stages) - 1) / 3)]).convert("RGB")
-        sheet.paste(stage.resize((side, side), Image.Resampling.LANCZOS), (n % 2 * (side + GAP), n // 2 * (side + GAP)))
-    return sheet
-
-
 def picture(cell: Cell, folder: Path) -> Image.Image:
     if cell == "severe":
         drawn = chest_xray.render(chest_xray.sample_patient(SEEDS["chest_xray"]), LATER)
@@ -144,11 +138,10 @@ def card(name: str, folder: Path) -> Image.Image:
 
 
 def main(name: str, folder: str = ".") -> None:
-    made = four_stages(Path(folder)) if name in DOMAINS else card(name, Path(folder))
-    made.save(Path(__file__).with_name(f"{name}.jpg"), quality=QUALITY, optimize=True)
+    card(name, Path(folder)).save(page_file(name, ".jpg"), quality=QUALITY, optimize=True)
 
 
 if __name__ == "__main__":
-    if len(sys.argv) not in (2, 3) or sys.argv[1] not in (*DOMAINS, *CARDS):
+    if len(sys.argv) not in (2, 3) or sys.argv[1] not in CARDS:
         sys.exit(__doc__)
     main(*sys.argv[1:])

@@ -41,6 +41,7 @@ class DDIMInvert(io.ComfyNode):
                 scheduler_input(),
                 io.Boolean.Input(
                     "round_trip",
+                    display_name="measure round trip",
                     default=True,
                     optional=True,
                     advanced=True,

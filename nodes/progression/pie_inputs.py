@@ -11,50 +11,61 @@ MAX_STAGES = 99
 
 def steps_input() -> io.Int.Input:
     return io.Int.Input(
-        "steps", default=50, min=1, max=1000, tooltip="T, the steps of the model's whole noise schedule."
+        "steps",
+        display_name="steps (T)",
+        default=50,
+        min=1,
+        max=1000,
+        tooltip="T of the paper: the steps of the model's whole noise schedule, of which a stage takes the fraction "
+        "that strength says.",
     )
 
 
 def gamma_input() -> io.Float.Input:
     return io.Float.Input(
         "gamma",
+        display_name="strength",
         default=pie.GAMMA,
         min=0.0,
         max=1.0,
         step=0.01,
-        tooltip="Strength of a stage: the fraction of the schedule that is inverted and denoised again. Higher changes "
-        "more; k = round(gamma * T) steps.",
+        tooltip="gamma of the paper: the fraction of the schedule that a stage inverts and denoises again, k = "
+        "round(gamma * T) steps. Higher changes more.",
     )
 
 
 def guidance_input() -> io.Float.Input:
     return io.Float.Input(
         "guidance",
+        display_name="guidance (w)",
         default=pie.GUIDANCE,
         min=0.0,
         max=100.0,
         step=0.1,
-        tooltip="w, how strongly the prompt pulls while denoising. Inversion always runs at 1.",
+        tooltip="w of the paper: how strongly the prompt pulls while denoising. Inversion always runs at 1.",
     )
 
 
 def beta_inputs(beta_1: float = roi.BETA_1, beta_2: float = roi.BETA_2) -> list[io.Float.Input]:
+    """Eq. 6: what is kept of a change outside the mask, and inside it."""
     return [
         io.Float.Input(
             "beta_1",
+            display_name="keep outside",
             default=beta_1,
             min=0.0,
             max=1.0,
             step=0.01,
-            tooltip="How much of the change to keep outside the mask. 0 leaves it untouched.",
+            tooltip="beta_1 of the paper: how much of the change to keep outside the mask. 0 leaves it untouched.",
         ),
         io.Float.Input(
             "beta_2",
+            display_name="keep inside",
             default=beta_2,
             min=0.0,
             max=1.0,
             step=0.01,
-            tooltip="How much of the change to keep inside the mask. 1 keeps it whole.",
+            tooltip="beta_2 of the paper: how much of the change to keep inside the mask. 1 keeps it whole.",
         ),
     ]
 
@@ -70,6 +81,7 @@ def mode_input() -> io.Combo.Input:
 def refine_input() -> io.Int.Input:
     return io.Int.Input(
         "refine",
+        display_name="refinement",
         default=0,
         min=0,
         max=20,

@@ -14,8 +14,8 @@ from comfy_execution.graph_utils import GraphBuilder
 
 from ...mvg import pie
 from ...mvg.plan import NO_FINDING, Plan, Stage
-from ...mvg.severity import SPACINGS, probe_steps
-from ..support import types
+from ...mvg.severity import PROBES, SPACINGS, probe_steps
+from ..support import trajectory, types
 from ..support.embedded import check_embedded
 from ..support.notices import tell
 from ..support.preview import index_of, new_token
@@ -144,17 +144,19 @@ class PIELoop(io.ComfyNode):
                 stages_input(),
                 io.Float.Input(
                     "delta",
+                    display_name="stop below change",
                     default=0.0,
                     min=0.0,
                     max=100.0,
                     step=0.001,
                     optional=True,
-                    tooltip="Ends the loop once a stage changes the latent by less than this (RMS, as in curve); later "
-                    "stages are not computed. 0: off. For a plan of mode terminal: where every stage has words or a "
-                    "severity of its own the change need not fall, and nothing ends it.",
+                    tooltip="delta: ends the loop once a stage changes the latent by less than this (RMS, as in "
+                    "curve); later stages are not computed. 0: off. For a plan of mode terminal: where every stage "
+                    "has words or a severity of its own the change need not fall, and nothing ends it.",
                 ),
                 io.Boolean.Input(
                     "round_trip",
+                    display_name="measure round trip",
                     default=False,
                     optional=True,
                     advanced=True,
@@ -286,6 +288,12 @@ class PIELoop(io.ComfyNode):
             )
             collected["spacing"] = spaced.out(1)
         x = x0
+        parts: dict[str, tuple[int, int]] = {}  # what computes: number of its stage, and its model calls
+        if by_severity:
+            if spaced is not None:
+                probe = pie.n_inverted(probe_steps(spacing, steps), gamma)
+                parts[graph.prefix + "pie.spacing"] = 0, (PROBES + 1) * probe
+            parts[graph.prefix + "pie.invert"] = 0, pie.n_inverted(steps, gamma) * (refine + 1)
         for n, stage in enumerate(wanted, start=1):
             strength = gamma if stage.gamma is None else stage.gamma
             stage_guidance = guidance if stage.guidance is None else stage.guidance
@@ -304,6 +312,7 @@ class PIELoop(io.ComfyNode):
                         stage=n,
                         **by_severity,
                     ).out(0)
+                    parts[f"{graph.prefix}stage.{n}"] = n, pie.n_inverted(steps, strength)
             else:
                 x = graph.node(
                     "MVG_PIEStep",
@@ -322,6 +331,8 @@ class PIELoop(io.ComfyNode):
                     **common,
                     **masked,
                 ).out(0)
+                up = refine + 1 if mode == "ddim" else 0
+                parts[f"{graph.prefix}stage.{n}"] = n, pie.n_inverted(steps, strength) * (up + 1)
             picture = decode(n, x)
             if exact:
                 picture = graph.node(
@@ -338,6 +349,7 @@ class PIELoop(io.ComfyNode):
             about.append(f"stage {n}: k = {pie.n_inverted(steps, strength)}, guidance {stage_guidance:g}")
         if round_trip and wanted and mode == "ddim":
             first = wanted[0]
+            parts = {graph.prefix + "round_trip": (0, pie.n_inverted(steps, gamma) * (refine + 2)), **parts}
             collected["round_trip"] = graph.node(
                 "MVG_DDIMInvert",
                 "round_trip",
@@ -357,6 +369,8 @@ class PIELoop(io.ComfyNode):
             unchanged = image_link if exact else decode(0, x0)
             collected |= {"expected": plan.finding, "unchanged": unchanged, **masked}
         out = graph.node("MVG_PIEStates", "states", delta=delta if falls else 0.0, about="\n".join(about), **collected)
+        parts[graph.prefix + "states"] = len(wanted), 1
+        trajectory.begin(cls.hidden.dynprompt.get_display_node_id(cls.hidden.unique_id), len(wanted), parts)
         ui: dict[str, list] = {"mvg_progressions_in": [index_of(token)]} if token else {}
         if warnings:
             ui["mvg_notes"] = warnings

@@ -10,7 +10,7 @@ from comfy_api.latest import io
 
 from ...mvg import pie
 from ...mvg.severity import TOO_LITTLE, changes
-from ..support import sampling
+from ..support import sampling, trajectory
 from ..support.preview import write_preview
 from .pie_inputs import MAX_STAGES
 
@@ -115,6 +115,7 @@ class PIEStates(io.ComfyNode):
         if viewer:
             index = write_preview(viewer, columns[0], [json.loads(curve) for curve in columns[2]])
             ui["mvg_progressions_in"] = [index]
+        trajectory.finish()
         return io.NodeOutput(*columns, ui=ui or None)
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import comfy.model_management
 import comfy.samplers
+import comfy.utils
 import latent_preview
 import torch
 from comfy_api.latest import io
@@ -12,6 +13,7 @@ from comfy_api.latest import io
 from ...mvg import pie, roi
 from ...mvg.ddim import Process
 from ...mvg.schedule import RELEASED, UNIFORM, ddim_levels
+from . import trajectory
 
 SCHEDULERS = [UNIFORM, RELEASED, *(name for name in comfy.samplers.SCHEDULER_NAMES if name != UNIFORM)]
 
@@ -78,15 +80,20 @@ def latent_mask(model: io.Model.Type, mask: torch.Tensor, samples: torch.Tensor)
 
 
 class Progress:
-    """One bar (and preview) over several sampler runs of known lengths.
+    """One bar (and preview) over several sampler runs of known lengths; over a whole trajectory where they are in one.
 
     A cancel counts after every model call: the host's bar looks for one only as often as it is drawn.
     """
 
     def __init__(self, model: io.Model.Type, total: int):
-        self.callback = latent_preview.prepare_callback(model, total) if total else None
         self.total = total
         self.done = 0
+        self.whole = trajectory.current()
+        if self.whole is not None:  # the host shows the least of a node's bars, so that all say the same
+            whole, node = self.whole
+            comfy.utils.ProgressBar(whole.total).update_absolute(whole.at(node, 0 if total else 1))
+        shown = total if self.whole is None else self.whole[0].total
+        self.callback = latent_preview.prepare_callback(model, shown) if total else None
 
     def part(self, steps: int) -> Callable[..., None] | None:
         """The callback of the next run, of ``steps`` steps."""
@@ -97,7 +104,11 @@ class Progress:
 
         def callback(step: int, denoised: torch.Tensor, x: torch.Tensor, _: int) -> None:
             comfy.model_management.throw_exception_if_processing_interrupted()
-            show(start + step, denoised, x, self.total)
+            done, total = start + step + 1, self.total
+            if self.whole is not None:
+                whole, node = self.whole
+                done, total = whole.at(node, done / total), whole.total
+            show(done - 1, denoised, x, total)
 
         return callback
 

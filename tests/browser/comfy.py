@@ -9,7 +9,7 @@ from typing import Any
 from playwright import sync_api
 
 from ..host.hosting import Server
-from ..host.templates import LOADERS, load
+from ..host.templates import LOADERS, load_page
 from .chromium import Page, open_page
 
 # with its first workflow, which would else replace one that a test has loaded
@@ -45,7 +45,7 @@ def open_comfy(server: Server, browser: sync_api.Browser) -> Iterator[Page]:
 
 def open_template(page: Page, name: str) -> None:
     """One of workflows/, with no node missing but where its model is."""
-    graph = load(f"{name}.json")
+    graph = load_page(name)
     page.run("await app.loadGraphData(graph, true, true, name)", graph=graph, name=name)
     wanting = {node["type"] for node in graph["nodes"]} & set(LOADERS)
     assert set(page.run(MISSING)) == wanting

@@ -3,10 +3,13 @@
 import json
 
 import pytest
+from mvgen.tests.browser.chromium import SIZE
 from mvgen.tests.browser.comfy import MISSING, NO_OVERLAY, RUN, open_template, widget
 from mvgen.tests.host.hosting import EXTENSION, ROOT
-from mvgen.tests.host.templates import COMPLETE, ONLY_ON_THE_PAGE, SMALL, TEMPLATES, load
+from mvgen.tests.host.templates import COMPLETE, ONLY_ON_THE_PAGE, SMALL, TEMPLATES, flat, load, load_page
 from mvgen.workflows.blueprints import BLUEPRINTS
+from mvgen.workflows.layout import SUBGRAPHS
+from mvgen.workflows.titles import TITLES
 
 EXTENSIONS_ENTRY = f"[...document.querySelectorAll('nav span')].find((e) => e.textContent.trim() === '{EXTENSION}')"
 SHRINK = """
@@ -14,6 +17,12 @@ for (const node of app.rootGraph.nodes)
   for (const widget of node.widgets ?? []) if (widget.name in sizes && widget.value) widget.value = sizes[widget.name]
 """
 CARDS = '[data-testid^="template-workflow-"]'  # the page makes them, and loads their pictures, as they come into view
+OVERLAPS = """
+const box = ({ pos, size }) => [pos[0], pos[1] - 30, pos[0] + size[0], pos[1] + size[1]]
+const meet = (a, b) => a[0] < b[2] && b[0] < a[2] && a[1] < b[3] && b[1] < a[3]
+const nodes = app.rootGraph.nodes
+return nodes.flatMap((a, n) => nodes.slice(n + 1).filter((b) => meet(box(a), box(b))).map((b) => [a.title, b.title]))
+"""
 DROP = """
 const node = app.rootGraph.nodes.find((n) => n.type === 'MVG_LoadReport')
 const transfer = new DataTransfer()
@@ -27,18 +36,36 @@ def test_the_dialog_lists_the_templates_under_extensions(page):
     page.run("app.extensionManager.command.execute('Comfy.BrowseTemplates')")
     page.wait(EXTENSIONS_ENTRY)
     page.run(f"{EXTENSIONS_ENTRY}.click()")
-    for name in TEMPLATES:
+    for name in map(TITLES.get, TEMPLATES):
         card = f'[data-testid="template-workflow-{name}"]'
         seen = f"document.querySelector('{card}') ?? [...document.querySelectorAll('{CARDS}')].at(-1)"
         page.wait(f"(({seen})?.scrollIntoView(), document.querySelector('{card} img')?.naturalWidth > 0)")
-    page.run(f"document.querySelector('[data-testid=\"template-workflow-{TEMPLATES[0]}\"]').click()")
+    page.run(f"document.querySelector('[data-testid=\"template-workflow-{TITLES[TEMPLATES[0]]}\"]').click()")
     page.wait("app.rootGraph.nodes.some((n) => n.type === 'MVG_SaveTrajectory')")
     assert page.run(MISSING) == []
     page.wait(NO_OVERLAY)
 
 
+@pytest.mark.parametrize("name", SUBGRAPHS)
+def test_a_starter_is_readable_as_it_opens(page, name):
+    """At 1600 x 1000, as the dialog opens it: the page shows all of a template."""
+    page.tab.set_viewport_size({"width": 1600, "height": 1000})
+    try:
+        page.wait("app.canvas.canvas.width === 1600")
+        page.run(
+            "await app.loadGraphData(graph, true, true, name, { openSource: 'template' })",
+            graph=load_page(name),
+            name=name,
+        )
+        page.wait("app.canvas.ds.scale >= 0.8 && app.canvas.ds.scale < 0.9")
+        assert len(page.run("return app.rootGraph.nodes.map((node) => node.id)")) <= 9
+        assert page.run(OVERLAPS) == []
+    finally:
+        page.tab.set_viewport_size(SIZE)
+
+
 def test_a_missing_node_would_be_seen(page):
-    graph = load(f"{TEMPLATES[0]}.json")
+    graph = load_page(TEMPLATES[0])
     graph["nodes"][0]["type"] = "MVG_NoSuchNode"
     page.run("await app.loadGraphData(graph, true, true, 'bogus')", graph=graph)
     assert page.run(MISSING) == ["MVG_NoSuchNode"]
@@ -51,14 +78,14 @@ def test_what_the_page_posts_is_the_api_twin(page, name):
     open_template(page, name)
     posted = page.run("return (await app.graphToPrompt()).output")
     kept = {key: node for key, node in posted.items() if node["class_type"] not in ONLY_ON_THE_PAGE}
-    assert kept == load(f"api/{name}.json")
+    assert flat(kept) == load(f"api/{name}.json")
 
 
 @pytest.mark.parametrize("name", TEMPLATES)
 def test_the_page_saves_it_as_it_is(page, name):
     """What our script adds to a node stays out of the file."""
     open_template(page, name)
-    saved, shipped = page.run("return app.rootGraph.serialize()"), load(f"{name}.json")
+    saved, shipped = page.run("return app.rootGraph.serialize()"), load_page(name)
     values = [{node["id"]: node.get("widgets_values", []) for node in graph["nodes"]} for graph in (saved, shipped)]
     assert values[0] == values[1]
 

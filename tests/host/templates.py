@@ -3,6 +3,7 @@
 import json
 
 from mvgen.tests.host.hosting import ROOT
+from mvgen.workflows.titles import page_file
 
 TEMPLATES = sorted(file.stem for file in (ROOT / "workflows" / "api").glob("*.json"))
 # Inputs that name what does not come with the extension: the page marks them until the user has put it there.
@@ -29,6 +30,21 @@ ONLY_ON_THE_PAGE = {"PreviewImage", "PreviewAny", "MaskPreview", "MarkdownNote"}
 def load(path: str) -> dict:
     """A JSON file of workflows/."""
     return json.loads((ROOT / "workflows" / path).read_text(encoding="utf-8"))
+
+
+def load_page(name: str) -> dict:
+    """The page's form of the workflow ``name`` of workflows/api."""
+    return json.loads(page_file(name).read_text(encoding="utf-8"))
+
+
+def flat(graph: dict) -> dict:
+    """An API workflow as the page posts it, without its subgraphs: node 14:7, which is in one, as node 7."""
+    bare = {key.split(":")[-1]: json.loads(json.dumps(node)) for key, node in graph.items()}
+    for node in bare.values():
+        for value in node["inputs"].values():
+            if isinstance(value, list):
+                value[0] = value[0].split(":")[-1]
+    return bare
 
 
 def small(graph: dict) -> dict:

@@ -1,6 +1,7 @@
 """PIE Loop in a real ComfyUI: which stages run and which come from the cache, batches, ends and refusals."""
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -105,7 +106,7 @@ def test_settings_of_one_stage_touch_it_and_the_later_ones(run, loop):
     done = run(plan(3, gamma=0.75, guidance=4.0))
     assert done.stages_run() == [2, 3]
     assert "stage 2: k = 3, guidance 4" in done.outputs["notes"]["text"][0]
-    assert max(steps for node, _, steps in done.progress if node.endswith(".stage.2")) == 6
+    assert max(steps for node, _, steps in done.progress if node.endswith(".stage.2")) == 4 + 6 + 4 + 1
     done = run(plan(3, gamma=0.0))
     assert curves(done)[0]["values"][1] == 0, "no step, no mask, no change"
     assert run(plan(3, source="chest x-ray, no finding")).stages_run() == [2, 3]
@@ -132,18 +133,22 @@ def test_a_cancelled_run_goes_on_where_it_stopped(server, run, loop):
     stopped = run(plan(5), watch=cancel)
     assert stopped.interrupted and stopped.stages_run() == [1, 2, 3]
     reached = max(value for node, value, _ in stopped.progress if node.endswith(".stage.3"))
-    assert reached < 40, "it did not run to the end of the stage"
+    assert reached < 3 * 40, "it did not run to the end of the stage"
     resumed = run(plan(5))
     assert not resumed.interrupted and resumed.stages_run() == [3, 4, 5]
     assert len(resumed.outputs["save"]["images"]) == 6
 
 
-def test_progress_and_preview_reach_the_last_step_of_every_stage(server, run, loop):
+def test_one_bar_and_sentence_go_over_the_whole_trajectory(server, run, loop):
+    told = []
     loop.update(guidance=2.4, steps=8)
-    done = run()
-    for n in (1, 2, 3):
-        told = [(value, steps) for node, value, steps in done.progress if node.endswith(f".stage.{n}")]
-        assert told[0] == (1, 8) and told[-1] == (8, 8) and told == sorted(told)
+    done = run(watch=lambda kind, data: told.append(data) if kind == "mvg_progress" else None)
+    values = [(value, total) for node, value, total in done.progress if node == "loop" or ".stage." in node]
+    assert values == sorted(values) and values[0] == (0, 25) and values[-1] == (25, 25), "3 stages of 8 calls"
+    assert [data["stage"] for data in told] == sorted(data["stage"] for data in told)
+    assert {(data["node"], data["stages"], data["stage"]) for data in told} == {("loop", 3, n) for n in (1, 2, 3)}
+    assert told[0]["value"] == 0 and told[0]["text"] == "stage 1 of 3"
+    assert re.fullmatch(r"stage 3 of 3, a(bout .+| moment) left", told[-2]["text"]) and told[-1]["value"] == 1
     assert done.previews, "what is being computed is shown"
     film = np.asarray(Image.open(server.base / "input" / "film.png").convert("L").resize((16, 16)), dtype=float)
     shown = np.asarray(done.previews[-1].convert("L").resize((16, 16)), dtype=float)

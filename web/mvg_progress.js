@@ -1,0 +1,114 @@
+// What the page's run does with a node: one bar and a sentence over its whole progression, and what became of it.
+import { api } from '../../scripts/api.js'
+import { app } from '../../scripts/app.js'
+
+const NODES = ['MVG_PIELoop', 'MVG_SaveTrajectory']
+const HEIGHT = 44 // pixels, of which a margin takes some
+const NONE = { kind: 'none', stage: 0, stages: 0, value: 0, text: '' }
+
+// node -> { kind, stage, stages, value, text }. kind: none; running; done; cancelled; failed; earlier: what the node
+// shows is from a run before this one. `states` tells every change as an event "change" with the node as its detail.
+const known = new WeakMap()
+const bars = new WeakMap() // node -> what draws its bar
+export const states = new EventTarget()
+export const stateOf = (node) => known.get(node) ?? NONE
+
+function set(node, change) {
+  known.set(node, { ...stateOf(node), ...change })
+  bars.get(node)?.()
+  states.dispatchEvent(new CustomEvent('change', { detail: node }))
+}
+
+// The nodes on the way to an execution id, such as 12:7, node 7 inside the subgraph node 12; the last is its own.
+function path(id) {
+  const nodes = []
+  let graph = app.rootGraph
+  for (const part of String(id).split(':')) {
+    const node = graph?.getNodeById(Number(part))
+    if (!node) return []
+    nodes.push(node)
+    graph = node.subgraph
+  }
+  return nodes
+}
+
+function shown() {
+  const graphs = [app.rootGraph, ...app.rootGraph.subgraphs.values()]
+  return graphs.flatMap((graph) => graph.nodes).filter((node) => NODES.includes(node.comfyClass))
+}
+
+function begin() {
+  for (const node of shown())
+    if (stateOf(node).kind !== 'none') set(node, { ...NONE, kind: 'earlier', text: 'From an earlier run' })
+}
+
+function end(kind, word) {
+  for (const node of shown()) {
+    const { kind: before, stage, stages } = stateOf(node)
+    if (kind === 'done') set(node, { ...NONE, kind }) // also where all of it was kept
+    else if (before === 'running') set(node, { kind, text: stage ? `${word} at stage ${stage} of ${stages}` : word })
+  }
+  clearPreviews()
+}
+
+// Pictures of the work, blurred, which the page would leave on their nodes and on the subgraphs around them.
+const previewed = new Map() // id in app.nodePreviewImages -> node
+
+function preview({ detail: { displayNodeId } }) {
+  const nodes = path(displayNodeId)
+  if (!nodes.at(-1)?.comfyClass?.startsWith('MVG_')) return
+  for (const node of nodes) previewed.set(node.graph.isRootGraph ? `${node.id}` : `${node.graph.id}:${node.id}`, node)
+}
+
+function clearPreviews() {
+  for (const [id, node] of previewed) {
+    delete app.nodePreviewImages[id]
+    node.imgs = undefined
+    const picture = node.widgets?.find((widget) => widget.name === '$$canvas-image-preview')
+    if (picture) node.removeWidget(picture)
+  }
+  previewed.clear()
+  app.canvas.setDirty(true, true)
+}
+
+function addBar(node) {
+  const bar = document.createElement('progress')
+  bar.setAttribute('aria-label', 'The whole progression')
+  const text = document.createElement('span')
+  text.setAttribute('role', 'status')
+  const element = document.createElement('div')
+  element.className = 'mvg-progress'
+  element.append(bar, text)
+  const show = () => {
+    const state = stateOf(node)
+    element.dataset.kind = state.kind
+    bar.value = state.value
+    text.textContent = state.text
+  }
+  const height = () => HEIGHT
+  const options = { serialize: false, margin: 6, getMinHeight: height, getMaxHeight: height }
+  const widget = node.addDOMWidget('mvg_progress', 'MVG_PROGRESS', element, options)
+  widget.serialize = false // the option keeps it out of the prompt, this out of the workflow
+  bars.set(node, show)
+  show()
+}
+
+app.registerExtension({
+  name: 'MVG.Progress',
+  setup() {
+    const href = new URL('mvg_progress.css', import.meta.url).href
+    document.head.append(Object.assign(document.createElement('link'), { rel: 'stylesheet', href }))
+    api.addEventListener('execution_start', begin)
+    api.addEventListener('mvg_progress', ({ detail: { node: id, stage, stages, value, text } }) => {
+      const node = path(id).at(-1)
+      if (node) set(node, value < 1 ? { kind: 'running', stage, stages, value, text } : { ...NONE, kind: 'done' })
+    })
+    api.addEventListener('b_preview_with_metadata', preview)
+    api.addEventListener('execution_success', () => end('done'))
+    api.addEventListener('execution_interrupted', () => end('cancelled', 'Cancelled'))
+    api.addEventListener('execution_error', () => end('failed', 'Failed'))
+  },
+  nodeCreated(node) {
+    if (NODES.includes(node.comfyClass)) addBar(node)
+  }
+})
