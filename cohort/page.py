@@ -43,7 +43,7 @@ class Strip:
 
     Attributes:
         caption: Patient, seed, finding and series.
-        jpeg: The stages side by side in base64; "" where ``problem`` says why there are none.
+        jpegs: The stages in base64; none where ``problem`` says why.
         curve: Points of the Conf of the finding in a box of 100 x 40; values: the same in words.
         severity: Points of the severity where the classifier reads it; severities: the same in words.
     """
@@ -51,7 +51,7 @@ class Strip:
     caption: str
     finding: str
     notes: str
-    jpeg: str = ""
+    jpegs: list[str] = field(default_factory=list)
     problem: str = ""
     links: list[Link] = field(default_factory=list)
     curve: str = ""
@@ -85,7 +85,7 @@ def html(name: str, store: Store, chains: pd.DataFrame, scores: pd.DataFrame, me
         left_out=tables.left_out(chains),
         scores=list(score_tables(means)),
         failed=tables.failed(chains).to_numpy().tolist(),
-        chains=list(chains.itertuples(index=False)),
+        chains=[(row, list(_links(store, store.folder(row.chain)))) for row in chains.itertuples(index=False)],
         hidden=max(0, len(done) - MAX_STRIPS),
         strips=[strip for row in done.head(MAX_STRIPS).itertuples() for strip in _strips(store, row, curves)],
     )
@@ -113,15 +113,18 @@ def score_tables(means: pd.DataFrame) -> Iterator[Scores]:
         rows: list[list[object]] = []
         for (metric, model, settings), part in group.groupby(["metric", "model", "settings"], sort=True):
             cells = {
-                "all stages" if row.stage is pd.NA else f"stage {row.stage}": f"{tables.show(row.mean)} ({ends})"
-                if (ends := tables.between(row.low, row.high))
-                else tables.show(row.mean)
+                "all stages" if row.stage is pd.NA else f"stage {row.stage}": _interval(row.mean, row.low, row.high)
                 for row in part.itertuples()
             }
             about = ", ".join(filter(None, [model, tables.plain(settings)]))
             rows.append([metric, about, int(part["patients"].max()), *(cells.get(title, "") for title in titles)])
         title = ", ".join(filter(None, [finding, series])) or "All chains"
         yield Scores(title, ["metric", "by", "patients", *titles], rows)
+
+
+def _interval(mean: float, low: float, high: float) -> str:
+    """A mean and its interval to three digits; no interval where there is none."""
+    return f"{mean:.3g} ({low:.3g} to {high:.3g})" if low == low else f"{mean:.3g}"
 
 
 def _curves(scores: pd.DataFrame, metric: str) -> Iterator[tuple[tuple[str, str], list[float]]]:
@@ -136,21 +139,21 @@ def _strips(store: Store, row, curves: dict[str, dict[tuple[str, str], list[floa
     caption = ", ".join(filter(None, [row.patient_id, f"seed {row.seed}", row.finding]))
     firsts = sorted(folder.rglob("stage_00.png"))
     try:
-        jpegs = [_joined(sorted(first.parent.glob("stage_*.png"))) for first in firsts]
+        strips = [[_thumbnail(path) for path in sorted(first.parent.glob("stage_*.png"))] for first in firsts]
     except BrokenPicture as error:
         store.reopen(row.chain)
         yield Strip(caption, row.finding, row.notes, problem=f"{error}; the same command makes the chain again.")
         return
     if not firsts:
         yield Strip(caption, row.finding, row.notes, problem="No stages were saved.")
-    for first, jpeg in zip(firsts, jpegs, strict=True):
+    for first, jpegs in zip(firsts, strips, strict=True):
         series = first.parent.relative_to(folder).as_posix().removeprefix(".")
         conf, severity = (curves[metric].get((row.chain, series), []) for metric in ("conf", "severity"))
         yield Strip(
             ", ".join(filter(None, [caption, series])),
             row.finding,
             row.notes,
-            base64.b64encode(jpeg).decode(),
+            jpegs,
             links=list(_links(store, first.parent)),
             curve=_points(conf),
             values=_words(conf),
@@ -178,18 +181,11 @@ def _points(values: list[float]) -> str:
     return " ".join(f"{n * step:.1f},{40 * (1 - min(1.0, max(0.0, value))):.1f}" for n, value in enumerate(values))
 
 
-def _joined(paths: list[Path]) -> bytes:
-    """A JPEG of the pictures side by side."""
-    pictures = []
-    for path in paths:
-        picture = load(path, path.name)
-        width = max(1, round(picture.width * HEIGHT / picture.height))
-        pictures.append(picture.convert("RGB").resize((width, HEIGHT), Image.Resampling.BILINEAR))
-    sheet = Image.new("RGB", (sum(p.width + 2 for p in pictures), HEIGHT), "white")
-    x = 0
-    for picture in pictures:
-        sheet.paste(picture, (x, 0))
-        x += picture.width + 2
+def _thumbnail(path: Path) -> str:
+    """A picture of the page's height as JPEG in base64."""
+    picture = load(path, path.name)
+    width = max(1, round(picture.width * HEIGHT / picture.height))
     data = io.BytesIO()
-    sheet.save(data, "JPEG", quality=80, comment=STATEMENT.encode())
-    return data.getvalue()
+    small = picture.convert("RGB").resize((width, HEIGHT), Image.Resampling.BILINEAR)
+    small.save(data, "JPEG", quality=80, comment=STATEMENT.encode())
+    return base64.b64encode(data.getvalue()).decode()

@@ -97,7 +97,7 @@ def test_tables_are_read_as_frames(made):
 def test_page_and_markdown_tell_the_same_and_need_nothing_else(made):
     out = made[1].out
     html, text = (out / "report.html").read_text(), (out / "summary.md").read_text()
-    assert html.count("data:image/jpeg;base64,") == 5 and "<P0>" not in html and "&lt;P0&gt;" in html
+    assert html.count("data:image/jpeg;base64,") == 10 and "<P0>" not in html and "&lt;P0&gt;" in html
     assert "http" not in html and "<P" not in html and "<noted>" not in html and html.count("&lt;noted&gt;") == 10
     for told in ("3 patients, 6 chains: 5 done, 1 failed, 0 missing", "edema", "Simulated disease progression"):
         assert told in html and told in text
