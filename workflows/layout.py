@@ -243,6 +243,7 @@ LAYOUT: dict[str, tuple[Group, ...]] = {
         method(0, "PIE", "6"),
         method(1, "SD Walk", "7"),
         method(2, "Extrapolation", "14"),
+        Group("All three", SLATE, (column(("50", 900, 760), ("150", 900, 240), width=900),)),
     ),
     "mvg_compare_image_to_video": (
         inputs("1", note=800),
@@ -388,7 +389,8 @@ PREVIEWS: dict[str, dict[str, dict]] = {
     | {f"11{n}": preview(IMAGES, "Stages", node) for n, node in enumerate((6, 7, 14))}
     | {f"12{n}": preview(TEXT, "Conf of the last stage", 20 + 10 * n, 1) for n in range(3)}
     | {f"13{n}": preview(TEXT, "Mean CLIP-I", 21 + 10 * n, 1) for n in range(3)}
-    | {f"14{n}": preview(IMAGES, "Plot", 23 + 10 * n) for n in range(3)},
+    | {f"14{n}": preview(IMAGES, "Plot", 23 + 10 * n) for n in range(3)}
+    | {"150": preview(TEXT, "Scores of all three", 50, 1)},
     "mvg_compare_image_to_video": front_previews()
     | {str(105 + n): preview(TEXT, "Table", node) for n, node in enumerate((13, 40, 58))},
     "mvg_compare_pixverse": {"101": preview(TEXT, "Plan in words", 4, 1), "105": preview(TEXT, "Table", 19)},

@@ -1,6 +1,7 @@
 """Pictures of a run: the curves of a progression and the contact sheet of its stages. No global plot state."""
 
 import math
+import textwrap
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -157,6 +158,43 @@ def contact_sheet(
         placed.append((pictures[n], x, y + strip))
         if heats is not None and n > 0:
             placed.append((heats[n - 1], x, y + strip + tall + gap))
+    sheet = _pixels(figure)
+    for picture, x, y in placed:
+        sheet[y : y + tall, x : x + cell] = picture.clamp(0, 1)
+    return sheet
+
+
+def comparison_sheet(methods: Mapping[str, Tensor], *, cell: int = 192) -> Tensor:
+    """The stages of several methods, a row each.
+
+    Args:
+        methods: [N + 1, H, W, 1 or 3] in [0, 1] by the name of the method; N may differ from row to row.
+        cell: width of a picture in pixels; the height follows the first method's images.
+
+    Returns:
+        Image [H', W', 3] in [0, 1].
+
+    Raises:
+        ValueError: there is no method, or a method has no picture.
+    """
+    if not methods or any(len(stages) < 1 for stages in methods.values()):
+        raise ValueError("methods: got none or one without a picture, want the input image of each at least")
+    gap, strip, side = 8, 26, 130
+    first = next(iter(methods.values()))
+    tall = max(1, round(cell * first.shape[1] / first.shape[2]))
+    across = max(map(len, methods.values()))
+    width, height = side + across * (cell + gap) + gap, strip + len(methods) * (tall + gap) + gap
+    figure = _figure(width, height)
+    for n in range(across):
+        x = side + gap + n * (cell + gap)
+        label = f"stage {n}" if n else "input"
+        figure.text((x + cell / 2) / width, 1 - strip / 2 / height, label, ha="center", va="center", fontsize=10)
+    placed = []
+    for row, (name, stages) in enumerate(methods.items()):
+        y = strip + gap + row * (tall + gap)
+        figure.text(gap / width, 1 - (y + tall / 2) / height, textwrap.fill(name, 16), va="center", fontsize=10)
+        pictures = _cells(stages, tall, cell)
+        placed += [(picture, side + gap + n * (cell + gap), y) for n, picture in enumerate(pictures)]
     sheet = _pixels(figure)
     for picture, x, y in placed:
         sheet[y : y + tall, x : x + cell] = picture.clamp(0, 1)

@@ -5,6 +5,7 @@ from comfy_api.latest import io
 from .classifier import Conf, LoadClassifier
 from .comparison import KID, CompareImages
 from .metrics import CLIPI, DifferenceMap, ProgressionPlot
+from .sheet import ComparisonSheet
 from .table import ScoreTable
 
 NODES: list[type[io.ComfyNode]] = [
@@ -16,4 +17,5 @@ NODES: list[type[io.ComfyNode]] = [
     DifferenceMap,
     ProgressionPlot,
     ScoreTable,
+    ComparisonSheet,
 ]

@@ -3,6 +3,7 @@
 from comfy_api.latest import io, ui
 
 from ...mvg.metrics.table import merge, rows_of, to_csv
+from ...mvg.metrics.table_text import by_stage
 from ..support.score_text import parse_scores
 
 MOST = 12
@@ -35,11 +36,15 @@ class ScoreTable(io.ComfyNode):
                     ),
                 ),
             ],
-            outputs=[io.String.Output("table", tooltip="The table as CSV text.")],
+            outputs=[
+                io.String.Output("table", tooltip="The table as CSV text; on the node it is rounded, a row a stage.")
+            ],
         )
 
     @classmethod
     def execute(cls, chain: str, scores: dict[str, str | None]) -> io.NodeOutput:
-        rows = merge(*(rows_of(parse_scores(name, text), chain) for name, text in scores.items() if text))
-        table = to_csv(rows)
-        return io.NodeOutput(table, ui=ui.PreviewText(table))
+        given = {name: parse_scores(name, text) for name, text in scores.items() if text}
+        table = to_csv(merge(*(rows_of(score, chain) for score in given.values())))
+        # other findings than the one that progresses are in the CSV alone
+        shown = merge(*(rows_of({k: v for k, v in score.items() if k != "all"}, chain) for score in given.values()))
+        return io.NodeOutput(table, ui=ui.PreviewText(by_stage(shown)))

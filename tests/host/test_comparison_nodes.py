@@ -65,12 +65,13 @@ def kid(**changes) -> dict:
 def test_kid_by_clip_vision_goes_into_the_table(server, sets):
     graph = {**sets, "kid": kid(), "text": show(["kid", 0])}
     graph["table"] = {"class_type": "MVG_ScoreTable", "inputs": {"chain": "cohort", "scores.scores_0": ["kid", 0]}}
+    graph["csv"] = show(["table", 0])
     run = server.run(graph)
     scores = json.loads(shown(run, "text"))
     assert scores["metric"] == "kid" and len(scores["values"]) == 1 and scores["values"][0] > 0
     assert [scores[k] for k in ("n", "m", "subsets", "subset_size", "seed", "note")] == [4, 4, 5, 3, 1, ""]
     assert scores["std"] > 0 and "128 px" in scores["model"]
-    rows = list(csv.DictReader(io.StringIO(shown(run, "table"))))
+    rows = list(csv.DictReader(io.StringIO(shown(run, "csv"))))
     assert [(row["chain"], row["stage"], row["metric"]) for row in rows] == [
         *(("cohort", "", "kid"), ("cohort", "", "kid_std")),
     ]
@@ -144,6 +145,7 @@ def test_compare_registers_and_shows_it(server):
             "class_type": "MVG_ScoreTable",
             "inputs": {"chain": "p1", "scores.scores_0": ["as_is", 0], "scores.scores_1": ["rigid", 0]},
         },
+        "csv": show(["table", 0]),
     }
     run = server.run(graph)
     before, after = (json.loads(shown(run, name)) for name in ("text_as_is", "text_rigid"))
@@ -155,7 +157,7 @@ def test_compare_registers_and_shows_it(server):
     (found,) = after["registration"]
     assert found["matrix"][1][2] == pytest.approx(8, abs=1) and found["after"] > found["before"]
     assert before["registration"] == [] and before["register"] == "none"
-    rows = list(csv.DictReader(io.StringIO(shown(run, "table"))))
+    rows = list(csv.DictReader(io.StringIO(shown(run, "csv"))))
     assert len(rows) == 18 and {row["stage"] for row in rows} == {"3"}
     sizes = [
         Image.open(server.base / "output" / run.outputs[node]["images"][0]["filename"]).size

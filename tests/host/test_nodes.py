@@ -38,6 +38,7 @@ IDS = {
     "MVG_KID",
     "MVG_MAE",
     "MVG_ScoreTable",
+    "MVG_ComparisonSheet",
     "MVG_DifferenceMap",
     "MVG_ProgressionPlot",
     "MVG_SyntheticLabel",

@@ -77,4 +77,6 @@ def test_a_workflow_that_needs_no_other_files_runs_to_its_end(server, name):
                 assert {"video.mp4", "stage_01.png", "scores.json", "provenance.json"} <= set(saved["files"])
                 assert json.loads((folder / "scores.json").read_text())["synthetic"] is True
         if node["class_type"] == "MVG_ScoreTable":
-            assert run.outputs[key]["text"][0].startswith("chain,stage,metric")
+            assert run.outputs[key]["text"][0].startswith("| stage ")
+        if node["class_type"] == "MVG_ComparisonSheet":
+            assert run.outputs[key]["text"][0].startswith("| method ") and len(run.outputs[key]["images"]) == 1

@@ -6,7 +6,10 @@ import json
 import sys
 
 import pytest
+import torch
+from mvgen.mvg.metrics.plot import comparison_sheet
 from mvgen.mvg.metrics.table import COLUMNS, Row, merge, read_csv, rows_of, to_csv, write_csv, write_parquet
+from mvgen.mvg.metrics.table_text import by_method, by_stage
 
 CONF = {
     "metric": "conf",
@@ -150,3 +153,31 @@ def test_names_that_a_spreadsheet_would_run_are_text_and_come_back_whole(tmp_pat
     cells = [line[0] for line in csv.reader(io.StringIO(text))][1:]
     assert cells == ["'=1+1", "'+1a", "'-x", "'@a", "'\ta", "''=1", "'" * 3 + "=1", "'a", "-5", "plain"]
     assert ",-0.5," in text and read_csv(tmp_path / "scores.csv") == rows
+
+
+def test_people_see_a_rounded_row_a_stage_with_units():
+    conf = {"metric": "conf", "finding": "edema", "model": "m", "values": [0.12345, 0.98765]}
+    clip_i = {"metric": "clip_i", "model": "m", "values": [0.5], "mean": 0.5}
+    rows = [*rows_of(conf, "a"), *rows_of(clip_i, "a")]
+    assert by_stage(rows).splitlines() == [
+        "| stage | edema: Conf (0 to 1) | CLIP-I (cosine) |",
+        "|-------|----------------------|-----------------|",
+        "| 0     | 0.123                |                 |",
+        "| 1     | 0.988                | 0.5             |",
+        "| all   |                      | 0.5             |",
+    ]
+    longer = rows_of(conf | {"values": [0.1, 0.2, 0.00012]}, "b")
+    head, _, first, second = by_method({"A": rows, "B|C": longer}).splitlines()
+    assert head.split(" | ")[:2] == ["| method", "edema: Conf (0 to 1), last stage"]
+    assert [cell.strip() for cell in first.split(" | ")][1:3] == ["0.988", "0.988"]
+    assert "B\\|C" in second and "0.00012" in second and "0.1 " in second
+
+
+def test_methods_on_one_sheet_keep_their_pictures():
+    few, many = torch.full((2, 8, 8, 3), 0.25), torch.full((3, 8, 8, 1), 0.75)
+    sheet = comparison_sheet({"few": few, "many": many}, cell=16)
+    assert sheet.shape == (26 + 2 * 24 + 8, 130 + 3 * 24 + 8, 3)
+    middle = [[float(sheet[42 + 24 * row, 146 + 24 * n, 0]) for n in range(3)] for row in range(2)]
+    assert middle == [[0.25, 0.25, 1.0], [0.75, 0.75, 0.75]]
+    with pytest.raises(ValueError, match="methods: got none or one without a picture"):
+        comparison_sheet({"few": few[:0]})

@@ -1,0 +1,82 @@
+"""Score tables for people: rounded, a row a stage or a method, each figure with its unit."""
+
+import json
+from collections.abc import Iterable, Mapping
+
+from .table import Row
+
+UNITS = {
+    "conf": "Conf (0 to 1)",
+    "severity": "severity (0 to 1)",
+    "clip_i": "CLIP-I (cosine)",
+    "change": "change (RMS of latents)",
+    "mae": "MAE (0 to 1)",
+    "ssim": "SSIM (0 to 1)",
+    "psnr": "PSNR (dB)",
+    "kid": "KID (x 1)",
+}
+
+
+def by_stage(rows: Iterable[Row]) -> str:
+    """A Markdown table, a row a stage; figures of the whole chain stand in a last row, "all".
+
+    Args:
+        rows: of one chain; of several the last one with the same metric, settings and stage is shown.
+
+    Returns:
+        The text; figures to three digits.
+    """
+    titles: dict[str, None] = {}
+    cells: dict[int | None, dict[str, str]] = {}
+    for row in rows:
+        title = _title(row)
+        titles[title] = None
+        cells.setdefault(row.stage, {})[title] = _figure(row.value)
+    stages = sorted(cells, key=lambda stage: (stage is None, stage or 0))
+    lines = [["all" if n is None else str(n), *(cells[n].get(title, "") for title in titles)] for n in stages]
+    return _markdown([["stage", *titles], *lines])
+
+
+def by_method(tables: Mapping[str, Iterable[Row]]) -> str:
+    """A Markdown table, a row a method: every metric at its last stage, and its mean over stages 1 to N.
+
+    Args:
+        tables: the rows of each method by its name.
+
+    Returns:
+        The text; figures to three digits.
+    """
+    found: dict[str, dict[str, str]] = {}
+    titles: dict[str, None] = {}
+    for name, rows in tables.items():
+        series: dict[str, dict[int, float]] = {}
+        for row in rows:
+            if row.stage:
+                series.setdefault(_title(row), {})[row.stage] = row.value
+        found[name] = {}
+        for title, values in series.items():
+            told = {"last stage": values[max(values)], "mean": sum(values.values()) / len(values)}
+            for what, value in told.items():
+                titles[f"{title}, {what}"] = None
+                found[name][f"{title}, {what}"] = _figure(value)
+    lines = [[name, *(cells.get(title, "") for title in titles)] for name, cells in found.items()]
+    return _markdown([["method", *titles], *lines])
+
+
+def _title(row: Row) -> str:
+    settings = json.loads(row.settings or "{}")
+    of = " ".join(str(settings[name]) for name in ("finding", "region") if settings.get(name))
+    name = UNITS.get(row.metric, row.metric)
+    return f"{of}: {name}" if of else name
+
+
+def _figure(value: float) -> str:
+    return f"{value:.3g}" if abs(value) < 0.001 else f"{value:.3f}".rstrip("0").rstrip(".") if value else "0"
+
+
+def _markdown(rows: list[list[str]]) -> str:
+    rows = [[cell.replace("|", "\\|") for cell in row] for row in rows]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    padded = [[cell.ljust(width) for cell, width in zip(row, widths, strict=True)] for row in rows]
+    lines = ["| " + " | ".join(row) + " |" for row in padded]
+    return "\n".join([lines[0], "|" + "|".join("-" * (width + 2) for width in widths) + "|", *lines[1:]]) + "\n"
