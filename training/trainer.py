@@ -256,7 +256,7 @@ class Trainer:
         from safetensors.torch import load_file
 
         if best and self.folder.best.is_file():
-            state = load_file(self.folder.best, device=str(self.accelerator.device))
+            state = load_file(self.folder.best)
             self.task.load_state_dict(state, strict=False)
         elif self.average is not None:
             self.average.copy_to(self.trained)
@@ -302,7 +302,7 @@ class Trainer:
     def _load_kept(self, models: list, folder: str) -> None:
         from safetensors.torch import load_file
 
-        state = load_file(Path(folder) / "trained.safetensors", device=str(self.accelerator.device))
+        state = load_file(Path(folder) / "trained.safetensors")
         if state.keys() != self.task.kept().keys():
             raise ValueError("it holds other tensors than this network trains")
         self.task.load_state_dict(state, strict=False)

@@ -68,6 +68,7 @@ def train(folder: Path, resume: bool = False, kill_at: int = -1, nan_at: int = -
 
         trainer.train_step = starved  # type: ignore[method-assign]
     trainer.fit()
+    trainer.finish()
 
 
 @pytest.fixture(scope="module")
@@ -120,11 +121,12 @@ def test_the_rate_warms_up_and_falls_as_a_cosine(whole):
 def test_two_processes_are_one_with_twice_the_batch(tmp_path):
     """By gloo; without dropout, whose draws are a process's own."""
 
-    def run(folder, batch):
-        train(folder, nan_at=-2, batch=batch)
+    def run(folder, batch, resume=False):
+        train(folder, resume, nan_at=-2, batch=batch)
 
     assert in_child(run, tmp_path / "one", 4) == (0, "")
     assert in_child(run, tmp_path / "two", 2, processes=2) == (0, "")
+    assert in_child(run, tmp_path / "two", 2, True, processes=2) == (0, "")
     one, two = (RunFolder(tmp_path / name).losses() for name in ("one", "two"))
     assert [row["loss"] for row in two] == pytest.approx([row["loss"] for row in one], rel=1e-5)
     assert len(one) == STEPS and one[-1]["loss"] < one[0]["loss"]
