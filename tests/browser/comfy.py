@@ -28,6 +28,11 @@ return await new Promise((done) => {
   app.queuePrompt(0, 1)
 })
 """
+SHRINK = """
+for (const graph of [app.rootGraph, ...app.rootGraph.subgraphs.values()])
+  for (const node of graph.nodes)
+    for (const widget of node.widgets ?? []) if (widget.name in sizes && widget.value) widget.value = sizes[widget.name]
+"""
 
 
 @contextlib.contextmanager

@@ -4,7 +4,7 @@ import json
 
 import pytest
 from mvgen.tests.browser.chromium import SIZE
-from mvgen.tests.browser.comfy import MISSING, NO_OVERLAY, RUN, open_template, widget
+from mvgen.tests.browser.comfy import MISSING, NO_OVERLAY, RUN, SHRINK, open_template, widget
 from mvgen.tests.host.hosting import EXTENSION, ROOT
 from mvgen.tests.host.templates import COMPLETE, ONLY_ON_THE_PAGE, SMALL, TEMPLATES, flat, load, load_page
 from mvgen.workflows.blueprints import BLUEPRINTS
@@ -12,10 +12,6 @@ from mvgen.workflows.layout import SUBGRAPHS
 from mvgen.workflows.titles import TITLES
 
 EXTENSIONS_ENTRY = f"[...document.querySelectorAll('nav span')].find((e) => e.textContent.trim() === '{EXTENSION}')"
-SHRINK = """
-for (const node of app.rootGraph.nodes)
-  for (const widget of node.widgets ?? []) if (widget.name in sizes && widget.value) widget.value = sizes[widget.name]
-"""
 CARDS = '[data-testid^="template-workflow-"]'  # the page makes them, and loads their pictures, as they come into view
 OVERLAPS = """
 const box = ({ pos, size }) => [pos[0], pos[1] - 30, pos[0] + size[0], pos[1] + size[1]]
