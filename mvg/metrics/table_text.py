@@ -17,14 +17,18 @@ UNITS = {
 }
 
 
-def by_stage(rows: Iterable[Row]) -> str:
-    """A Markdown table, a row a stage; figures of the whole chain stand in a last row, "all".
+AT_THE_END = ("conf", "severity", "change")
+"""Metrics of which a comparison shows the last stage; of others it shows the mean over the stages."""
+
+
+def by_stage(rows: Iterable[Row]) -> list[list[str]]:
+    """A row a stage; figures of the whole chain stand in a last row, "all".
 
     Args:
         rows: of one chain; of several the last one with the same metric, settings and stage is shown.
 
     Returns:
-        The text; figures to three digits.
+        The cells, the head first; figures to three digits.
     """
     titles: dict[str, None] = {}
     cells: dict[int | None, dict[str, str]] = {}
@@ -34,33 +38,45 @@ def by_stage(rows: Iterable[Row]) -> str:
         cells.setdefault(row.stage, {})[title] = _figure(row.value)
     stages = sorted(cells, key=lambda stage: (stage is None, stage or 0))
     lines = [["all" if n is None else str(n), *(cells[n].get(title, "") for title in titles)] for n in stages]
-    return _markdown([["stage", *titles], *lines])
+    return [["stage", *titles], *lines]
 
 
-def by_method(tables: Mapping[str, Iterable[Row]]) -> str:
-    """A Markdown table, a row a method: every metric at its last stage, and its mean over stages 1 to N.
+def by_method(tables: Mapping[str, Iterable[Row]]) -> list[list[str]]:
+    """A row a method: Conf, severity and change at the last stage, other metrics as their mean over stages 1 to N.
 
     Args:
         tables: the rows of each method by its name.
 
     Returns:
-        The text; figures to three digits.
+        The cells, the head first; figures to three digits.
     """
     found: dict[str, dict[str, str]] = {}
     titles: dict[str, None] = {}
     for name, rows in tables.items():
-        series: dict[str, dict[int, float]] = {}
+        series: dict[tuple[str, str], dict[int, float]] = {}
         for row in rows:
             if row.stage:
-                series.setdefault(_title(row), {})[row.stage] = row.value
+                series.setdefault((row.metric, _title(row)), {})[row.stage] = row.value
         found[name] = {}
-        for title, values in series.items():
-            told = {"last stage": values[max(values)], "mean": sum(values.values()) / len(values)}
-            for what, value in told.items():
-                titles[f"{title}, {what}"] = None
-                found[name][f"{title}, {what}"] = _figure(value)
+        for (metric, title), values in series.items():
+            last = metric in AT_THE_END
+            value = values[max(values)] if last else sum(values.values()) / len(values)
+            title = f"{title}, {'last stage' if last else 'mean'}"
+            titles[title] = None
+            found[name][title] = _figure(value)
     lines = [[name, *(cells.get(title, "") for title in titles)] for name, cells in found.items()]
-    return _markdown([["method", *titles], *lines])
+    return [["method", *titles], *lines]
+
+
+def of_target(rows: Iterable[Row]) -> list[Row]:
+    """Without the findings beside the one that progresses, which Conf and severity have first."""
+    first: dict[str, str] = {}
+    kept = []
+    for row in rows:
+        finding = json.loads(row.settings or "{}").get("finding")
+        if finding is None or first.setdefault(row.metric, finding) == finding:
+            kept.append(row)
+    return kept
 
 
 def _title(row: Row) -> str:
@@ -74,7 +90,8 @@ def _figure(value: float) -> str:
     return f"{value:.3g}" if abs(value) < 0.001 else f"{value:.3f}".rstrip("0").rstrip(".") if value else "0"
 
 
-def _markdown(rows: list[list[str]]) -> str:
+def markdown(rows: list[list[str]]) -> str:
+    """Cells, the head first, as a Markdown table whose columns stand below each other in plain text too."""
     rows = [[cell.replace("|", "\\|") for cell in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     padded = [[cell.ljust(width) for cell, width in zip(row, widths, strict=True)] for row in rows]

@@ -1,6 +1,5 @@
 """Several methods side by side: one picture with a row each, and one table."""
 
-import json
 from collections.abc import Mapping
 
 import torch
@@ -8,8 +7,8 @@ from comfy_api.latest import io, ui
 
 from ...mvg.finite import check_finite
 from ...mvg.metrics.plot import comparison_sheet
-from ...mvg.metrics.table import Row, from_csv
-from ...mvg.metrics.table_text import by_method
+from ...mvg.metrics.table import from_csv
+from ...mvg.metrics.table_text import by_method, markdown, of_target
 
 MOST = 6
 
@@ -53,7 +52,7 @@ class ComparisonSheet(io.ComfyNode):
             ],
             outputs=[
                 io.Image.Output("sheet", tooltip="A row a method, a column a stage."),
-                io.String.Output("table", tooltip="A row a method: each score at the last stage, and its mean."),
+                io.String.Output("table", tooltip="A row a method: Conf at its last stage, CLIP-I as a mean."),
             ],
         )
 
@@ -72,17 +71,6 @@ class ComparisonSheet(io.ComfyNode):
         for title, images in zip(titles, rows, strict=True):
             check_finite(f"states of {title}", images)
         sheet = comparison_sheet(dict(zip(titles, rows, strict=True)))[None]
-        table = by_method({title: of_target(found) for title, found in zip(titles, scores, strict=True)})
-        told = {**ui.PreviewImage(sheet, cls=cls).as_dict(), **ui.PreviewText(table).as_dict()}
-        return io.NodeOutput(sheet, table, ui=told)
-
-
-def of_target(rows: list[Row]) -> list[Row]:
-    """Without the findings beside the one that progresses, which Conf writes first."""
-    first: dict[str, str] = {}
-    kept = []
-    for row in rows:
-        finding = json.loads(row.settings or "{}").get("finding")
-        if finding is None or first.setdefault(row.metric, finding) == finding:
-            kept.append(row)
-    return kept
+        cells = by_method({title: of_target(found) for title, found in zip(titles, scores, strict=True)})
+        shown = ui.PreviewImage(sheet, cls=cls).as_dict()
+        return io.NodeOutput(sheet, markdown(cells), ui={**shown, "text": [markdown(cells)], "mvg_table": cells})

@@ -1,9 +1,9 @@
 """Every score of a run in one table."""
 
-from comfy_api.latest import io, ui
+from comfy_api.latest import io
 
 from ...mvg.metrics.table import merge, rows_of, to_csv
-from ...mvg.metrics.table_text import by_stage
+from ...mvg.metrics.table_text import by_stage, markdown, of_target
 from ..support.score_text import parse_scores
 
 MOST = 12
@@ -43,8 +43,6 @@ class ScoreTable(io.ComfyNode):
 
     @classmethod
     def execute(cls, chain: str, scores: dict[str, str | None]) -> io.NodeOutput:
-        given = {name: parse_scores(name, text) for name, text in scores.items() if text}
-        table = to_csv(merge(*(rows_of(score, chain) for score in given.values())))
-        # other findings than the one that progresses are in the CSV alone
-        shown = merge(*(rows_of({k: v for k, v in score.items() if k != "all"}, chain) for score in given.values()))
-        return io.NodeOutput(table, ui=ui.PreviewText(by_stage(shown)))
+        rows = merge(*(rows_of(parse_scores(name, text), chain) for name, text in scores.items() if text))
+        cells = by_stage(of_target(rows))  # other findings are in the CSV alone
+        return io.NodeOutput(to_csv(rows), ui={"text": [markdown(cells)], "mvg_table": cells})

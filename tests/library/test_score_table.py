@@ -9,7 +9,7 @@ import pytest
 import torch
 from mvgen.mvg.metrics.plot import comparison_sheet
 from mvgen.mvg.metrics.table import COLUMNS, Row, merge, read_csv, rows_of, to_csv, write_csv, write_parquet
-from mvgen.mvg.metrics.table_text import by_method, by_stage
+from mvgen.mvg.metrics.table_text import by_method, by_stage, markdown, of_target
 
 CONF = {
     "metric": "conf",
@@ -157,9 +157,10 @@ def test_names_that_a_spreadsheet_would_run_are_text_and_come_back_whole(tmp_pat
 
 def test_people_see_a_rounded_row_a_stage_with_units():
     conf = {"metric": "conf", "finding": "edema", "model": "m", "values": [0.12345, 0.98765]}
+    assert of_target(rows_of(conf | {"all": {"nodule": [0, 1]}}, "a")) == rows_of(conf, "a")
     clip_i = {"metric": "clip_i", "model": "m", "values": [0.5], "mean": 0.5}
     rows = [*rows_of(conf, "a"), *rows_of(clip_i, "a")]
-    assert by_stage(rows).splitlines() == [
+    assert markdown(by_stage(rows)).splitlines() == [
         "| stage | edema: Conf (0 to 1) | CLIP-I (cosine) |",
         "|-------|----------------------|-----------------|",
         "| 0     | 0.123                |                 |",
@@ -167,10 +168,12 @@ def test_people_see_a_rounded_row_a_stage_with_units():
         "| all   |                      | 0.5             |",
     ]
     longer = rows_of(conf | {"values": [0.1, 0.2, 0.00012]}, "b")
-    head, _, first, second = by_method({"A": rows, "B|C": longer}).splitlines()
-    assert head.split(" | ")[:2] == ["| method", "edema: Conf (0 to 1), last stage"]
-    assert [cell.strip() for cell in first.split(" | ")][1:3] == ["0.988", "0.988"]
-    assert "B\\|C" in second and "0.00012" in second and "0.1 " in second
+    assert by_method({"A": rows, "B|C": longer}) == [
+        ["method", "edema: Conf (0 to 1), last stage", "CLIP-I (cosine), mean"],
+        ["A", "0.988", "0.5"],
+        ["B|C", "0.00012", ""],
+    ]
+    assert markdown([["a|b"], ["c"]]) == "| a\\|b |\n|------|\n| c    |\n"
 
 
 def test_methods_on_one_sheet_keep_their_pictures():
