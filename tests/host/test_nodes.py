@@ -39,6 +39,7 @@ IDS = {
     "MVG_MAE",
     "MVG_ScoreTable",
     "MVG_ComparisonSheet",
+    "MVG_PickSeverity",
     "MVG_DifferenceMap",
     "MVG_ProgressionPlot",
     "MVG_SyntheticLabel",
