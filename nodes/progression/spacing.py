@@ -10,7 +10,7 @@ from comfy_api.latest import io
 from ...models.densenet import Classifier
 from ...mvg import pie, roi
 from ...mvg.ddim import ddim_invert
-from ...mvg.metrics.conf import find_label
+from ...mvg.metrics.conf import find_label, label_key
 from ...mvg.severity import PROBES, SPACINGS, TOO_LITTLE, changes, equal_change, equal_reading
 from ..support import sampling, types
 from ..support.guider import SeverityGuider
@@ -153,6 +153,8 @@ class StageSpacing(io.ComfyNode):
     ) -> io.NodeOutput:
         wanted = rising_severities(planned)
         read = severity_reader(classifier, finding) if spacing == SPACINGS[2] else None
+        if spacing == SPACINGS[2] and read is None:
+            spacing = f"equal change, as the classifier reads no {finding}"
         if pie.n_inverted(steps, gamma) == 0:
             note = f"{spacing}: gamma {gamma:g} of a probe's {steps} steps is no step; stages as planned"
             return io.NodeOutput(wanted, note)
@@ -237,11 +239,24 @@ def rising_severities(text: str) -> list[float]:
     return out
 
 
-def severity_reader(classifier: Classifier | None, finding: str) -> Callable[[torch.Tensor], float]:
-    """What a graded classifier reads of a finding, the mean over pictures [B, H, W, 3]; ValueError for another one."""
+def severity_reader(classifier: Classifier | None, finding: str) -> Callable[[torch.Tensor], float] | None:
+    """What a graded classifier reads of a finding, the mean over pictures [B, H, W, 3].
+
+    Args:
+        classifier: of the workflow.
+        finding: of the plan.
+
+    Returns:
+        The reader; None where the classifier knows other findings alone.
+
+    Raises:
+        ValueError: the classifier reads no severities.
+    """
     if classifier is None or not classifier.graded:
         got = "nothing" if classifier is None else f"{classifier.name}, which reads no severities"
         raise ValueError(f"classifier: got {got}, want a graded one for stages of equal severity")
+    if label_key(finding) not in map(label_key, classifier.outputs):
+        return None
     column = find_label(finding, classifier.outputs)
     return lambda pictures: float(classifier.severity(pictures)[:, column].mean())
 

@@ -146,6 +146,7 @@ def read_as_planned(start: Start, plan: Plan, b: int, probed: list[float], pictu
     from ...nodes.progression.spacing import severity_reader
 
     read = severity_reader(start.networks.classifier, plan.finding)
+    assert read is not None, "the embedded classifier reads every finding of its domain"
     one = slice(b, b + 1)
     alone = Start(start.networks, start.images[one], None if start.masks is None else start.masks[one], start.settings)
     probe = GradedStages(alone, [plan], start.settings["steps"], refine=1)
