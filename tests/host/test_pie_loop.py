@@ -157,7 +157,8 @@ def test_one_bar_and_sentence_go_over_the_whole_trajectory(server, run, loop):
 
 def test_a_small_change_ends_the_loop(run, loop):
     loop.update(guidance=2.5, delta=100.0)
-    done = run()
+    terminal = plan(3, prompts=dict.fromkeys((1, 2, 3), "chest x-ray, severe edema"))
+    done = run(terminal)
     assert done.stages_run() == [1] and len(done.outputs["save"]["images"]) == 2
     assert not [node for node in done.executed if node.endswith((".decode.2", ".decode.3", ".stage.2"))]
     (curve,) = curves(done)
