@@ -68,7 +68,8 @@ def _words(domain: Domain, part: str) -> list[tuple[str, float]]:
     if severity > 1:
         raise ValueError(f"prompt: got a severity of {found[1]} ({finding}), want a number in [0, 1]")
     words = {"": 0.0, **domain.severities}
-    place = between(list(words.values()), severity)
+    scale = list(words.values())
+    place = between(scale, min(severity, scale[-1]))
     said = [f"{word} {finding}" if word else "" for word in words]
     if place.share == 0:
         return [(said[place.lower], 1.0)]

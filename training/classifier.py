@@ -1,4 +1,4 @@
-"""A DenseNet for the score Conf, by cross-entropy and then by AUC maximisation (section 5 of the paper).
+"""Trains a DenseNet for the score Conf, by cross-entropy and then by AUC maximisation (section 5 of the paper).
 
 Cross-entropy over --steps, then the AUC margin loss with PESG over --auc-steps (Yuan et al. 2021), each in a folder of
 its own under DIR; both are judged on val. DIR/classifier.safetensors loads in Load Classifier as it is, calibrated on

@@ -183,7 +183,7 @@ def test_hosts_are_asked_before_anything_runs(plan, store):
     assert sorted(map(str, error.value.problems)) == [
         "workflow: 6 (MVG_PIELoop) lacks its input new",
         "workflow: mode: got 'ddim', want one of: sde",
-        "workflow: steps: got 50, want at most 10",
+        "workflow: steps: got 16, want at most 10",
     ]
     assert store.done() == set()
     text = {"input": {"required": {"folder_prefix": ["INT", {}]}}}

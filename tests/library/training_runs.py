@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import accelerate.state
 import accelerate.utils
 import diffusers.optimization
 import diffusers.training_utils
@@ -27,6 +28,7 @@ FAILED = 3
 def _child(run: Callable[..., Any], arguments: tuple, environment: dict[str, str], errors: Any) -> None:
     os.environ.update(environment)
     torch.set_num_threads(1)
+    accelerate.state.AcceleratorState._reset_state(reset_partial_state=True)  # of trainings in the parent
     try:
         run(*arguments)
     except LaunchError as error:
