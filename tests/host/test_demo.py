@@ -75,7 +75,7 @@ def wait_for(process: subprocess.Popen, words: str) -> None:
 
 def test_every_option_reaches_a_complete_folder_without_network(clone, files, tmp_path):
     given = ("--image", files / "image.png", "--report", files / "report.txt", "--mask", files / "mask.png")
-    options = ("--stages", "1", "--strength", "0.25", "--seed", "41", "--domain", "chest_xray")
+    options = ("--stages", "1", "--strength", "0.75", "--seed", "41", "--domain", "chest_xray")
     done = clone.run("demo", *given, *options, "--out", tmp_path / "für mich" / "out", online=False)
     assert done.returncode == 0, done.stderr
     (folder,) = (tmp_path / "für mich" / "out").iterdir()
@@ -89,7 +89,7 @@ def test_every_option_reaches_a_complete_folder_without_network(clone, files, tm
 
     record = json.loads((folder / "provenance.json").read_text())
     (loop,) = (node for node in record["parameters"].values() if node["class_type"] == "MVG_PIELoop")
-    assert loop["gamma"] == 0.25 and loop["seed"] == 41 and record["plan"]["finding"] == "pleural effusion"
+    assert loop["gamma"] == 0.75 and loop["seed"] == 41 and record["plan"]["finding"] == "pleural effusion"
     assert record["models"] and record["versions"]["comfyui"]
     first, last = (np.asarray(Image.open(folder / f"stage_0{n}.png")).astype(int) for n in (0, 1))
     assert (first == np.asarray(Image.open(files / "image.png").convert("RGB"))).all()

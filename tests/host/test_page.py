@@ -155,7 +155,7 @@ def test_the_page_gets_our_script(server):
     scripts = server.get("/extensions")
     assert f"/extensions/{EXTENSION}/file_upload.js" in scripts
     assert {Path(path).name for path in scripts if EXTENSION in path} == {
-        file.name for file in (ROOT / "web").glob("*.js")
+        file.name for file in (ROOT / "web").rglob("*.js")
     }
 
 
