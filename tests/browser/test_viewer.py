@@ -113,7 +113,7 @@ def api_graph():
 def open_small(page):
     page.run("await app.loadApiJson(graph, 'viewer'); app.rootGraph.arrange()", graph=api_graph())
     for node_type in BOTH:
-        page.wait(f"app.rootGraph.nodes.find((n) => n.type === '{node_type}')?.widgets.at(-1).name === 'mvg_stages'")
+        page.wait(f"app.rootGraph.nodes.find((n) => n.type === '{node_type}')?.widgets.some((w) => w.name === 'mvg_stages')")
 
 
 def run_small(page):
