@@ -113,7 +113,8 @@ def api_graph():
 def open_small(page):
     page.run("await app.loadApiJson(graph, 'viewer'); app.rootGraph.arrange()", graph=api_graph())
     for node_type in BOTH:
-        page.wait(f"app.rootGraph.nodes.find((n) => n.type === '{node_type}')?.widgets.some((w) => w.name === 'mvg_stages')")
+        widgets = f"app.rootGraph.nodes.find((n) => n.type === '{node_type}')?.widgets"
+        page.wait(f"{widgets}.some((w) => w.name === 'mvg_stages')")
 
 
 def run_small(page):
