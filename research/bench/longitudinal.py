@@ -105,7 +105,7 @@ def run_phantoms(options, people: dict[str, range]) -> int:
                 if kind == bars.PIE:
                     sheets += [sheet(visits[0], {m: e[0] for m, e in ends.items()}, f"true, {finding}")]
     lines = summary(rows, "group")
-    verdicts = bars.judge(bars.LONGITUDINAL, ratios(rows), ())
+    verdicts = bars.judge(bars.LONGITUDINAL, ratios(rows))
     first = next(iter(people.values()))[0]
     about = (
         f"`run.py bench longitudinal --patients {options.patients} --first-seed {first}`: phantoms from "

@@ -35,7 +35,7 @@ from .evaluation import GUIDANCE, PAPER
 from .evaluation_setup import digest_of
 from .follow_up import directions_of
 from .networks import Networks
-from .patients import TARGET, Patients, patients, scored_findings
+from .patients import TARGET, Patients, patients
 from .report import write
 from .workflow import PROGRESSION, workflow_settings
 
@@ -216,7 +216,7 @@ def main() -> None:
         print(f"{finding}: {time.time() - began:.0f} s", flush=True)
     about = f"{options.domain}, seeds {those[0]} to {those[-1]} ({'tuning' if options.tuning else 'report'}), "
     about += f"N = {options.stages}, target {TARGET:g}, {json.dumps(settings)}"
-    verdicts = bars.judge(bars.COURSE, rows, scored_findings(options.domain))
+    verdicts = bars.judge(bars.COURSE, rows)
     text = markdown(rows, about) + "\n" + bars.markdown(verdicts)
     print(text)
     if options.out:

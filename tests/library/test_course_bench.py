@@ -79,20 +79,21 @@ def test_bars_are_judged_by_finding_and_by_kind():
         Bar("mae", high=0.10),
         Bar("mae", low=0.98, high=1.02, of="control"),
         Bar("detail", low=0.1, findings=("b",)),
-        Bar("last", high=0.5, foreseen=True),
+        Bar("last", high=0.5),
     )
     rows = [
         {"kind": "PIE", "finding": "a", "mae": 0.05, "detail": 9.0, "last": 0.4},
         {"kind": "PIE", "finding": "b", "mae": 0.12, "detail": None, "last": 0.9},
         {"kind": "control", "finding": "a", "mae": 1.03},
     ]
-    verdicts = bars.judge(table, rows, foreseen=("a",))
+    verdicts = bars.judge(table, rows)
     assert [(v.name, v.bar, v.met) for v in verdicts] == [
         ("PIE, mae, all findings", "<= 0.08", False),
         ("PIE, mae, a", "<= 0.1", True),
         ("PIE, mae, b", "<= 0.1", False),
         ("control, mae, a", "0.98 to 1.02", False),
         ("PIE, last, a", "<= 0.5", True),
+        ("PIE, last, b", "<= 0.5", False),
     ]
     assert verdicts[0].mean == pytest.approx(0.085)
     assert bars.exit_code(verdicts) == 1 and bars.exit_code(verdicts[1:2]) == 0
