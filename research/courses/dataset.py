@@ -7,11 +7,12 @@ is in them.
 """
 
 import argparse
+import hashlib
 import json
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 
@@ -19,7 +20,7 @@ import cv2
 import numpy as np
 
 from ...mvg.domains import BUILT_IN
-from ...training.data import SPLITS, Pictures, Record, Table, caption, read
+from ...training.data import SPLITS, TRAIN, Pictures, Record, Table, caption, read
 from ...training.data.labels import NO_FINDING, finding_of
 from ..phantom.captions import FINDINGS as PHANTOM_FINDINGS
 from ..phantom.domains import PHANTOMS, phantom
@@ -29,6 +30,8 @@ from . import MODULES, courses
 KINDS = ("drawn", "real", "phantom")
 SHARES = (0.6, 0.25, 0.15)
 """Of KINDS, by default."""
+GROUP = 5
+"""Pictures that share one background: itself, without finding, and what is drawn on it."""
 NUMBERS = 0.75
 """How often a caption says the severity as a number, as `mvg.severity_prompt` reads it, and not by its word."""
 LEAST = 0.03
@@ -51,6 +54,35 @@ DRAWN_AT: Mapping[str, int] = MappingProxyType({"fundus": 512})
 """Domain -> pixels that pictures have while they are drawn on, where those of the result are too few for lesions."""
 
 
+JUDGES = MappingProxyType({"chest_xray": 0.4, "skin": 0.3})
+"""Domain -> share of the train split's patients whom no network of the product sees: the judges learn from them."""
+PARTS = ("players", "judges", "all")
+
+
+def is_judges(domain: str, patient: str) -> bool:
+    """Whether a patient of the train split is the judges', by a hash of the name; nobody is where none can judge."""
+    digest = hashlib.blake2b(f"judges:{patient}".encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "big") / 2**64 < JUDGES.get(domain, 0.0)
+
+
+def of_part(table: Table, part: str) -> Table:
+    """A table without the train patients of the other part.
+
+    Args:
+        table: of one domain.
+        part: one of PARTS.
+
+    Returns:
+        The table; other splits stay whole.
+    """
+    kept = [
+        record
+        for record in table.records
+        if part == "all" or record.split != TRAIN or is_judges(table.domain, record.patient) == (part == "judges")
+    ]
+    return replace(table, records=tuple(kept))
+
+
 @dataclass(frozen=True)
 class Example:
     """What one image shows and where it is from.
@@ -64,6 +96,8 @@ class Example:
         findings: every finding that is shown -> its severity, None where it is real and not graded.
         file, patient, view, licence: of the source record; of a phantom its seed stands for the patient.
         seed: of the course or phantom.
+        group: number that a picture without finding shares with what was drawn onto it, moved and exposed alike; -1
+            for what stands alone.
     """
 
     kind: str
@@ -77,16 +111,22 @@ class Example:
     view: str
     licence: str
     seed: int
+    group: int
 
 
 @dataclass(frozen=True)
 class _Planned:
-    """An example before it is drawn: its place in the array, its kind, its record (of a phantom none), its seed."""
+    """An example before it is drawn: its place in the array, its kind, its record (of a phantom none), its seed.
+
+    The first of a group is the picture that the others are drawn on.
+    """
 
     place: int
     kind: str
     record: int
     seed: int
+    group: int = -1
+    before: bool = False
 
 
 def phrase(domain: str, finding: str, severity: float, side: str, name: str = "", *, number: bool = False) -> str:
@@ -151,10 +191,12 @@ class Examples:
     def _by_finding(self) -> dict[str, list[int]]:
         """finding (NO_FINDING too) -> the records with that label, for those that have any."""
         found: dict[str, list[int]] = {}
+        if self._fit_for:
+            found[NO_FINDING] = list(self._fit_for)
         for i, record in enumerate(self.records):
             for label, value in record.labels.items():
-                finding = NO_FINDING if label == NO_FINDING else finding_of(label, BUILT_IN[self.domain])
-                if value == 1 and finding in (NO_FINDING, *self.module.FINDINGS):
+                finding = finding_of(label, BUILT_IN[self.domain])
+                if value == 1 and finding in self.module.FINDINGS:
                     found.setdefault(finding, []).append(i)
         return found
 
@@ -162,17 +204,24 @@ class Examples:
         rng = np.random.default_rng([self.seed, 11])
         kinds = rng.choice(len(KINDS), self.count, p=self._shares)
         out = []
+        drawn, record = 0, -1
         for place, kind in enumerate(KINDS[k] for k in kinds):
-            record = -1
+            seed = int(rng.integers(2**31))
             if kind == "drawn":
                 if not self._fit_for:
                     raise ValueError(f"data: no picture of {self.domain} lacks a finding, want some to draw on")
-                record = int(rng.choice(self._fit_for))
-            elif kind == "real":
+                group, member = divmod(drawn, GROUP)
+                background = np.random.default_rng([self.seed, 15, group])
+                record = int(background.choice(self._fit_for))
+                out.append(_Planned(place, kind, record, seed, group, before=member == 0))
+                drawn += 1
+                continue
+            record = -1
+            if kind == "real":
                 if not self._labeled:
                     raise ValueError(f"data: no picture has a label that {self.domain} draws, want some or no share")
                 record = int(rng.choice(self._labeled[str(rng.choice(sorted(self._labeled)))]))
-            out.append(_Planned(place, kind, record, int(rng.integers(2**31))))
+            out.append(_Planned(place, kind, record, seed))
         # a film is read and fitted once for all that is drawn on it
         return sorted(out, key=lambda example: (example.record, example.place))
 
@@ -195,21 +244,21 @@ class Examples:
                     else:
                         drawable.append(current)
             if example.kind == "real":
-                yield example.place, *self._real(image, current, example.seed)
+                yield example.place, *self._real(image, current, example)
             elif anatomy is not None:
-                yield example.place, *self._drawn(image, current, anatomy, example.seed)
+                yield example.place, *self._drawn(image, current, anatomy, example)
             else:
                 unfit.append(example)
         if unfit and not drawable:
             raise ValueError(f"data: none of the pictures of {self.domain} could be fitted, want some to draw on")
         # in the place of pictures that cannot be fitted stand others that can
-        moved = [(drawable[example.seed % len(drawable)], example) for example in unfit]
+        moved = [(drawable[example.group % len(drawable)], example) for example in unfit]
         for record, example in sorted(moved, key=lambda pair: (pair[0], pair[1].place)):
             if record != current:
                 current = record
                 image = self._picture(current)
                 anatomy = self.module.fit(image)
-            yield example.place, *self._drawn(image, current, anatomy, example.seed)
+            yield example.place, *self._drawn(image, current, anatomy, example)
 
     def _picture(self, record: int) -> np.ndarray:
         tensor, found = self.pictures[record]
@@ -219,32 +268,37 @@ class Examples:
         return np.ascontiguousarray(picture[0] if self.gray else np.moveaxis(picture, 0, -1))
 
     def _example(
-        self, kind: str, text: str, shown: Mapping[str, float | None], record: int, seed: int, side=""
+        self, kind: str, text: str, shown: Mapping[str, float | None], record: int, planned: _Planned, side=""
     ) -> Example:
         source = self.records[record]
         drawn = kind == "drawn" and len(shown) > 0
         finding = next(iter(shown)) if drawn else ""
         return Example(
             kind, text, finding, float(shown[finding] or 0) if drawn else 0.0, side, dict(shown), source.image.name,
-            source.patient, source.view, source.licence, seed,
+            source.patient, source.view, source.licence, planned.seed, planned.group,
         )  # fmt: skip
 
-    def _drawn(self, image: np.ndarray, record: int, anatomy: object, seed: int) -> tuple[np.ndarray, Example]:
-        rng = np.random.default_rng([seed, 12])
+    def _drawn(self, image: np.ndarray, record: int, anatomy: object, planned: _Planned) -> tuple[np.ndarray, Example]:
+        rng = np.random.default_rng([planned.seed, 12])
+        finish = np.random.default_rng([self.seed, 16, planned.group])
+        if planned.before:
+            text = drawn_caption(self.domain, [], rng)
+            return self._finished(image, finish), self._example("drawn", text, {}, record, planned)
         finding = str(rng.choice(self.module.FINDINGS))
         severity = round(float(rng.uniform(LEAST, 1.0)), 3)
         side = str(rng.choice(("left", "right", "bilateral"))) if finding in BUILT_IN[self.domain].sided else ""
-        drawn = self.module.draw(image, finding, severity, side, seed, anatomy)
+        drawn = self.module.draw(image, finding, severity, side, planned.seed, anatomy)
         text = drawn_caption(self.domain, [(finding, severity, side)], rng)
-        return self._finished(drawn, rng), self._example("drawn", text, {finding: severity}, record, seed, side)
+        return self._finished(drawn, finish), self._example("drawn", text, {finding: severity}, record, planned, side)
 
-    def _real(self, image: np.ndarray, record: int, seed: int) -> tuple[np.ndarray, Example]:
-        rng, words = np.random.default_rng([seed, 13]), BUILT_IN[self.domain]
+    def _real(self, image: np.ndarray, record: int, planned: _Planned) -> tuple[np.ndarray, Example]:
+        rng, words = np.random.default_rng([planned.seed, 13]), BUILT_IN[self.domain]
         source = self.records[record]
-        text = caption(source, words, rng, self.module.FINDINGS)
         named = (finding_of(label, words) for label, value in source.labels.items() if value == 1)
         shown: dict[str, float | None] = {f: source.severities.get(f) for f in named if f in self.module.FINDINGS}
-        return self._finished(image, rng), self._example("real", text, shown, record, seed)
+        healthy = not shown and DRAWN_ON[self.domain](source)
+        text = drawn_caption(self.domain, [], rng) if healthy else caption(source, words, rng, self.module.FINDINGS)
+        return self._finished(image, rng), self._example("real", text, shown, record, planned)
 
     def _phantom(self, seed: int) -> tuple[np.ndarray, Example]:
         rng, module = np.random.default_rng([seed, 14]), phantom(self.domain)
@@ -256,7 +310,7 @@ class Examples:
         image = module.render(patient, severities, self.size)
         text = drawn_caption(self.domain, [(f, s, where.get(f, "")) for f, s in severities.items()], rng)
         pixels = np.round(np.clip(image, 0, 1) * 255).astype(np.uint8)
-        return pixels, Example("phantom", text, "", 0.0, "", dict(severities), "", f"phantom:{seed}", "", "", seed)
+        return pixels, Example("phantom", text, "", 0.0, "", dict(severities), "", f"phantom:{seed}", "", "", seed, -1)
 
     def _finished(self, image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """uint8, and where asked for moved and exposed a little, as another film of the same patient would be."""
@@ -304,6 +358,7 @@ def main() -> None:
     parser.add_argument("--domain", choices=sorted(set(MODULES) & set(PHANTOMS)), default="chest_xray")
     parser.add_argument("--data", type=Path, required=True, help="a data set as `run.py train classifier` takes it")
     parser.add_argument("--split", choices=SPLITS, default="train")
+    parser.add_argument("--patients", choices=PARTS, default="players", help="whose train pictures (default: players)")
     parser.add_argument("--count", type=int, default=10_000)
     parser.add_argument("--size", type=int, default=256)
     parser.add_argument("--seed", type=int, default=0)
@@ -312,7 +367,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, metavar="DIR")
     options = parser.parse_args()
     cv2.setNumThreads(1)
-    table = read(options.data, domain=options.domain)
+    table = of_part(read(options.data, domain=options.domain), options.patients)
     examples = Examples(
         table, options.split, options.count, options.size, options.seed, options.shares, not options.as_they_are
     )

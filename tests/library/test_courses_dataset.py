@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from mvgen.mvg.severity_prompt import weighted_prompts
 from mvgen.research.courses.chest import FINDINGS
-from mvgen.research.courses.dataset import Examples, drawn_caption, write
+from mvgen.research.courses.dataset import GROUP, Examples, drawn_caption, is_judges, of_part, write
 from mvgen.research.phantom import chest_xray
 from mvgen.training.data import read
 
@@ -44,9 +44,12 @@ def test_files_are_complete_mixed_and_repeatable(table, tmp_path):
     assert about["without_anatomy"] == ["5.png"]
     assert all(line["patient"] in {f"p{i}" for i in range(7)} for line in lines if line["kind"] != "phantom")
     drawn = [line for line in lines if line["kind"] == "drawn"]
-    assert {line["finding"] for line in drawn} == set(FINDINGS)
+    assert {line["finding"] for line in drawn} == {"", *FINDINGS}
     assert not any(line["file"] in ("3.png", "4.png", "5.png") for line in drawn)
-    for line in drawn:
+    groups = [[line for line in drawn if line["group"] == group] for group in {line["group"] for line in drawn}]
+    assert all(len({line["file"] for line in group}) == 1 and len(group) <= GROUP for group in groups)
+    assert all([line["finding"] for line in group].count("") == 1 for group in groups)
+    for line in (line for line in drawn if line["finding"]):
         assert 0 < line["severity"] <= 1 and line["findings"] == {line["finding"]: line["severity"]}
         assert bool(line["side"]) == (line["finding"] in ("pleural effusion", "consolidation", "atelectasis"))
     real = {line["file"]: line for line in lines if line["kind"] == "real"}
@@ -57,6 +60,25 @@ def test_files_are_complete_mixed_and_repeatable(table, tmp_path):
 def test_the_other_split_has_other_patients(table):
     examples = [example for _, _, example in Examples(table, "val", 20, size=128, shares=(1, 0, 0))]
     assert {example.patient for example in examples} == {"p7", "p8"}
+
+
+def test_a_group_shares_its_background(table):
+    found: dict[int, list] = {}
+    for _, image, example in Examples(table, "train", 30, size=192, shares=(1, 0, 0)):
+        found.setdefault(example.group, []).append((example, image.astype(float)))
+    for group in (group for group in found.values() if len(group) == GROUP):
+        (healthy,) = (image for example, image in group if not example.finding)
+        faint = [image for example, image in group if 0 < example.severity < 0.2]
+        assert all(np.median(abs(image - healthy)) < 2 for image in faint)
+
+
+def test_judges_have_patients_of_their_own(table):
+    players, judges = (of_part(table, part) for part in ("players", "judges"))
+    mine, theirs = ({record.patient for record in part.part("train")} for part in (players, judges))
+    assert mine | theirs == {record.patient for record in table.part("train")} and not mine & theirs
+    assert players.part("val") == judges.part("val") == table.part("val")
+    assert 0.35 < np.mean([is_judges("chest_xray", f"nih:{n}") for n in range(2000)]) < 0.45
+    assert not any(is_judges("fundus", f"IDRiD_{n}") for n in range(100))
 
 
 def test_captions_are_prompts_with_numbers_or_words():
