@@ -133,8 +133,12 @@ def features_of(films: Sequence[Film]) -> np.ndarray:
     return np.load(kept)
 
 
-def train_judge(x: np.ndarray, y: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
-    """A logistic regression of labels [n, k] on features [n, F]: what gives Conf [m, k] of features [m, F]."""
+def fit_judge(x: np.ndarray, y: np.ndarray) -> dict[str, np.ndarray]:
+    """A logistic regression of labels [n, k] on features [n, F].
+
+    Returns:
+        mean and std [F] of the features, weight [F, k] and bias [k].
+    """
     mean, std = x.mean(axis=0), x.std(axis=0) + 1e-3
     inputs, targets = torch.from_numpy((x - mean) / std).float(), torch.from_numpy(y).float()
     weight = torch.zeros(x.shape[1], y.shape[1], requires_grad=True)
@@ -150,10 +154,16 @@ def train_judge(x: np.ndarray, y: np.ndarray) -> Callable[[np.ndarray], np.ndarr
         return value
 
     optimizer.step(loss)
+    return {"mean": mean, "std": std, "weight": weight.detach().numpy(), "bias": bias.detach().numpy()}
+
+
+def train_judge(x: np.ndarray, y: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+    """`fit_judge` as what gives Conf [m, k] of features [m, F]."""
+    fit = fit_judge(x, y)
 
     def conf(features: np.ndarray) -> np.ndarray:
-        with torch.no_grad():
-            return torch.sigmoid(torch.from_numpy((features - mean) / std).float() @ weight + bias).numpy()
+        logits = ((features - fit["mean"]) / fit["std"]) @ fit["weight"] + fit["bias"]
+        return 1 / (1 + np.exp(-logits))
 
     return conf
 

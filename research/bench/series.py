@@ -1,4 +1,4 @@
-"""Real series of images: a table of them, their reports, and the later images brought onto the first ones."""
+"""Real series of images: a table of them, what their reports name, and brightness that compares."""
 
 import csv
 from collections.abc import Sequence
@@ -6,14 +6,9 @@ from pathlib import Path
 
 import torch
 
-from ...mvg.metrics.plot import contact_sheet
-from ...mvg.metrics.registration import red_cyan, register
-from ...mvg.plan import NO_FINDING, Plan
-from ...mvg.recaption.offline import recaption
-from ...mvg.regions import roi_mask
-from ..phantom.captions import FINDINGS
-from .follow_up import Visit
-from .user_images import read_image
+from ...mvg.domains import find_domain
+from ...mvg.plan import NO_FINDING
+from ...mvg.recaption.offline import drawn_as, recaption
 
 COLUMNS = ("patient_id", "days", "files", "course")
 
@@ -49,16 +44,29 @@ def reports_below(root: Path) -> dict[str, str]:
         return {row.get("file", ""): row.get("report_text") or "" for row in csv.DictReader(file)}
 
 
-def plan_for(texts: Sequence[str], domain: str, stages: int, mode: str, fallback: str | None) -> tuple[Plan, str]:
-    """The plan of the first text that names a finding, else of ``fallback``; where there is none, of no finding."""
+def named_finding(
+    texts: Sequence[str], domain: str, known: Sequence[str], fallback: str | None
+) -> tuple[str, str, str]:
+    """What the first text names that the networks draw, else ``fallback``, else NO_FINDING.
+
+    Args:
+        texts: reports, the one to look at first first.
+        domain: of the image.
+        known: findings that the networks draw.
+        fallback: a finding, or None.
+
+    Returns:
+        The text of which a plan is to be made, the finding, and where it is from.
+    """
     for text in texts:
         if text.strip():
-            plan = recaption(text, domain, stages, mode=mode, known=FINDINGS[domain], strict=False)
+            plan = recaption(text, domain, 1, known=known, strict=False)
             if plan.finding != NO_FINDING:
-                return plan, "finding from the report"
+                return text, plan.finding, "finding from the report"
     if fallback:
-        return recaption(f"{fallback}.", domain, stages, mode=mode), "no report names a finding; --finding taken"
-    return recaption("No finding.", domain, stages, mode=mode), "no report names a finding"
+        finding = drawn_as(find_domain(domain), fallback, known)
+        return f"{fallback.capitalize()}.", finding, "no report names a finding; --finding taken"
+    return "No finding.", NO_FINDING, "no report names a finding"
 
 
 def matched(later: torch.Tensor, first: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
@@ -72,25 +80,3 @@ def matched(later: torch.Tensor, first: torch.Tensor, weight: torch.Tensor) -> t
         return later
     gain = float(y.std() / x.std())
     return (later * gain + float(y.mean() - gain * x.mean())).clamp(0, 1)
-
-
-def real_visits(options, size: int, mode: str) -> tuple[list[Visit], list[torch.Tensor]]:
-    """The later images of every series, and pictures of their registration."""
-    reports, visits, shown = reports_below(options.root), [], []
-    for row in read_series(options.series):
-        files, days = row["files"].split(), row["days"].split()
-        first = read_image(options.root / files[0], size)
-        for file, day in zip(files[1:], days[1:], strict=True):
-            texts = (reports.get(file, ""), row["course"])
-            plan, note = plan_for(texts, options.domain, options.stages, mode, options.finding)
-            region, _ = roi_mask(first[None], plan)
-            found = register(read_image(options.root / file, size), first, "rigid")
-            valid = found.valid.float()
-            later = matched(found.image, first, (1 - region[0]) * valid)
-            visits.append(Visit(row["patient_id"], day, first, later, region[0], valid, plan, f"{note}; {found.note}"))
-        last = visits[-1]
-        labels = [f"{last.patient}, first"[:26], f"day {last.day}, registered", "red: first, cyan: later", "region"]
-        region = last.region[..., None].expand(-1, -1, 3)
-        pair = torch.stack([last.first, last.later, red_cyan(last.first, last.later), region])
-        shown.append(contact_sheet(pair, labels=labels, cell=192))
-    return visits, shown

@@ -17,6 +17,7 @@ from mvgen.research.bench import (
     first,
     follow_up,
     longitudinal,
+    longitudinal_table,
     methods,
     report,
     series,
@@ -193,7 +194,7 @@ def test_the_phantom_comparison_scores_persistence_as_one(phantom_setup, monkeyp
     directions = follow_up.directions_of(phantom_setup.networks, "chest_xray")
     ends = follow_up.simulate(phantom_setup.networks, later, settings, directions)
     rows = [row | {"group": "g"} for row in follow_up.score(phantom_setup.networks, later, ends)]
-    lines = {line["method"]: line for line in longitudinal.summary(rows, "group")}
+    lines = {line["method"]: line for line in longitudinal_table.summary(rows, "group")}
     assert lines[follow_up.PERSISTENCE]["ratio"] == 1
     assert set(lines) == set(follow_up.ROWS)
     assert patients("chest_xray", "edema", [5000]).at(0.85).shape == later[0].later[None].shape
