@@ -82,7 +82,7 @@ def train_lite(table: Table, folder: Path) -> None:
     y = judges.truth(records, table.domain).astype(np.float32)
     weights = course_bench.fit_judge(x, y)
     folder.mkdir(parents=True, exist_ok=True)
-    np.savez(folder / judges.FILES[judges.LITE], outputs=np.array(courses(table.domain).FINDINGS), **weights)
+    np.savez(folder / judges.FILES[judges.LITE], outputs=np.array(courses(table.domain).FINDINGS), **weights)  # type: ignore[arg-type]
 
 
 def threshold(scores: np.ndarray, positive: np.ndarray) -> float:
@@ -99,7 +99,7 @@ def judge_all(table: Table, folder: Path) -> None:
     for judge in judges.panel(domain, folder, {}):
         kept = folder / f"{judge.name}.read.npz"
         if not kept.is_file():
-            np.savez(kept, **{part: conf_of(judge, found[part], domain) for part in (judges.PLAYERS, VAL)})
+            np.savez(kept, **{part: conf_of(judge, found[part], domain) for part in (judges.PLAYERS, VAL)})  # type: ignore[arg-type]
         with np.load(kept) as file:
             reads[judge.name] = {part: file[part] for part in file.files}
         for k, finding in enumerate(findings):

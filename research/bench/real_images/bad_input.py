@@ -77,11 +77,11 @@ def bad_files(film: Tensor, folder: Path, more: list[Path]) -> Iterator[tuple[st
         SLICE: _package_file("pydicom", "data/test_files/CT_small.dcm"),
         CAT: _package_file("skimage", "data/chelsea.png"),
     }
-    for name, path in others.items():
-        if path is None or not path.is_file():
+    for name, found in others.items():
+        if found is None or not found.is_file():
             print(f"left out, as its package is not installed: {name}")
         else:
-            yield name, path
+            yield name, found
     yield from ((path.name, path) for path in more)
 
 

@@ -17,6 +17,7 @@ from .simulated import Simulator
 
 KEPT = RUNS.parents[1] / "research" / "bench" / "results" / "runs" / "real"
 SIZE = 256
+Values = Sequence[float] | np.ndarray
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -79,15 +80,15 @@ def findings_of(options: argparse.Namespace, made: Simulator) -> list[str]:
     return found
 
 
-def by_patient(values: Sequence[float], patients: Sequence[str]) -> list[float]:
+def by_patient(values: Values, patients: Sequence[str]) -> list[float]:
     """Means of the values of each patient."""
     data = np.asarray(values, float)
     return [float(data[np.asarray(patients) == name].mean()) for name in dict.fromkeys(patients)]
 
 
-def words(values: Sequence[float], patients: Sequence[str] | None = None, digits: int = 3) -> str:
+def words(values: Values, patients: Sequence[str] | None = None, digits: int = 3) -> str:
     """Mean and 95 % interval over patients, "" for none."""
-    data = list(values) if patients is None else by_patient(values, patients)
+    data = [float(v) for v in values] if patients is None else by_patient(values, patients)
     if not data:
         return ""
     mean, low, high = interval(data)
@@ -95,13 +96,13 @@ def words(values: Sequence[float], patients: Sequence[str] | None = None, digits
 
 
 def verdict_of(
-    name: str, values: Sequence[float], patients: Sequence[str], low: float | None = None, high: float | None = None
+    name: str, values: Values, patients: Sequence[str], low: float | None = None, high: float | None = None
 ) -> Verdict:
     """A bar on the mean over patients."""
     return verdict(name, by_patient(values, patients), low, high)
 
 
-def as_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+def as_table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
     """Markdown."""
     lines = [f"| {' | '.join(head)} |", "|" + "---|" * len(head)]
     return "\n".join([*lines, *(f"| {' | '.join(map(str, row))} |" for row in rows)])
