@@ -90,13 +90,13 @@ def threshold(scores: np.ndarray, positive: np.ndarray) -> float:
     return float(np.quantile(scores[~positive], judges.SPECIFICITY))
 
 
-def judge_all(table: Table, folder: Path) -> None:
-    """Writes thresholds.json and prints the AUROC of every judge and finding."""
+def judge_all(table: Table, folder: Path, names: list[str]) -> None:
+    """Writes thresholds.json and prints the AUROC of every finding as some judges read it."""
     domain, findings = table.domain, courses(table.domain).FINDINGS
     found = judges.parts(table)
-    thresholds: dict[str, dict[str, float]] = {name: {} for name in judges.NAMES}
+    thresholds: dict[str, dict[str, float]] = {name: {} for name in names}
     reads: dict[str, dict[str, np.ndarray]] = {}
-    for judge in judges.panel(domain, folder, {}):
+    for judge in judges.panel(domain, folder, thresholds):
         kept = folder / f"{judge.name}.read.npz"
         if not kept.is_file():
             np.savez(kept, **{part: conf_of(judge, found[part], domain) for part in (judges.PLAYERS, VAL)})  # type: ignore[arg-type]
@@ -164,6 +164,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="run.py bench judges", description=__doc__)
     parser.add_argument("--domain", choices=list(MODULES), default="chest_xray")
     parser.add_argument("--data", type=Path, required=True, help="a data set as `run.py train classifier` takes it")
+    parser.add_argument("--judges", nargs="+", choices=judges.NAMES, default=list(judges.NAMES), help="(default: all)")
     parser.add_argument("--steps", type=int, default=300, help="of the DenseNet (default: 300)")
     parser.add_argument("--pairs", type=int, default=2000, help="drawn pictures that the reader sees (default: 2000)")
     parser.add_argument("--reader-steps", type=int, default=1200, help="(default: 1200)")
@@ -175,9 +176,11 @@ def main() -> None:
         table = read(options.data, domain=options.domain)
         folder = judges.folder_of(options.domain)
         if judges.judged(options.domain):
-            train_lite(table, folder)
-            train_densenet(table, folder, options.steps, options.seed)
-            judge_all(table, folder)
+            if judges.LITE in options.judges:
+                train_lite(table, folder)
+            if judges.DENSENET in options.judges:
+                train_densenet(table, folder, options.steps, options.seed)
+            judge_all(table, folder, options.judges)
         else:
             print(judges.OUT_OF_DOMAIN.format(domain=BUILT_IN[options.domain].name))
         make_reader(table, folder, options.pairs, options.reader_steps, options.seed)

@@ -80,9 +80,24 @@ def bad_files(film: Tensor, folder: Path, more: list[Path]) -> Iterator[tuple[st
     for name, found in others.items():
         if found is None or not found.is_file():
             print(f"left out, as its package is not installed: {name}")
-        else:
-            yield name, found
+            continue
+        yield name, found
+        path = folder / f"{name.replace(' ', '_')}.png"
+        Image.fromarray(gray_pixels(found)).save(path)
+        yield f"{name} as a gray PNG", path
     yield from ((path.name, path) for path in more)
+
+
+def gray_pixels(path: Path) -> np.ndarray:
+    """uint8 [H, W] of any picture or DICOM slice, its range stretched: as it looks where a viewer exports it."""
+    if path.suffix == ".dcm":
+        from pydicom import dcmread
+
+        values = dcmread(path).pixel_array.astype(np.float32)
+    else:
+        values = np.asarray(Image.open(path).convert("L"), np.float32)
+    low, high = np.percentile(values, (1, 99))
+    return (np.clip((values - low) / max(float(high - low), 1e-6), 0, 1) * 255).round().astype(np.uint8)
 
 
 def _package_file(package: str, name: str) -> Path | None:

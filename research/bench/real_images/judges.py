@@ -121,23 +121,27 @@ def load(domain: str, folder: Path | None = None) -> list[Judge]:
 
 
 def panel(domain: str, folder: Path, thresholds: dict[str, dict[str, float]]) -> list[Judge]:
-    """The judges of a folder with thresholds: name of a judge -> finding -> Conf."""
+    """The judges of a folder that there are thresholds for: name of a judge -> finding -> Conf."""
+    read = {DENSENET: _densenet, LITE: _lite}
+    return [Judge(name, *read[name](folder / FILES[name], domain), own) for name, own in thresholds.items()]
+
+
+def _densenet(path: Path, domain: str) -> tuple[tuple[str, ...], Callable[[Tensor], np.ndarray]]:
     from ....models.densenet import load_densenet
+
+    made = load_densenet(path, patcher=False)
+
+    def conf(pictures: Tensor) -> np.ndarray:
+        with torch.inference_mode():
+            return torch.cat([made.network(part) for part in pictures.float().split(32)]).sigmoid().numpy()
+
+    return made.outputs, conf
+
+
+def _lite(path: Path, domain: str) -> tuple[tuple[str, ...], Callable[[Tensor], np.ndarray]]:
     from ....mvg.domains import BUILT_IN
 
-    dense = load_densenet(folder / FILES[DENSENET], patcher=False)
-    outputs = tuple(dense.outputs)
-
-    def dense_conf(pictures: Tensor) -> np.ndarray:
-        with torch.inference_mode():
-            logits = [dense.network(part) for part in pictures.float().split(32)]
-        return torch.cat(logits).sigmoid().numpy()
-
-    with np.load(folder / FILES[LITE]) as file:
+    with np.load(path) as file:
         weights = {name: file[name] for name in file.files}
-    lite_outputs = tuple(str(name) for name in weights.pop("outputs"))
-    lite = lite_conf(weights, BUILT_IN[domain].gray)
-    return [
-        Judge(DENSENET, outputs, dense_conf, thresholds.get(DENSENET, {})),
-        Judge(LITE, lite_outputs, lite, thresholds.get(LITE, {})),
-    ]
+    outputs = tuple(str(name) for name in weights.pop("outputs"))
+    return outputs, lite_conf(weights, BUILT_IN[domain].gray)
