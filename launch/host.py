@@ -21,7 +21,9 @@ PIN = REQUIREMENTS / "comfyui.txt"
 PINNED = HOST / "ComfyUI"
 PINNED_VERSION = "0.30.0"
 OLDEST_VERSION = (0, 24)
-SAMPLE_SUFFIXES = (".png", ".txt", ".dcm")
+SAMPLE_SUFFIXES = (".png", ".jpg", ".txt", ".dcm")
+DRAWN_SETS = {"mvg_chest_xray_healthy": range(1, 9), "mvg_chest_xray_effusion": range(9, 17)}
+"""Numbers of the drawn films that version 0.1 put into these folders: the sets are of real ones now."""
 
 
 @dataclass(frozen=True)
@@ -165,6 +167,9 @@ def domain_folders() -> list[Path]:
 
 def copy_samples(target: Path) -> None:
     """The bundled examples, single files and folders of them, under names that begin with mvg_."""
+    for folder, numbers in DRAWN_SETS.items():
+        for n in numbers:
+            (target / folder / f"{n:02d}.png").unlink(missing_ok=True)
     for sample in (file for file in SAMPLES.rglob("*") if file.suffix in SAMPLE_SUFFIXES):
         copy = target / f"mvg_{sample.relative_to(SAMPLES)}"
         if not copy.is_file() or not filecmp.cmp(sample, copy, shallow=False):

@@ -2,7 +2,7 @@
 
 FOLDER holds the results that NAME shows: the folder inside ComfyUI's output folder that the workflow saved to. A
 workflow that needs other people's checkpoints shows no result, as nobody has made one here: its thumbnail is a diagram
-round the drawn patient and takes no FOLDER.
+round the example patient and takes no FOLDER.
 """
 
 import sys
@@ -11,9 +11,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from ..research.phantom import chest_xray
+from ..mvg.picture_file import read_picture
+from ..research.courses import courses
+from ..samples.make import FINDING, SEVERE, SIDE
 from ..samples.make import FOLDER as SAMPLES
-from ..samples.make import LATER, SEEDS
 from .titles import page_file
 
 WIDTH, HEIGHT, GAP = 400, 300, 4
@@ -22,8 +23,8 @@ QUALITY = 88
 GROUND, BOX, INK = "#18181b", "#3b3b44", "#f4f4f5"
 
 Cell = str
-"""``=words``: a box with words; ``severe``: the chest patient with the finding; a name in DRAWN; a file of FOLDER."""
-DRAWN = {"input": "chest_xray.png", "later": "chest_xray_later.png", "lesion": "skin.png"}
+"""``=words``: a box with words; ``severe``: the chest patient with the finding; a name of SAMPLE; a file of FOLDER."""
+SAMPLE = {"input": "chest_xray.png", "later": "chest_xray_later.png", "lesion": "skin.png"}
 
 STAGES = (("stage_00.png", "stage_02.png"), ("stage_04.png", "stage_06.png"))
 LAST = "stage_04.png"
@@ -71,7 +72,7 @@ CARDS: dict[str, tuple[tuple[tuple[Cell, ...], ...], tuple[str, ...]]] = {
     ),
     "mvg_longitudinal": (
         (("stage_00.png", "later"), ("stage_06.png", "difference_01.png")),
-        ("First and later visit; last stage", "and where it differs (drawn patient)"),
+        ("First and later visit; last stage", "and where it differs"),
     ),
     "mvg_cohort_kid": (
         (
@@ -109,9 +110,10 @@ CARDS: dict[str, tuple[tuple[tuple[Cell, ...], ...], tuple[str, ...]]] = {
 
 def picture(cell: Cell, folder: Path) -> Image.Image:
     if cell == "severe":
-        drawn = chest_xray.render(chest_xray.sample_patient(SEEDS["chest_xray"]), LATER)
+        film = read_picture(SAMPLES / SAMPLE["input"]).image[..., 0].numpy()
+        drawn = courses("chest_xray").draw(film, FINDING, SEVERE, SIDE)
         return Image.fromarray(np.round(drawn * 255).astype(np.uint8))
-    return Image.open(SAMPLES / DRAWN[cell] if cell in DRAWN else folder / cell)
+    return Image.open(SAMPLES / SAMPLE[cell] if cell in SAMPLE else folder / cell)
 
 
 def card(name: str, folder: Path) -> Image.Image:

@@ -20,6 +20,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from mvgen.launch.host import copy_samples
+from mvgen.research.phantom import chest_xray
 from PIL import Image
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -148,7 +149,7 @@ def prepare(base: Path) -> None:
 
 
 def draw_inputs(folder: Path) -> None:
-    """A picture with the shape of a chest film, and files that are none."""
+    """A picture with the shape of a chest film, a phantom with a severe effusion, and files that are none."""
     y, x = np.mgrid[-1:1:160j, -1:1:160j]
     lungs = sum(np.exp(-(((x - side * 0.42) / 0.28) ** 4) - ((y + 0.05) / 0.62) ** 4) for side in (-1, 1))
     film = np.clip(0.85 - 0.7 * lungs - 0.5 * (np.abs(x) > 0.92), 0, 1)
@@ -159,6 +160,8 @@ def draw_inputs(folder: Path) -> None:
     Image.fromarray((film * 255).astype(np.uint8)).save(folder / "film.jpg", quality=95)
     Image.new("L", (1, 1)).save(folder / "dot.png")
     Image.fromarray((film[:100, :77] * 255).astype(np.uint8)).save(folder / "odd.png")
+    phantom = chest_xray.render(chest_xray.sample_patient(16), {"pleural effusion": 0.85})
+    Image.fromarray(np.round(phantom * 255).astype(np.uint8)).save(folder / "effusion.png")
     (folder / "renamed.png").write_text("this is text")
     (folder / "report.txt").write_text(REPORT, encoding="utf-8")
     (folder / "empty.txt").write_text(" \n", encoding="utf-8")

@@ -194,7 +194,7 @@ def test_what_the_model_was_not_made_for_is_said_before_a_stage_runs(run, graph,
     assert [size in text for text in done.texts] == [True] and size in done.outputs["notes"]["text"][0]
     (note,) = done.outputs["loop"]["mvg_notes"]
     assert note.startswith(size) and next(iter(done.outputs)) == "loop", "before a stage's own output"
-    graph["image"]["inputs"].update(image="mvg_chest_xray_later.png", size=128)
+    graph["image"]["inputs"].update(image="effusion.png", size=128)
     conf = {"classifier": ["model", 4], "images": ["loop", 0], "finding": "plan", "plan": ["plan", 0]}
     graph["conf"] = {"class_type": "MVG_Conf", "inputs": conf}
     graph["scores"] = {"class_type": "PreviewAny", "inputs": {"source": ["conf", 0]}}

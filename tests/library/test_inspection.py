@@ -63,7 +63,7 @@ def test_a_picture_is_measured(tmp_path):
 
 def test_a_film_has_its_spacing():
     found = inspect_file(ROOT / "samples" / "chest_xray.dcm", "chest_xray")
-    assert found["kind"] == "dicom" and found["spacing"] == [2.8, 2.8]
+    assert found["kind"] == "dicom" and found["spacing"] == [1.4, 1.4]
 
 
 @pytest.mark.parametrize(
