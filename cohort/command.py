@@ -78,7 +78,7 @@ def _tell_notes(part: Cohort) -> None:
     rows = [patient.values for patient in part.patients if patient.seeds != DEFAULT]
     if line := seed_note(part.workflow, rows):
         print(line, flush=True)
-    for line in (*notes.idle_plans(part), *notes.image_notes(part)):
+    for line in (*notes.idle_plans(part), *notes.image_notes(part), *notes.film_notes(part)):
         print(line, flush=True)
     if names := console.unseen_models(part, Models(MODEL_FOLDERS).hashes):
         print(console.unseen(names))

@@ -3,13 +3,18 @@
 from collections import Counter
 
 from ..mvg.embedded_set import IMAGE_SIZE
+from ..mvg.film_check import film_notes as look
 from ..mvg.plan import NO_FINDING, Plan
+from . import files
+from .files import InputFile
 from .manifest import Patient
 from .plan import Cohort
 from .preview import PlanReader
 from .workflow import Slot, Value
 
 SHOWN = 20
+LOOKED_AT = 200
+"""Of how many patients the films are read before a run; PIE Loop looks at every one."""
 
 
 def plans(cohort: Cohort) -> list[str]:
@@ -66,9 +71,30 @@ def image_notes(cohort: Cohort) -> list[str]:
     return lines
 
 
+def film_notes(cohort: Cohort) -> list[str]:
+    """A line on every chest film that is turned or inverted, or looks like something else."""
+    place = cohort.workflow.image()
+    lines = []
+    for patient in _patients(cohort)[:LOOKED_AT]:
+        film = _file(patient, patient.values[place])
+        if patient.plan is None or film is None or film.path is None:
+            continue
+        try:
+            picture = files.picture_of(film)
+        except ValueError:  # damaged further on than its header: the run refuses it by name
+            continue
+        lines += [f"note: {patient.where}: {told}" for told in look(picture.image[None], patient.plan.domain)]
+    return lines
+
+
 def _size(patient: Patient, name: Value) -> tuple[int, int] | None:
     """Width and height of the patient's file of that name."""
-    return next(file.size for file in patient.files if file.name == name)
+    file = _file(patient, name)
+    return None if file is None else file.size
+
+
+def _file(patient: Patient, name: Value) -> InputFile | None:
+    return next((file for file in patient.files if file.name == name), None)
 
 
 def _patients(cohort: Cohort) -> list[Patient]:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from .domains import Domain, find_domain
+from .film_check import film_notes
 from .picture_file import read_picture
 from .plan import NO_FINDING
 from .recaption.deidentify import deidentify
@@ -22,7 +23,7 @@ def inspect_file(path: Path, domain: str | Domain) -> dict[str, Any]:
 
     Args:
         path: a report (``.txt``), or a picture or DICOM film of any other name.
-        domain: what a report is read as.
+        domain: what a report is read as, and a picture looked at as.
 
     Returns:
         Of a picture: file, kind ("image" or "dicom"), width, height, minimum and maximum of the values in [0, 1],
@@ -37,13 +38,13 @@ def inspect_file(path: Path, domain: str | Domain) -> dict[str, Any]:
     try:
         if path.is_dir():
             raise ValueError(f"file: {path.name!r} is a folder, want a picture, a DICOM film or a report")
-        made = _report(path, domain) if path.suffix.lower() in REPORT_SUFFIXES else _picture(path)
+        made = _report(path, domain) if path.suffix.lower() in REPORT_SUFFIXES else _picture(path, domain)
     except ValueError as error:
         return {"file": str(path), "error": str(error)}
     return {"file": str(path), **made}
 
 
-def _picture(path: Path) -> dict[str, Any]:
+def _picture(path: Path, domain: Domain) -> dict[str, Any]:
     picture = read_picture(path)
     height, width, _ = picture.image.shape
     return {
@@ -53,7 +54,7 @@ def _picture(path: Path) -> dict[str, Any]:
         "minimum": float(picture.image.min()),
         "maximum": float(picture.image.max()),
         "spacing": None if picture.spacing is None else list(picture.spacing),
-        "notes": list(picture.notes),
+        "notes": [*picture.notes, *film_notes(picture.image[None], domain.name)],
     }
 
 

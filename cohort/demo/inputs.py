@@ -14,6 +14,7 @@ from ...launch.paths import WORKFLOWS
 from ...mvg.domains import BUILT_IN, Domain
 from ...mvg.domains.files import load_domains
 from ...mvg.embedded_set import has_color, image_notes
+from ...mvg.film_check import film_notes
 from ...mvg.picture_file import Picture
 from ...mvg.picture_fit import fit_square
 from ...mvg.pie import n_inverted
@@ -89,7 +90,8 @@ def _read(options: argparse.Namespace, token: str, domain: Domain, workflow: Wor
         plan = plan_of_report(workflow, patient, domain, told)
         lines += [] if options.report is None else [f"report: {options.report}"]
     lines += [f"plan: {plan.to_text()}".replace("\n", "\n  ")]
-    notes = [*image_notes(pixels, domain.name), *_idle_options(options, workflow, patient)]
+    notes = image_notes(pixels, domain.name) + film_notes(pixels, domain.name)
+    notes += _idle_options(options, workflow, patient)
     return Request(workflow, patient, plan, (*lines, *(f"note: {note}" for note in notes)))
 
 

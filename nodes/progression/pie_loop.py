@@ -13,6 +13,7 @@ from comfy_api.latest import io
 from comfy_execution.graph_utils import GraphBuilder
 
 from ...mvg import pie
+from ...mvg.film_check import film_notes
 from ...mvg.plan import NO_FINDING, Plan, Stage
 from ...mvg.severity import PROBES, SPACINGS, probe_steps
 from ..support import trajectory, types
@@ -226,7 +227,7 @@ class PIELoop(io.ComfyNode):
         links = cls.hidden.dynprompt.get_node(cls.hidden.unique_id)["inputs"]
         warnings = check_embedded(plan, image, cls.hidden.dynprompt, links["model"])
         falls = len({(stage.prompt, stage.gamma, stage.guidance) for stage in wanted}) == 1 and not plan.scale
-        warnings += idle_inputs(plan, spacing, delta, falls)
+        warnings += film_notes(image, plan.domain) + idle_inputs(plan, spacing, delta, falls)
         tell(cls.hidden.unique_id, warnings)
         image_link = links["image"]
         graph = GraphBuilder()

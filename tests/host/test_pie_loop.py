@@ -207,6 +207,18 @@ def test_what_the_model_was_not_made_for_is_said_before_a_stage_runs(run, graph,
     assert done.texts == [] and "mvg_notes" not in done.outputs.get("loop", {}), "no edema in this image"
 
 
+def test_a_film_that_stands_on_its_head_is_told_before_a_stage_runs(server, run, graph):
+    with Image.open(server.base / "input" / "mvg_chest_xray.png") as film:
+        film.transpose(Image.Transpose.FLIP_TOP_BOTTOM).save(server.base / "input" / "turned.png")
+    told = "the image seems to be upside down: want the head at the top"
+    graph["image"]["inputs"].update(image="turned.png", size=128)
+    done = run(plan(1))
+    assert told in done.outputs["loop"]["mvg_notes"] and told in done.outputs["notes"]["text"][0]
+    assert any(told in text for text in done.texts)
+    graph["image"]["inputs"].update(image="mvg_chest_xray.png")
+    assert not any("upside down" in text for text in run(plan(1)).texts)
+
+
 @pytest.mark.parametrize("mode", ["ddim", "noise"])
 def test_patients_of_a_batch_come_out_as_they_do_alone(server, run, graph, loop, mode):
     loop.update(mode=mode, seed=3)

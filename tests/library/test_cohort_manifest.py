@@ -248,6 +248,15 @@ def test_what_progresses_and_what_is_resized_is_said_before_the_run(tmp_path):
     ]
 
 
+def test_films_that_are_turned_are_named_before_the_run(tmp_path):
+    with Image.open(ROOT / "samples" / "chest_xray.png") as film:
+        film.save(tmp_path / "film.png")
+        film.transpose(Image.Transpose.FLIP_TOP_BOTTOM).save(tmp_path / "turned.png")
+    rows = [["A", "film.png", REPORT], ["B", "turned.png", REPORT]]
+    whole = cohort.build(manifest(tmp_path, rows, ["patient_id", "image", "prompt"]), workflow(tmp_path))
+    assert notes.film_notes(whole) == ["note: row 3 (B): the image seems to be upside down: want the head at the top"]
+
+
 def test_colors_that_do_not_fit_are_named(tmp_path):
     path = manifest(tmp_path, [["P", "color.png", "report.txt", ""], ["Q", "equal.png", "report.txt", ""]])
     path.write_text(path.read_text("utf-8-sig") + "R,color.png,report.txt,\n")
