@@ -94,6 +94,8 @@ def run_kid(options: argparse.Namespace) -> list[Verdict]:
     """
     table, made = table_of(options), simulator(options)
     starts = healthy_pictures(table, options.of, options.count, options.size, first=options.first, each=True)
+    if (people := len({start.patient for start in starts})) < LEAST:
+        raise ValueError(f"--count: got pictures of {people} patients, want those of at least {LEAST}")
     lines, verdicts = [], []
     if options.findings is None and options.domain == "chest_xray":
         options.findings = ["pleural effusion"]  # of the others there are few real films

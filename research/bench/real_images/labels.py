@@ -22,6 +22,8 @@ def run(options: argparse.Namespace) -> list[Verdict]:
     """
     table, made = table_of(options), simulator(options)
     panel = judges.load(options.domain)
+    if options.size < judges.SIZE:
+        print(f"note: the judges learned from pictures of {judges.SIZE} px and read blurred ones, as of --size, poorly")
     starts = healthy_pictures(table, options.of, options.count, options.size, first=options.first)
     patients = [start.patient for start in starts]
     unchanged = torch.stack([start.image() for start in starts])
