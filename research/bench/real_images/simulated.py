@@ -132,7 +132,7 @@ class Simulator:
             ladder = [case.plan(stages, "ladder", self.known) for case in cases]
             return methods.walk_states(self.networks, images, masks, ladder, settings)
         if cases[0].finding == NO_FINDING:
-            direction = torch.zeros_like(self.networks.encode(images[:1]))
+            direction = torch.zeros_like(self.networks.encode(images[:1])[0])
         else:
             direction = self.direction(cases[0].finding, table)
         return methods.extrapolation_states(self.networks, images, masks, direction, stages, settings)
