@@ -138,9 +138,11 @@ def phrase(domain: str, finding: str, severity: float, side: str, name: str = ""
     return " ".join([f"{severity:.3f}", *([side] if finding in words.sided else []), name or finding])
 
 
-def drawn_caption(domain: str, shown: Sequence[tuple[str, float, str]], rng: np.random.Generator) -> str:
+def drawn_caption(
+    domain: str, shown: Sequence[tuple[str, float, str]], rng: np.random.Generator, numbers: float = NUMBERS
+) -> str:
     """Caption of findings (finding, severity, side): now and then another prefix or synonyms, mostly with numbers."""
-    words, vary, number = BUILT_IN[domain], rng.random() < 0.3, rng.random() < NUMBERS
+    words, vary, number = BUILT_IN[domain], rng.random() < 0.3, rng.random() < numbers
     prefix = str(rng.choice(words.prefixes)) if vary else words.prefix
     if not shown:
         return f"{prefix}, {rng.choice(words.normal) if vary else words.normal[0]}"

@@ -1,11 +1,14 @@
-"""Trains the embedded CLIP vision tower of a family by image-text contrast (Radford et al. 2021) for CLIP-I.
+"""Trains the embedded CLIP vision tower by image-text contrast (Radford et al. 2021) for CLIP-I.
 
-Two thirds of each batch are phantoms with their captions; the rest are pictures that are no phantom (checks, stripes,
-discs, clouds, noise) or phantoms turned, blurred or negated, with captions that say so. As with the public CLIP, most
-of the embedding therefore says what kind of picture it is, and less of it how ill the patient is. A second term asks
-for one patient on two visits, in two states of disease, to be nearer than two patients: CLIP-I is to say whether the
-patient stayed the same. The logit scale is 100, where the public CLIP's training ends (its upper bound).
+Two thirds of each batch are real pictures, drawn courses and phantoms with their captions; the rest are pictures of
+nothing medical (checks, stripes, discs, clouds, noise) or medical ones turned, blurred or negated, with captions that
+say so. As with the public CLIP, most of the embedding therefore says what kind of picture it is, and less of it how ill
+the patient is. A second term asks for one patient in two states of disease to be nearer than two patients: CLIP-I is
+to say whether the patient stayed the same. The logit scale is 100, where the public CLIP's training ends (its bound).
 """
+
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,13 +17,21 @@ import torch.nn.functional as F
 from ...models.embedded import architecture
 from ...mvg.domains import BUILT_IN
 from ...training import common, text, weights
-from . import dataset
+from ..courses.dataset import drawn_caption
+from . import dataset, examples
 
 LOGIT_SCALE = 100.0
 PATTERNS = (
     "checkerboard", "horizontal stripes", "vertical stripes", "white disc", "dark disc", "clouds", "noise", "ramp"
 )  # fmt: skip
-PATIENTS = 8000
+PHANTOMS = 0.25
+"""Share of a batch's medical pictures."""
+SHARES = (0.5, 0.25, 0.25)
+"""Of DOMAINS."""
+OPTIONS: dict[str, dict[str, Any]] = {
+    "--examples": {"type": Path, "required": True, "metavar": "DIR", "help": "a folder of examples a domain"},
+    "--out": {"type": Path, "default": common.WEIGHTS, "help": "where the weights go"},
+}
 CHANGES = ("upside down", "turned left", "blurred", "negative")
 
 
@@ -74,48 +85,77 @@ def contrast(image: torch.Tensor, words: torch.Tensor, same: torch.Tensor) -> to
     return 0.5 * (F.cross_entropy(logits, target) + F.cross_entropy(logits.T, target))
 
 
+class Patients:
+    """Pictures of patients in two states each, with captions: real ones drawn on, and phantoms on two days.
+
+    Args:
+        domain: its name.
+        root: of the examples.
+        count: phantoms.
+    """
+
+    def __init__(self, domain: str, root: Path, count: int):
+        self.domain, self.real = domain, examples.Examples(root / domain)
+        self.phantoms = [dataset.Pool(architecture.family_of(domain), count, visit, (domain,)) for visit in (0, 1)]
+        groups: dict[int, list[int]] = {}
+        for i, line in enumerate(self.real.lines):
+            if line["group"] >= 0:
+                groups.setdefault(line["group"], []).append(i)
+        self.groups = [(self.real.lines[members[0]]["patient"], members) for members in groups.values() if members[1:]]
+
+    def draw(self, rng: np.random.Generator) -> tuple[str, torch.Tensor, str, torch.Tensor]:
+        """Who it is, a picture [3, 128, 128], its caption, and another picture of the same patient."""
+        if rng.random() < PHANTOMS:
+            index = int(rng.integers(len(self.phantoms[0])))
+            first, second = (pool.picture(index) for pool in self.phantoms)
+            return f"{self.domain} {index}", first, self.phantoms[0].captions([index], rng)[0], second
+        patient, members = self.groups[int(rng.integers(len(self.groups)))]
+        one, other = rng.choice(members, 2, replace=False)
+        size = architecture.CLIP_VISION["image_size"]
+        line = self.real.lines[one]
+        said = drawn_caption(self.domain, [(f, s, line["side"]) for f, s in line["findings"].items()], rng, 0.0)
+        return patient, self.real.picture(one, size), said, self.real.picture(other, size)
+
+
 def main() -> None:
-    options = common.arguments(__doc__, steps=400, batch=48, rate=5e-4)
-    count = PATIENTS // len(architecture.FAMILIES[options.family])
-    pool, again = dataset.Pool(options.family, count), dataset.Pool(options.family, count, visit=1)
-    images, other_day = torch.from_numpy(pool.images), torch.from_numpy(again.images)
+    options = common.arguments(__doc__ or "", steps=500, batch=48, rate=5e-4, more=OPTIONS)
+    patients = [Patients(domain, options.examples, options.count or 2000) for domain in architecture.DOMAINS]
     torch.manual_seed(options.seed)
     vision, tower = architecture.build_clip_vision(), architecture.build_clip_text()
     trainer = common.Trainer("clip", {"vision": vision, "text": tower}, options, decay=0.99)
-    size = architecture.IMAGE_SIZE
+    size = architecture.CLIP_VISION["image_size"]
 
     def loss(generator: torch.Generator, step: int) -> dict:
         rng = np.random.default_rng([options.seed, step])
         n = 2 * options.batch // 3
-        index = rng.integers(len(pool), size=options.batch)
-        captions = pool.captions(index[:n], rng)
-        pictures = list(images[index[:n]].float() / 255)
-        for i in index[n:]:
+        whom, first, said, second = (list(part) for part in zip(
+            *(patients[d].draw(rng) for d in rng.choice(len(patients), size=n, p=SHARES)), strict=True
+        ))  # fmt: skip
+        for _ in range(options.batch - n):
             if rng.random() < 0.6:
                 kind = str(rng.choice(PATTERNS))
-                pictures.append(torch.from_numpy(pattern(kind, rng, size)).float()[None])
-                captions.append(kind)
+                first.append(torch.from_numpy(pattern(kind, rng, size)).float()[None].expand(3, -1, -1))
+                said.append(kind)
             else:
-                kind = str(rng.choice(CHANGES))
-                pictures.append(changed(images[i].float() / 255, kind))
-                captions.append(f"{kind} {BUILT_IN[pool.domain(i)].prefixes[1]}")
-        pictures += list(other_day[index[:n]].float() / 255)
-        pixels = torch.stack([picture.expand(3, -1, -1) for picture in pictures])
+                kind, whose = str(rng.choice(CHANGES)), patients[int(rng.integers(len(patients)))]
+                first.append(changed(whose.draw(rng)[1], kind))
+                said.append(f"{kind} {BUILT_IN[whose.domain].prefixes[1]}")
+        pixels = torch.stack([*first, *second])
         pixels = pixels * (0.9 + 0.2 * torch.rand(len(pixels), 1, 1, 1, generator=generator))
-        same = torch.tensor([[float(a == b) for b in captions] for a in captions])
+        same = torch.tensor([[float(a == b) for b in said] for a in said])
         image = vision(network_input(pixels).to(options.device)).image_embeds.float()
-        words = tower(text.tokenize(captions).to(options.device)).text_embeds.float()
-        first, second = image[: options.batch], image[options.batch :]
-        patient = torch.from_numpy(index[:n, None] == index[None, :n]).float().to(options.device)
+        words = tower(text.tokenize(said).to(options.device)).text_embeds.float()
+        earlier, later = image[: options.batch], image[options.batch :]
+        patient = torch.tensor([[float(a == b) for b in whom] for a in whom]).to(options.device)
         terms = {
-            "captions": contrast(first, words, same.to(options.device)),
-            "patients": contrast(first[:n], second, patient),
+            "captions": contrast(earlier, words, same.to(options.device)),
+            "patients": contrast(earlier[:n], later, patient),
         }
         return {"loss": sum(terms.values()), **terms}
 
     trainer.fit(loss)
     trainer.averaged()
-    path = weights.path_of("clip_vision", options.family)
+    path = weights.path_of("clip_vision", options.family, options.out)
     architecture.save_weights(vision.state_dict(), architecture.CLIP_VISION, path)
 
 

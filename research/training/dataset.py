@@ -32,6 +32,8 @@ SHARES = {4: (0.27, 0.27, 0.27, 0.19), 1: (1.0,)}
 """Number of a domain's findings -> how often each is drawn."""
 EXACT = 0.75
 """How often a caption says a severity as a number, where a training is to learn numbers; the others keep the words."""
+PHANTOMS = {"chest_xray": 4000, "fundus": 2000, "skin": 2000}
+"""Images of each domain beside the real ones."""
 SIZES = {"gray": 16000, "colour": 7000}
 """Images of each domain that the diffusion model sees."""
 
@@ -54,9 +56,14 @@ def drawing(domain: str) -> str:
     return hashlib.blake2b("".join(map(inspect.getsource, modules)).encode(), digest_size=4).hexdigest()
 
 
+def digest(path: Path) -> str:
+    """Of a file's bytes, short enough for a name."""
+    return hashlib.blake2b(path.read_bytes(), digest_size=4).hexdigest()
+
+
 def encoding(family: str) -> str:
     """Name of latents of a family's phantoms: they are others with another drawing or another VAE."""
-    vae = hashlib.blake2b(weights.path_of("vae", family).read_bytes(), digest_size=4).hexdigest()
+    vae = digest(weights.path_of("vae", family))
     return "-".join([family, *(drawing(domain) for domain in FAMILIES[family]), vae])
 
 
@@ -127,6 +134,10 @@ class Pool:
 
     def __len__(self) -> int:
         return len(self.images)
+
+    def picture(self, index: int) -> torch.Tensor:
+        """float32 [3, 128, 128] in [0, 1]."""
+        return torch.from_numpy(self.images[index]).float().div(255).expand(3, -1, -1)
 
     def domain(self, index: int) -> str:
         return self.parts[index // self.count][0]

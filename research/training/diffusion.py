@@ -1,10 +1,10 @@
-"""Trains the embedded UNet of a family and its text tower together on VAE latents of phantoms: epsilon loss, SD's
-schedule.
+"""Trains the embedded UNet and its text tower on VAE latents of real pictures, drawn courses and phantoms.
 
-13 % of the captions are dropped for classifier-free guidance. Latents are encoded once into training/runs. With
-``--go-on`` a further round starts from the weights of the one before; a round has a seed of its own, which names its
-checkpoint. With ``--exact`` most captions say the severity as a number, and the files say so: the model can then be
-asked for any severity (`mvg.severity_prompt`).
+Three steps of four see pictures of the set's size, the fourth phantoms of half of it. Of what was drawn, two pictures
+that share a background see the same noise at the same time step: what differs between their errors is then what their
+captions tell, not whom they show (common random numbers; the expected gradient is that of independent draws). 13 % of
+the captions are dropped for classifier-free guidance; most of the others say the severity as a number, and the files
+say so: the model can be asked for any severity (`mvg.severity_prompt`). Latents are encoded once into training/runs.
 """
 
 from pathlib import Path
@@ -14,25 +14,23 @@ import numpy as np
 import torch
 
 from ...models.embedded import architecture
+from ...models.embedded.architecture import DOMAINS
 from ...mvg.severity_prompt import TEXT
 from ...training import common, text, weights
 from ..phantom import captions
-from . import dataset
+from . import dataset, examples
 
 DROPOUT = 0.13
+SHARES = (0.55, 0.25, 0.20)
+"""Of DOMAINS."""
+PHANTOM_EVERY = 4
+ALONE = 0.25
+"""Share of a batch that are real pictures with their labels; the others are pairs on one background."""
 OPTIONS: dict[str, dict[str, Any]] = {
-    "--exact": {
-        "nargs": "*",
-        "metavar": "FINDING",
-        "help": "severities as numbers: of every finding, or of these alone, on pictures that show them or nothing",
-    },
-    "--out": {
-        "type": Path,
-        "default": common.WEIGHTS,
-        "help": "where the weights go (default: models/embedded/weights)",
-    },
+    "--examples": {"type": Path, "required": True, "metavar": "DIR", "help": "a folder of examples a domain"},
+    "--start": {"type": Path, "metavar": "DIR", "help": "where the weights are that it starts from (default: --out)"},
+    "--out": {"type": Path, "default": common.WEIGHTS, "help": "where the weights go"},
 }
-UNETS = {"gray": architecture.UNET, "colour": architecture.UNET_COLOR}
 
 
 def alphas_cumprod() -> torch.Tensor:
@@ -41,68 +39,126 @@ def alphas_cumprod() -> torch.Tensor:
     return torch.cumprod(1 - betas, dim=0).float()
 
 
-def latents(images: torch.Tensor, family: str, device: str, name: str) -> torch.Tensor:
-    """Posterior means [n, 8, 16, 16] of uint8 images [n, 1 or 3, 128, 128], cached by ``name`` under training/runs."""
-    path = common.RUNS / f"latents.{dataset.encoding(family)}.{name}.npy"
+@torch.no_grad()
+def encode(vae, pictures, count: int, path: Path, device: str) -> np.ndarray:
+    """Posterior means [count, 8, h, w] fp16 of pictures(i) [3, H, W] in [0, 1], cached."""
     if not path.exists():
-        vae = weights.load_vae(family, device)
         parts = []
-        with torch.no_grad(), common.autocast(device):
-            for batch in images.split(64):
-                x = batch.to(device).float().div(255).expand(-1, 3, -1, -1) * 2 - 1
-                parts.append(vae.encode(x).float().cpu())
-        np.save(path, torch.cat(parts).numpy())
-    return torch.from_numpy(np.load(path))
+        for start in range(0, count, 16):
+            x = torch.stack([pictures(i) for i in range(start, min(start + 16, count))])
+            with common.autocast(device):
+                parts.append(vae.encode(x.to(device) * 2 - 1).half().cpu().numpy())
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_suffix(".tmp.npy")
+        np.save(temporary, np.concatenate(parts))
+        temporary.replace(path)
+    return np.load(path, mmap_mode="r")
+
+
+class Real:
+    """Latents of one domain's examples, those that share a background side by side."""
+
+    def __init__(self, pool: examples.Examples, latents: np.ndarray):
+        self.latents = latents
+        self.captions = [line["caption"] for line in pool.lines]
+        groups: dict[int, list[int]] = {}
+        for i, line in enumerate(pool.lines):
+            if line["group"] >= 0:
+                groups.setdefault(line["group"], []).append(i)
+        self.groups = [members for members in groups.values() if len(members) > 1]
+        self.alone = [i for i, line in enumerate(pool.lines) if line["group"] < 0]
+
+
+class Phantoms:
+    """Latents of one domain's phantoms."""
+
+    def __init__(self, domain: str, pool: dataset.Pool, latents: np.ndarray):
+        self.domain, self.pool, self.latents = domain, pool, latents
+
+    def caption(self, index: int, rng: np.random.Generator) -> str:
+        """Most of them with numbers."""
+        return self.pool.captions([index], rng, captions.FINDINGS[self.domain])[0]
+
+
+class Batches:
+    """What a step sees: a function of seed and step."""
+
+    def __init__(self, options, vae):
+        mark = dataset.digest(options.out / architecture.FILES["vae"].format(family=options.family))
+        self.seed, self.real, self.phantoms = options.seed, [], []
+        for domain, pool in examples.read(options.examples).items():
+            about = dataset.digest(pool.folder / "examples.jsonl")
+            path = common.RUNS / f"latents.{domain}-{about}-{mark}.npy"
+            self.real.append(Real(pool, encode(vae, pool.picture, len(pool), path, options.device)))
+            drawn = dataset.Pool(
+                architecture.family_of(domain), options.count or dataset.PHANTOMS[domain], domains=(domain,)
+            )
+            path = common.RUNS / f"latents.phantoms.{domain}-{dataset.drawing(domain)}-{len(drawn)}-{mark}.npy"
+            self.phantoms.append(Phantoms(domain, drawn, encode(vae, drawn.picture, len(drawn), path, options.device)))
+
+    def draw(self, step: int, batch: int) -> tuple[torch.Tensor, list[str], torch.Tensor, torch.Tensor]:
+        """Latents [n, 8, h, w], captions, time steps [n], noise as the latents."""
+        rng = np.random.default_rng([self.seed, step])
+        domains = rng.choice(len(DOMAINS), size=2 * batch, p=SHARES)
+        rows: list[tuple[np.ndarray, str, int]] = []  # latents, caption, number of its noise
+        if step % PHANTOM_EVERY == PHANTOM_EVERY - 1:
+            for n in range(2 * batch):
+                phantoms = self.phantoms[domains[n]]
+                index = int(rng.integers(len(phantoms.latents)))
+                rows.append((phantoms.latents[index], phantoms.caption(index, rng), n))
+        else:
+            while len(rows) < batch:
+                n = len(rows)
+                real = self.real[domains[n]]
+                if n >= (1 - ALONE) * batch:
+                    index = int(rng.choice(real.alone))
+                    rows.append((real.latents[index], real.captions[index], n))
+                    continue
+                group = real.groups[int(rng.integers(len(real.groups)))]
+                rows += [(real.latents[i], real.captions[i], n) for i in rng.choice(group, 2, replace=False)]
+        z = torch.from_numpy(np.stack([row[0] for row in rows])).float()
+        said = ["" if rng.random() < DROPOUT else row[1] for row in rows]
+        generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
+        noise, t = torch.randn(z.shape, generator=generator), torch.randint(1000, (len(z),), generator=generator)
+        shared = torch.tensor([row[2] for row in rows])
+        return z, said, t[shared], noise[shared]
 
 
 def main() -> None:
-    options = common.arguments(__doc__, steps=6000, batch=32, rate=6e-4, more=OPTIONS)
-    domains = architecture.FAMILIES[options.family]
-    known = [finding for domain in domains for finding in captions.FINDINGS[domain]]
-    if unknown := set(options.exact or ()) - set(known):
-        raise SystemExit(f"--exact: got {', '.join(sorted(unknown))}, want any of {', '.join(known)}")
+    options = common.arguments(__doc__ or "", steps=4000, batch=16, rate=5e-4, more=OPTIONS)
     common.use_host()
-    pool = dataset.Pool(options.family, options.count or dataset.SIZES[options.family])
-    rows = pool.showing(options.exact) if options.exact else torch.arange(len(pool))
-    exact = [] if options.exact is None else options.exact or known
-    name = "-".join([str(len(pool)), *sorted(options.exact or ())]).replace(" ", "_")
-    z = latents(torch.from_numpy(pool.images[rows]), options.family, options.device, name)
+    start = options.start or options.out
+    batches = Batches(options, weights.load_vae(options.family, options.device, options.out))
     abar = alphas_cumprod()
     torch.manual_seed(options.seed)
-    unet, tower = architecture.build_unet(UNETS[options.family]), architecture.build_clip_text()
-    if options.go_on:
-        unet.load_state_dict(weights.exported("unet", options.family))
-        tower = weights.load_text_tower(options.family)
-        # known words stay as they are: their table is nearly all of the tower, and a third of what a step would update
-        tower.text_model.embeddings.token_embedding.requires_grad_(False)
-    name = f"diffusion.{options.seed}" if options.go_on else "diffusion"
-    if options.exact is not None:
-        name = f"{name}.exact"
-    trainer = common.Trainer(name, {"unet": unet, "text": tower}, options, decay=0.999)
+    unet, tower = architecture.build_unet(), weights.load_text_tower(options.family, start)
+    unet.load_state_dict(weights.exported("unet", options.family, start))
+    trainer = common.Trainer(f"diffusion.{options.seed}", {"unet": unet, "text": tower}, options, decay=0.999)
 
     def loss(generator: torch.Generator, step: int) -> dict:
-        n = options.batch
-        index = torch.randint(len(z), (n,), generator=generator)
-        rng = np.random.default_rng([options.seed, step])
-        words = pool.captions(rows[index], rng, exact)
-        words = ["" if rng.random() < DROPOUT else w for w in words]
-        context = text.encode(tower.text_model, words, options.device)
-        t = torch.randint(1000, (n,), generator=generator)
+        z, said, t, noise = batches.draw(step, options.batch)
         a = abar[t][:, None, None, None]
-        noise = torch.randn(n, *z.shape[1:], generator=generator)
-        noisy = (a.sqrt() * z[index] + (1 - a).sqrt() * noise).to(options.device)
+        context = text.encode(tower.text_model, said, options.device)
+        noisy = (a.sqrt() * z + (1 - a).sqrt() * noise).to(options.device)
         predicted = unet(noisy, t.to(options.device), context=context).float()
         return {"loss": (predicted - noise.to(options.device)).square().mean()}
 
     trainer.fit(loss)
     trainer.averaged()
-    tokens = text.vocabulary(captions.vocabulary(domains))
-    told = {} if options.exact is None else {"severity": TEXT}
+    export(unet, tower, batches, options)
+
+
+def export(unet, tower, batches: Batches, options) -> None:
+    """Writes both networks, of the token table the rows that captions of the training or of the phantoms hold."""
+    said = {caption for real in batches.real for caption in real.captions}
+    tokens = text.vocabulary([*captions.vocabulary(DOMAINS), *(c for c in said if "0." not in c)])
+    tower_state = architecture.compact_text_embedding(tower.state_dict(), tokens)
     for part, state, config in (
-        ("unet", unet.state_dict(), UNETS[options.family]),
-        ("clip_text", architecture.compact_text_embedding(tower.state_dict(), tokens), architecture.CLIP_TEXT),
+        ("unet", unet.state_dict(), architecture.UNET),
+        ("clip_text", tower_state, architecture.CLIP_TEXT),
     ):
-        architecture.save_weights(state, config, weights.path_of(part, options.family, options.out), **told)
+        path = weights.path_of(part, options.family, options.out)
+        architecture.save_weights(state, config, path, severity=TEXT)
 
 
 if __name__ == "__main__":

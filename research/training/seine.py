@@ -1,16 +1,20 @@
-"""Trains the embedded SEINE of a family: clips of phantoms whose disease moves evenly from one state to another.
+"""Trains the embedded SEINE: clips of real pictures and phantoms whose disease moves evenly from one state to another.
 
 The network is SEINE's own class at a small size, on latents of the embedded VAE. The first and last frame are given as
-the released model has them, by mask and masked video; between them that shows mid-gray in the first round, as with the
-release, and the straight way from one to the other in the second; in colour there is this round alone. The loss is on
-the noise under SEINE's own betas.
-Where shapes agree it starts from the embedded image UNet. The text is the same for every clip, so other captions, none
-and a little noise stand in for it at times: the network then leans on it less than on the frames.
-With ``--go-on`` the second round starts from the weights of the first.
+the released model has them, by mask and masked video; between them that shows the straight way from one to the other.
+It starts from the weights of the round before, or where there are none from the embedded image UNet wherever shapes
+agree. The text is the same for every clip, so other captions, none and a little noise stand in for it at times: the
+network then leans on it less than on the frames. Three steps of four see the set's size, the fourth phantoms of half of
+it.
 """
 
+import functools
 import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
+import cv2
 import numpy as np
 import torch
 from torch import Tensor
@@ -18,22 +22,39 @@ from torch import Tensor
 from ...models.embedded import architecture
 from ...models.seine.unet import UNet3D
 from ...mvg import seine
+from ...mvg.domains import BUILT_IN
 from ...training import common, text, weights
+from ...training.data import TRAIN, Pictures, Table, read
+from ..courses import courses
+from ..courses.dataset import DRAWN_AT, DRAWN_ON, of_part
 from ..phantom import captions
 from ..phantom.captions import FINDINGS
 from ..phantom.domains import phantom, picture
 from . import dataset
 
 PROMPT = "smooth transition."
-CLIPS = {"gray": 600, "colour": 400}
+SIZE = 256
+CLIPS = {"chest_xray": 300, "fundus": 100, "skin": 100}
+PHANTOM_CLIPS = 100
+"""Of each domain."""
+SHARES = (0.55, 0.25, 0.20)
+"""Of the domains."""
 CHUNK, FRAMES = 50, 16
 FRAMES_A_STEP = 32
-NETWORKS = {"gray": architecture.SEINE, "colour": architecture.SEINE_COLOR}
+PHANTOM_EVERY = 4
 DECISIVE = (40, 560)
 DECISIVE_SHARE = 0.7
 """Time steps where noise and picture are of one order; this share of the draws is from here, the others from all."""
 FIRST_PATIENT = 100_000
 """Patients of the training stream that the images of training/dataset.py do not show."""
+OPTIONS: dict[str, dict[str, Any]] = {
+    "--data": {
+        "type": Path, "nargs": 3, "required": True, "metavar": ("CHEST", "FUNDUS", "SKIN"),
+        "help": "tables of real pictures, as `run.py train classifier` takes them",
+    },
+    "--start": {"type": Path, "metavar": "DIR", "help": "where the weights are that it starts from (default: --out)"},
+    "--out": {"type": Path, "default": common.WEIGHTS, "help": "where the weights go"},
+}  # fmt: skip
 
 
 def states(domain: str, rng: np.random.Generator) -> tuple[dict[str, float], dict[str, float]]:
@@ -63,31 +84,65 @@ def encode(vae, images: np.ndarray) -> Tensor:
     return vae.encode(torch.from_numpy(images).movedim(-1, 1).float() * 2 - 1).float()
 
 
-def clip_latents(family: str, count: int, device: str) -> Tensor:
-    """[count, 16, 8, 16, 16] fp16 of the family's domains by turns, rendered and encoded once into training/runs."""
-    import cv2
+class RealClips:
+    """Courses drawn onto real pictures of the players' part of the train split.
 
+    Args:
+        table: of one domain.
+        size: side in pixels.
+    """
+
+    def __init__(self, table: Table, size: int):
+        self.domain, self.module = table.domain, courses(table.domain)
+        records = [record for record in of_part(table, "players").part(TRAIN) if DRAWN_ON[table.domain](record)]
+        self.gray, self.size = BUILT_IN[table.domain].gray, size
+        self.pictures = Pictures(records, max(size, DRAWN_AT.get(table.domain, 0)), gray=self.gray)
+
+    def clip(self, rng: np.random.Generator) -> np.ndarray:
+        """[16, size, size, 3] in [0, 1]: one finding of one patient, evenly more severe from frame to frame."""
+        anatomy = None
+        while anatomy is None:
+            tensor, _ = self.pictures[int(rng.integers(len(self.pictures)))]
+            picture = tensor.numpy()
+            image = np.ascontiguousarray(picture[0] if self.gray else np.moveaxis(picture, 0, -1))
+            anatomy = self.module.fit(image)
+        finding = str(rng.choice(self.module.FINDINGS))
+        side = str(rng.choice(captions.SIDES)) if finding in BUILT_IN[self.domain].sided else ""
+        step, seed = 0.03 + 0.9 * rng.random() ** 2, int(rng.integers(2**31))
+        severities = np.linspace(0, step, FRAMES) + rng.uniform(0, 1 - step)
+        frames = []
+        for severity in severities:
+            frame = self.module.draw(image, finding, float(severity), side, seed, anatomy)
+            if len(frame) > self.size:
+                frame = cv2.resize(frame, (self.size, self.size), interpolation=cv2.INTER_AREA)
+            frames.append(frame if frame.ndim == 3 else np.repeat(frame[..., None], 3, axis=2))
+        return np.clip(np.stack(frames), 0, 1)
+
+
+def phantom_clip(domain: str, number: int, rng: np.random.Generator) -> np.ndarray:
+    """[16, 128, 128, 3] in [0, 1]: one patient of the training stream."""
+    module = phantom(domain)
+    patient = module.sample_patient(FIRST_PATIENT + number, module.TRAINING)
+    return true_clip(domain, patient, *states(domain, rng), FRAMES)
+
+
+def clip_latents(name: str, count: int, make: Callable[[int, np.random.Generator], np.ndarray], vae) -> Tensor:
+    """[count, 16, 8, h, w] fp16 of make(number, rng), made and encoded once into training/runs."""
     cv2.setNumThreads(1)
-    vae = None
     parts = []
     for start in range(0, count, CHUNK):
-        path = common.RUNS / f"clips.{dataset.encoding(family)}" / f"{start:06d}.npy"
+        path = common.RUNS / f"clips.{name}" / f"{start:06d}.npy"
         if not path.exists():
-            vae = vae or weights.load_vae(family, device).to(memory_format=torch.channels_last)
             chunk = []
             for i in range(start, start + CHUNK):
-                rng = np.random.Generator(np.random.PCG64([11, i]))
-                domain = architecture.FAMILIES[family][i % len(architecture.FAMILIES[family])]
-                module = phantom(domain)
-                patient = module.sample_patient(FIRST_PATIENT + i, module.TRAINING)
-                images = true_clip(domain, patient, *states(domain, rng), FRAMES)
-                with torch.no_grad():
+                images = make(i, np.random.Generator(np.random.PCG64([11, i])))
+                with torch.no_grad(), common.autocast("cpu"):
                     chunk.append(encode(vae, images).half().cpu().numpy())
             path.parent.mkdir(parents=True, exist_ok=True)
             temporary = path.with_suffix(".tmp.npy")
             np.save(temporary, np.stack(chunk))
             temporary.replace(path)
-            print(f"clips: {path.name}", flush=True)
+            print(f"clips: {name} {path.name}", flush=True)
         parts.append(np.load(path))
     return torch.from_numpy(np.concatenate(parts)[:count])
 
@@ -162,19 +217,20 @@ def alphas_cumprod() -> Tensor:
     return torch.cumprod(1 - torch.linspace(1e-4, 2e-2, 1000, dtype=torch.float64), dim=0).float()
 
 
-def text_context(family: str, words: list[str], device: str) -> Tensor:
+def text_context(words: list[str], options) -> Tensor:
     """[n, 77, 96] from the embedded text tower as it is."""
-    tower = weights.load_text_tower(family)
+    tower = weights.load_text_tower(options.family, options.out)
     with torch.no_grad():
-        return tower.eval().to(device).text_model(text.tokenize(words).to(device)).last_hidden_state.float()
+        hidden = tower.eval().to(options.device).text_model(text.tokenize(words).to(options.device))
+    return hidden.last_hidden_state.float()
 
 
-def other_captions(family: str, count: int) -> list[str]:
+def other_captions(count: int) -> list[str]:
     """Captions of pictures, which say nothing of a transition."""
     rng = np.random.default_rng(5)
     out = []
     for i in range(count):
-        domain = architecture.FAMILIES[family][i % len(architecture.FAMILIES[family])]
+        domain = architecture.DOMAINS[i % len(architecture.DOMAINS)]
         findings = len(FINDINGS[domain])
         severities = rng.random(findings) * (rng.random(findings) < 0.4)
         out.append(dataset.caption_of(domain, severities, rng.integers(0, 3, len(captions.sided(domain))), rng))
@@ -189,36 +245,52 @@ def piece(clip: Tensor, frames: int, rng: np.random.Generator) -> Tensor:
     return part.flip(0) if rng.random() < 0.5 else part
 
 
+def all_clips(options, vae) -> tuple[list[Tensor], list[Tensor]]:
+    """Latents of the clips of each domain: of real pictures, and of phantoms."""
+    mark = dataset.digest(weights.path_of("vae", options.family, options.out))
+    real, phantoms = [], []
+    for domain in architecture.DOMAINS:
+        source = RealClips(read(options.data[architecture.DOMAINS.index(domain)], domain=domain), SIZE)
+        name = f"{domain}-{mark}"
+        real.append(clip_latents(name, CLIPS[domain], lambda _, rng, source=source: source.clip(rng), vae))
+        name = f"phantoms.{domain}-{dataset.drawing(domain)}-{mark}"
+        make = functools.partial(phantom_clip, domain)
+        phantoms.append(clip_latents(name, PHANTOM_CLIPS, make, vae))
+    return real, phantoms
+
+
 def main() -> None:
-    options = common.arguments(__doc__ or "", steps=6000, batch=FRAMES_A_STEP // FRAMES, rate=4e-4)
+    options = common.arguments(__doc__ or "", steps=1000, batch=FRAMES_A_STEP // FRAMES, rate=4e-4, more=OPTIONS)
     common.use_host()
-    family, size = options.family, architecture.IMAGE_SIZE
-    clips = clip_latents(family, CLIPS[family], options.device)
+    vae = weights.load_vae(options.family, options.device, options.out)
+    real, phantoms = all_clips(options, vae)
     with torch.no_grad():
-        gray = encode(weights.load_vae(family, "cpu"), np.full((1, size, size, 3), seine.GRAY))
-    contexts = text_context(family, [PROMPT, "", *other_captions(family, 64)], options.device)
-    walk = options.go_on or family != "gray"
-    abar, config = alphas_cumprod(), NETWORKS[family] | {"between": "walk" if walk else "gray"}
+        grays = {side: encode(vae, np.full((1, side, side, 3), seine.GRAY)) for side in (SIZE, SIZE // 2)}
+    contexts = text_context([PROMPT, "", *other_captions(64)], options)
+    abar, config = alphas_cumprod(), architecture.SEINE
     torch.manual_seed(options.seed)
     network = architecture.build_seine(config)
-    if options.go_on:
-        network.load_state_dict(weights.exported("seine", family))
+    start = options.start or options.out
+    if weights.path_of("seine", options.family, start).exists():
+        network.load_state_dict(weights.exported("seine", options.family, start))
     else:
-        network.load_state_dict(from_image_unet(weights.exported("unet", family), network))
-    name = f"seine.{options.seed}" if options.go_on else "seine"
-    trainer = common.Trainer(name, {"network": network}, options, decay=0.998)
+        network.load_state_dict(from_image_unet(weights.exported("unet", options.family, start), network))
+    trainer = common.Trainer(f"seine.{options.seed}", {"network": network}, options, decay=0.995)
 
     def loss(generator: torch.Generator, step: int) -> dict:
         rng = np.random.default_rng([options.seed, step])
         frames = FRAMES if rng.random() < 0.4 else int(rng.integers(5, 9))
-        n = options.batch * FRAMES // frames
-        z = torch.stack([piece(clips[i], frames, rng).float() for i in rng.integers(len(clips), size=n)])
+        small = step % PHANTOM_EVERY == PHANTOM_EVERY - 1
+        n = options.batch * (2 if small else 1) * FRAMES // frames
+        pools = [(phantoms if small else real)[d] for d in rng.choice(len(SHARES), size=n, p=SHARES)]
+        z = torch.stack([piece(pool[int(rng.integers(len(pool)))], frames, rng).float() for pool in pools])
         z = z.movedim(1, 2)
+        gray = grays[SIZE // 2 if small else SIZE]
         ends = [seine.clip_conditioning(clip[:, [0, -1]].movedim(1, 0), gray, frames, config["between"]) for clip in z]
         video, mask = (torch.cat(parts) for parts in zip(*ends, strict=True))
         said = [0 if u < 0.6 else 1 if u < 0.75 else int(rng.integers(2, len(contexts))) for u in rng.random(n)]
         context = contexts[said]
-        context = context + 0.1 * context.std() * torch.randn(context.shape, generator=generator).to(context)
+        context = context + 0.2 * context.std() * torch.randn(context.shape, generator=generator).to(context)
         t = torch.from_numpy(
             np.where(rng.random(n) < DECISIVE_SHARE, rng.integers(*DECISIVE, n), rng.integers(len(abar), size=n))
         )
@@ -231,7 +303,7 @@ def main() -> None:
 
     trainer.fit(loss)
     trainer.averaged()
-    architecture.save_weights(network.state_dict(), config, weights.path_of("seine", family))
+    architecture.save_weights(network.state_dict(), config, weights.path_of("seine", options.family, options.out))
 
 
 if __name__ == "__main__":

@@ -1,45 +1,35 @@
-"""Trains the embedded AutoencoderKL of a family on phantoms: L1, MSE, gradient L1 and a light KL term.
+"""Trains the embedded AutoencoderKL on real pictures, drawn courses and phantoms: L1, MSE, gradient L1 and a light KL.
 
-A share of the images is re-cropped, re-toned or overlaid with smooth noise, so that pictures from outside the
-phantom world survive the round trip as well as they can. Pictures in colour start from the weights for gray ones, a
-``--go-on`` round from those of the round before. On export the latents are normalised per channel, folded into the
-1 x 1 quant convolutions.
+It starts from the weights of the round before. Three steps of four see crops and phantoms of half the set's size, the
+fourth whole pictures. On export the latents are normalised per channel, folded into the 1 x 1 quant convolutions, but
+not where the encoder stays: then they are what they were.
 """
 
 import json
+from pathlib import Path
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 
 from ...models.embedded import architecture
+from ...models.embedded.architecture import DOMAINS
 from ...training import common, weights
-from . import dataset
+from . import dataset, examples
 
+SIZE = 256
+SHARES = torch.tensor([0.45, 0.30, 0.25])
+"""Of DOMAINS."""
+PHANTOMS = 0.2
+"""Of the smaller pictures."""
+OPTIONS: dict[str, dict[str, Any]] = {
+    "--examples": {"type": Path, "required": True, "metavar": "DIR", "help": "a folder of examples a domain"},
+    "--encoder-stays": {"action": "store_true", "help": "train the decoder alone: latents stay as they are"},
+    "--start": {"type": Path, "metavar": "DIR", "help": "where the weights are that it starts from (default: --out)"},
+    "--out": {"type": Path, "default": common.WEIGHTS, "help": "where the weights go"},
+}
 KL_WEIGHT = 1e-4
 EDGE_WEIGHT = 2.0  # vessels are faint: at 0.5 they are still missing where the picture is at 37 dB
-
-
-def augment(images: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-    """images [B, C, H, W] in [0, 1]: zoomed crops, tone curves and blurred noise, each for some of the batch."""
-    out = images.clone()
-    size = images.shape[-1]
-    for i in range(len(out)):
-        draw = torch.rand(8, generator=generator)
-        if draw[0] < 0.15:
-            crop = int(size * (0.5 + 0.45 * draw[1]))
-            top, left = (int((size - crop) * d) for d in draw[2:4])
-            part = out[i : i + 1, :, top : top + crop, left : left + crop]
-            out[i] = F.interpolate(part, size=(size, size), mode="bilinear", align_corners=False)[0]
-        if draw[4] < 0.25:
-            out[i] = out[i] ** (0.6 + draw[5]) * (0.6 + 0.4 * draw[6])
-            if len(out[i]) == 3:
-                out[i] *= 0.8 + 0.2 * torch.rand(3, 1, 1, generator=generator)
-        if draw[7] < 0.10:
-            coarse = int(2 ** (2 + 4 * float(torch.rand(1, generator=generator))))
-            noise = torch.rand(1, 1, coarse, coarse, generator=generator)
-            noise = F.interpolate(noise, size=(size, size), mode="bicubic", align_corners=False)[0]
-            out[i] = 0.5 * out[i] + 0.5 * noise
-    return out.clamp(0, 1)
 
 
 def gradients(x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -88,36 +78,71 @@ def preview_factors(z: torch.Tensor, images: torch.Tensor) -> dict[str, str]:
     }
 
 
-def export(vae, images: torch.Tensor, family: str) -> None:
+def export(vae, images: torch.Tensor, family: str, out: Path, encoder_stays: bool) -> None:
     """images [n, 3, H, W] in [0, 1]."""
     with torch.no_grad():
-        z = torch.cat([vae.encode(batch * 2 - 1) for batch in images.split(32)])
+        z = torch.cat([vae.encode(batch * 2 - 1) for batch in images.split(8)])
     mean, std = z.mean(dim=(0, 2, 3)), z.std(dim=(0, 2, 3))
+    if encoder_stays:
+        mean, std = torch.zeros_like(mean), torch.ones_like(std)
     state = normalized(vae.state_dict(), mean, std)
     preview = preview_factors((z - mean[:, None, None]) / std[:, None, None], images)
-    architecture.save_weights(state, architecture.VAE, weights.path_of("vae", family), **preview)
+    architecture.save_weights(state, architecture.VAE, weights.path_of("vae", family, out), **preview)
+
+
+class Batches:
+    """Pictures of all domains, real and drawn, and phantoms beside them: whole, or crops of half their sides.
+
+    Args:
+        root: of `examples.read`.
+        phantoms: how many of each domain.
+    """
+
+    def __init__(self, root: Path, phantoms: int):
+        self.real = examples.read(root)
+        self.phantoms = {domain: dataset.load(domain, phantoms)["images"] for domain in DOMAINS}
+
+    def draw(self, count: int, generator: torch.Generator, crop: bool) -> torch.Tensor:
+        """[count, 3, 256, 256] in [0, 1], or [4 x count, 3, 128, 128] where they are crops and phantoms."""
+        out = []
+        for _ in range(4 * count if crop else count):
+            domain = DOMAINS[int(torch.multinomial(SHARES, 1, generator=generator))]
+            draw = torch.rand(5, generator=generator)
+            if crop and draw[0] < PHANTOMS:
+                pool = self.phantoms[domain]
+                image = torch.from_numpy(pool[int(draw[1] * len(pool))]).float() / 255
+                image = image[None].expand(3, -1, -1) if image.ndim == 2 else image.movedim(-1, 0)
+            else:
+                pool = self.real[domain]
+                index = int(draw[1] * len(pool))
+                halved = crop and draw[4] < 0.25
+                image = pool.picture(index, SIZE // 2 if halved else SIZE)
+                if crop and not halved:
+                    top, left = (int(d * (SIZE // 2 + 1)) for d in draw[2:4])
+                    image = image[:, top : top + SIZE // 2, left : left + SIZE // 2]
+                image = image ** float(torch.exp(0.15 * torch.randn((), generator=generator)))
+                if draw[4] > 0.5:
+                    image = image.flip(-1)
+            out.append(image)
+        return torch.stack(out)
 
 
 def main() -> None:
-    options = common.arguments(__doc__, steps=3200, batch=8, rate=1.2e-3)
+    options = common.arguments(__doc__, steps=1000, batch=2, rate=8e-4, more=OPTIONS)
     common.use_host()
-    images = torch.from_numpy(dataset.Pool(options.family, 8000 // len(architecture.FAMILIES[options.family])).images)
+    batches = Batches(options.examples, options.count or 600)
     vae = architecture.build_vae()
     torch.manual_seed(options.seed)
-    if options.go_on:
-        vae.load_state_dict(weights.exported("vae", options.family))
-    elif options.family == "gray":
-        common.initialize(vae)
-    else:
-        vae.load_state_dict(weights.exported("vae", "gray"))
-    name = f"vae.{options.seed}" if options.go_on else "vae"
-    trainer = common.Trainer(name, {"vae": vae}, options, decay=0.998)
+    vae.load_state_dict(weights.exported("vae", options.family, options.start or options.out))
+    if options.encoder_stays:
+        vae.encoder.requires_grad_(False)
+        vae.quant_conv.requires_grad_(False)
+    trainer = common.Trainer(f"vae.{options.seed}", {"vae": vae}, options, decay=0.995)
 
     def loss(generator: torch.Generator, step: int) -> dict:
-        index = torch.randint(len(images), (options.batch,), generator=generator)
-        batch = augment(images[index].float() / 255, generator)
-        target = batch.expand(-1, 3, -1, -1).to(options.device) * 2 - 1
-        moments = vae.quant_conv(vae.encoder(target)).float()
+        target = batches.draw(options.batch, generator, crop=step % 4 > 0).to(options.device) * 2 - 1
+        with torch.set_grad_enabled(not options.encoder_stays):
+            moments = vae.quant_conv(vae.encoder(target)).float()
         mean, log_variance = moments.chunk(2, dim=1)
         log_variance = log_variance.clamp(-20, 10)
         noise = torch.randn(mean.shape, generator=generator).to(mean)
@@ -127,8 +152,14 @@ def main() -> None:
 
     trainer.fit(loss)
     trainer.averaged()
-    some = images[torch.linspace(0, len(images) - 1, 512).long()].float() / 255
-    export(vae.float(), some.expand(-1, 3, -1, -1).to(options.device), options.family)
+    generator = torch.Generator().manual_seed(options.seed)
+    export(
+        vae.float(),
+        batches.draw(128, generator, crop=False).to(options.device),
+        options.family,
+        options.out,
+        options.encoder_stays,
+    )
 
 
 if __name__ == "__main__":
