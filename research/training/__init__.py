@@ -1,1 +1,1 @@
-"""Trains the embedded networks on phantoms."""
+"""Trains the embedded networks on real pictures, courses drawn on them, and phantoms."""

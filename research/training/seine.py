@@ -34,8 +34,8 @@ from . import dataset
 
 PROMPT = "smooth transition."
 SIZE = 256
-CLIPS = {"chest_xray": 300, "fundus": 100, "skin": 100}
-PHANTOM_CLIPS = 100
+CLIPS = {"chest_xray": 200, "fundus": 50, "skin": 50}
+PHANTOM_CLIPS = 50
 """Of each domain."""
 SHARES = (0.55, 0.25, 0.20)
 """Of the domains."""
