@@ -11,7 +11,7 @@ from .workflow import Graph
 
 SUFFIXES = (".safetensors", ".sft", ".ckpt", ".pt", ".pth", ".bin", ".gguf", ".onnx")
 EMBEDDED = Path(__file__).resolve().parents[1] / "models" / "embedded" / "weights"
-FAMILIES = {"chest_xray": "gray", "fundus": "colour", "skin": "colour"}
+SHARED = ("vae", "unet", "seine", "clip_text", "clip_vision")
 UNSEEN = "unseen"
 
 
@@ -59,10 +59,8 @@ class Models:
 
 
 def embedded_files(folder: Path, domain: str) -> list[Path]:
-    """The bundled files of a domain, whether they are there or not; those of all domains for an unknown one."""
-    family = FAMILIES.get(domain, "*")
-    parts = ("vae", "unet", "seine", "clip_text", "clip_vision")
-    return [folder / f"{part}.{family}.safetensors" for part in parts] + [folder / f"classifier.{domain}.safetensors"]
+    """The bundled files of a domain, whether they are there or not."""
+    return [folder / f"{name}.safetensors" for name in (*SHARED, f"classifier.{domain}")]
 
 
 @functools.cache

@@ -2,7 +2,7 @@
 
 from collections import Counter
 
-from ..mvg.embedded_set import IMAGE_SIZE
+from ..mvg.embedded_set import IMAGE_SIZE, KNOWN_SIZES
 from ..mvg.film_check import film_notes as look
 from ..mvg.plan import NO_FINDING, Plan
 from . import files
@@ -62,7 +62,7 @@ def image_notes(cohort: Cohort) -> list[str]:
             f"note: {len(resized)} of {len(sides)} images get another size, as {patient.where}: "
             f"{width} x {height} to {side} x {side}"
         )
-    odd = sorted({side for _, side in sides if isinstance(side, int)} - {0, IMAGE_SIZE})
+    odd = sorted({side for _, side in sides if isinstance(side, int)} - {0, *KNOWN_SIZES})
     if odd and PlanReader(cohort.workflow).loader is not None:
         lines.append(
             f"note: images of {', '.join(f'{side} x {side}' for side in odd)} for the embedded model, which was made "

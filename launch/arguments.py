@@ -11,7 +11,7 @@ from .paths import BASE, OUTPUT, SAMPLES, WEIGHTS, WORKFLOWS
 from .setup import check_disk
 
 DOMAIN = "chest_xray"
-FAMILIES = {"chest_xray": "gray", "fundus": "colour", "skin": "colour"}
+DOMAINS = ("chest_xray", "fundus", "skin")
 SHARED_WEIGHTS = ("vae", "unet", "seine", "clip_text", "clip_vision")
 MAX_STAGES = 99
 MAX_SEED = 2**64 - 1
@@ -27,12 +27,11 @@ class Parser(argparse.ArgumentParser):
 
 def domains() -> list[str]:
     """The domains of the embedded networks that have a workflow of their name; all other workflows are for the page."""
-    return [name for name in FAMILIES if (WORKFLOWS / f"mvg_{name}.json").is_file()]
+    return [name for name in DOMAINS if (WORKFLOWS / f"mvg_{name}.json").is_file()]
 
 
 def weight_files(domain: str) -> list[Path]:
-    shared = [f"{name}.{FAMILIES[domain]}" for name in SHARED_WEIGHTS]
-    return [WEIGHTS / f"{name}.safetensors" for name in (*shared, f"classifier.{domain}")]
+    return [WEIGHTS / f"{name}.safetensors" for name in (*SHARED_WEIGHTS, f"classifier.{domain}")]
 
 
 def add_demo_options(parser: argparse.ArgumentParser) -> None:
@@ -62,7 +61,7 @@ def add_demo_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--seed", type=int, metavar="S", help="seed (default: 0)")
     parser.add_argument(
-        "--domain", default=DOMAIN, metavar="D", help=f"kind of image: {', '.join(FAMILIES)} (default: {DOMAIN})"
+        "--domain", default=DOMAIN, metavar="D", help=f"kind of image: {', '.join(DOMAINS)} (default: {DOMAIN})"
     )
     parser.add_argument(
         "--out", type=Path, default=OUTPUT, metavar="FOLDER", help="where demo-TIME goes (default: output)"

@@ -11,8 +11,10 @@ from .domains import BUILT_IN
 if TYPE_CHECKING:
     from torch import Tensor
 
-IMAGE_SIZE = 128
-"""Sides of the images that the networks were trained on, in pixels."""
+IMAGE_SIZE = 256
+"""Side of the images that the networks were made for, in pixels."""
+KNOWN_SIZES = (128, IMAGE_SIZE)
+"""Sides that they were trained on: phantoms are smaller."""
 FINDINGS = "findings.json"
 READS_AS = 0.5
 """From this Conf on an image shows a finding already."""
@@ -74,7 +76,7 @@ def image_notes(images: "Tensor", domain: str) -> list[str]:
     """
     height, width = images.shape[1:3]
     notes = []
-    if (height, width) != (IMAGE_SIZE, IMAGE_SIZE):
+    if height != width or height not in KNOWN_SIZES:
         notes.append(
             f"the image is {width} x {height} pixels, and the embedded {domain} model was made for {IMAGE_SIZE} x "
             f"{IMAGE_SIZE} (size of Load Medical Image)"

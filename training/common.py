@@ -8,7 +8,6 @@ from typing import Any
 import torch
 from torch.utils.data import Dataset
 
-from ..models.embedded.architecture import DOMAINS, FAMILIES
 from ..models.standalone_host import ROOT, use_host
 from . import trainer as training
 from .run_folder import RunFolder
@@ -31,8 +30,6 @@ def arguments(
     parser.add_argument("--batch", type=int, default=batch, help="images a step (default %(default)s)")
     parser.add_argument("--rate", type=float, default=rate, help="peak learning rate (default %(default)s)")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--family", choices=FAMILIES, default="gray", help="whose pictures (default %(default)s)")
-    parser.add_argument("--domain", choices=DOMAINS, help="one domain alone, where each has its own weights")
     parser.add_argument("--count", type=int, help="images of each domain (default: as many as the full training sees)")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--go-on", action="store_true", help="start from the weights in models/embedded")
@@ -83,7 +80,7 @@ class Trainer:
     """Networks of the embedded set in the one training loop; a run that was stopped goes on from its folder.
 
     Args:
-        name: of the run; its folder is training/runs/NAME.FAMILY.
+        name: of the run; its folder is training/runs/NAME.
         modules: networks by name.
         options: of `arguments`.
         decay: of the moving average of the weights.
@@ -103,7 +100,7 @@ class Trainer:
             validate=options.steps,
             device=torch.device(options.device).type,
         )
-        folder = RunFolder(RUNS / f"{name}.{options.family}")
+        folder = RunFolder(RUNS / name)
         config = {"images": options.batch, "count": options.count, "go_on": options.go_on}
         resume = folder.config.is_file()
         self.trainer = training.Trainer(self.task, _Steps(), settings, folder, config=config, resume=resume)

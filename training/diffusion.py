@@ -2,7 +2,7 @@
 
 Defaults are those of PIE's released code: learning rate 5e-5, cosine, 1,000 steps of warm-up, 20,000 steps, bf16. The
 result is DIR/lora.safetensors for LoraLoader, DIR/checkpoint.safetensors for CheckpointLoaderSimple and UNETLoader, or
-DIR/unet.FAMILY.safetensors for Load Embedded (in models/mvg/embedded).
+DIR/unet.safetensors for Load Embedded (in models/mvg/embedded).
 """
 
 import argparse

@@ -67,7 +67,7 @@ class EmbeddedModel(NoisePredictor):
         scheduler = DDIMScheduler.from_config(self.scheduler.config)
         scheduler.set_timesteps(steps)
         context = self.embed([""] * len(captions) + captions)
-        shape = (architecture.LATENT_CHANNELS, *[size // architecture.DOWNSCALE] * 2)
+        shape = (self.config["in_channels"], *[size // architecture.DOWNSCALE] * 2)
         rows = [torch.randn(shape, generator=torch.Generator().manual_seed(i)) for i in range(len(captions))]
         x = torch.stack(rows).to(context)
         for t in scheduler.timesteps:

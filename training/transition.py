@@ -2,7 +2,7 @@
 
 The loss is on the noise under SEINE's own betas; which frames are given is drawn anew for every clip. The base is
 seine.pt with the text tower and VAE of SD 1.4 (--sd), or the embedded network of a domain. The result is
-DIR/seine.safetensors for Load SEINE, or DIR/seine.FAMILY.safetensors for Load Embedded (in models/mvg/embedded).
+DIR/seine.safetensors, for Load SEINE or, of the embedded one, for Load Embedded (in models/mvg/embedded).
 """
 
 import argparse
@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from ..launch.errors import UsageError
-from ..models.embedded.architecture import DOMAINS, IMAGE_SIZE, file_name
+from ..models.embedded.architecture import DOMAINS, FILES, IMAGE_SIZE, file_name
 from ..models.embedded.loader import BUNDLED
 from ..models.seine.checkpoint import read_checkpoint
 from ..models.seine.unet import UNet3D
@@ -183,7 +183,7 @@ def main() -> None:
     trainer.fit()
     trainer.finish()
     if trainer.main:
-        path = options.out / (file_name("seine", options.domain) if embedded else "seine.safetensors")
+        path = options.out / FILES["seine"]
         state = {name: tensor.half() for name, tensor in network.state_dict().items()}
         frequencies = {name: t for name, t in network.state_dict().items() if name.endswith("rotary_emb.freqs")}
         write_tensors(state | frequencies, path, config=network.config.values, licence=licence, base=options.base.name)

@@ -1,8 +1,8 @@
 """Fine-tunes the embedded AutoencoderKL, or the VAE of SD, on pictures.
 
 The loss is L1, L1 of the gradients, the distance of features of a network trained on photographs, a light KL term and,
-if asked for, a patch discriminator (Isola et al. 2017, hinge form). The result is DIR/vae.safetensors for VAELoader,
-or DIR/vae.FAMILY.safetensors for Load Embedded (in models/mvg/embedded). --encoder-stays trains the decoder alone: the
+if asked for, a patch discriminator (Isola et al. 2017, hinge form). The result is DIR/vae.safetensors, for VAELoader
+or, of the embedded one, for Load Embedded (in models/mvg/embedded). --encoder-stays trains the decoder alone: the
 latents of a diffusion model that was made for them stay as they were.
 """
 
@@ -17,7 +17,7 @@ from torch.func import functional_call
 from torch.nn.functional import relu
 
 from ..launch.errors import UsageError
-from ..models.embedded.architecture import file_name
+from ..models.embedded.architecture import FILES, IMAGE_SIZE
 from ..models.standalone_host import use_host
 from ..models.weights import errors_naming, read_named
 from ..mvg.domains import BUILT_IN, find_domain
@@ -167,7 +167,7 @@ def arguments() -> argparse.ArgumentParser:
         help="checkpoint, VAE file, folder in diffusers' layout, or embedded (default: embedded)",
     )  # fmt: skip
     out.add_argument("--domain", choices=tuple(BUILT_IN), help="kind of image, where the data set does not tell")
-    out.add_argument("--size", type=int, metavar="N", help="side of the pictures in pixels (default: 128 or 256)")
+    out.add_argument("--size", type=int, metavar="N", help=f"side of the pictures in pixels (default: {IMAGE_SIZE})")
     out.add_argument("--encoder-stays", action="store_true", help="train the decoder alone")
     out.add_argument(
         "--perceptual", default=BUNDLED, metavar="B", help=f"{BUNDLED}, NAME:FILE of torchvision, or {NONE}"
@@ -190,11 +190,11 @@ def open_vae(options: argparse.Namespace, domain: str) -> tuple[nn.Module, dict[
     return read_vae(options.base), {}
 
 
-def export(vae: nn.Module, options: argparse.Namespace, domain: str, metadata: dict[str, Any]) -> Path:
+def export(vae: nn.Module, options: argparse.Namespace, metadata: dict[str, Any]) -> Path:
     """Writes what the loaders of the host, or Load Embedded, take."""
     embedded = str(options.base) == EMBEDDED
     state = vae.state_dict() if embedded else ldm_keys.vae_to_ldm(vae.state_dict())
-    path = options.out / (file_name("vae", domain) if embedded else "vae.safetensors")
+    path = options.out / FILES["vae"]
     write_tensors({name: tensor.half() for name, tensor in state.items()} if embedded else state, path, **metadata)
     return path
 
@@ -205,7 +205,7 @@ def main() -> None:
     table = read(options.data, domain=options.domain, val_share=options.val_share, seed=settings.seed)
     domain = find_domain(table.domain)
     vae, own = open_vae(options, domain.name)
-    size = options.size or (128 if str(options.base) == EMBEDDED else 256)
+    size = options.size or IMAGE_SIZE
     if size % 16:
         raise UsageError(f"--size is {size}: give a multiple of 16.")
     pictures = {split: Pictures(table.part(split), size, gray=domain.gray) for split in (TRAIN, VAL)}
@@ -233,7 +233,7 @@ def main() -> None:
     trainer.finish()
     if trainer.main:
         metadata = {"domain": domain.name, "licence": "\n".join(table.licences), "base": options.base.name, **own}
-        print(f"result: {export(task.vae, options, domain.name, metadata)}", flush=True)
+        print(f"result: {export(task.vae, options, metadata)}", flush=True)
     trainer.close()
 
 

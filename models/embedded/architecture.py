@@ -31,7 +31,7 @@ VAE = {
 
 # comfy.ldm.modules.diffusionmodules.openaimodel.UNetModel, epsilon prediction, SD's scaled-linear betas
 UNET = {
-    "image_size": 16,
+    "image_size": IMAGE_SIZE // DOWNSCALE,
     "in_channels": LATENT_CHANNELS,
     "out_channels": LATENT_CHANNELS,
     "model_channels": 64,
@@ -50,13 +50,6 @@ UNET = {
     "use_temporal_resblock": False,
 }
 
-# In colour there are two findings to learn in place of four with their sides: fewer blocks do
-UNET_COLOR = UNET | {
-    "num_res_blocks": [1, 1, 1],
-    "transformer_depth": [0, 1, 1],
-    "transformer_depth_output": [0, 0, 1, 1, 1, 1],
-}
-
 # models/seine/unet.UNet3D, epsilon prediction, SEINE's linear betas; attention at the finest level on the way down
 # too, since only attention over time carries what the given frames show into the frames between
 SEINE: dict = {
@@ -72,8 +65,6 @@ SEINE: dict = {
     "rotary_dim": 32,
     "between": "walk",
 }
-
-SEINE_COLOR: dict = SEINE | {"block_out_channels": (64, 128, 96), "heads": (2, 4, 3)}
 
 # transformers.CLIPTextModel / comfy.clip_model.CLIPTextModel
 CLIP_TEXT: dict = {
@@ -100,7 +91,7 @@ CLIP_VISION = {
     "num_attention_heads": 4,
     "num_channels": 3,
     "patch_size": 16,
-    "image_size": IMAGE_SIZE,
+    "image_size": 128,
     "projection_dim": 96,
     "hidden_act": "quick_gelu",
     "layer_norm_eps": 1e-5,
@@ -115,41 +106,27 @@ CLASSIFIER: dict = {
     "block_config": [6, 12, 24, 16],
     "num_init_features": 16,
     "bn_size": 4,
-    "image_size": IMAGE_SIZE,
+    "image_size": 128,
     "outputs": ["cardiomegaly", "edema", "pleural effusion", "consolidation"],
     "activation": "sigmoid",
 }
 
-# Domains whose pictures share their networks: one channel or three is what sets them apart.
-FAMILIES = {"gray": ("chest_xray",), "colour": ("fundus", "skin")}
-DOMAINS = tuple(domain for domains in FAMILIES.values() for domain in domains)
+DOMAINS = ("chest_xray", "fundus", "skin")
 FILES = {
-    "vae": "vae.{family}.safetensors",
-    "unet": "unet.{family}.safetensors",
-    "seine": "seine.{family}.safetensors",
-    "clip_text": "clip_text.{family}.safetensors",
-    "clip_vision": "clip_vision.{family}.safetensors",
+    "vae": "vae.safetensors",
+    "unet": "unet.safetensors",
+    "seine": "seine.safetensors",
+    "clip_text": "clip_text.safetensors",
+    "clip_vision": "clip_vision.safetensors",
     "classifier": "classifier.{domain}.safetensors",
     "reader": "reader.{domain}.safetensors",
 }
 
 
-def family_of(domain: str) -> str:
-    """The family whose networks draw a domain.
-
-    Args:
-        domain: its name.
-
-    Returns:
-        The family's name.
-
-    Raises:
-        ValueError: no family draws it; the message names the domains there are.
-    """
-    for family, domains in FAMILIES.items():
-        if domain in domains:
-            return family
-    raise ValueError(f"domain: got {domain!r}, want one of {', '.join(DOMAINS)}")
+def check_domain(domain: str) -> None:
+    """ValueError for a domain that the networks do not draw, naming those there are."""
+    if domain not in DOMAINS:
+        raise ValueError(f"domain: got {domain!r}, want one of {', '.join(DOMAINS)}")
 
 
 def file_name(part: str, domain: str) -> str:
@@ -157,15 +134,16 @@ def file_name(part: str, domain: str) -> str:
 
     Args:
         part: the network, of FILES.
-        domain: the name of a domain.
+        domain: the name of a domain; most networks serve all of them.
 
     Returns:
-        A name such as "unet.gray.safetensors".
+        A name such as "unet.safetensors" or "classifier.fundus.safetensors".
 
     Raises:
-        ValueError: no family draws the domain.
+        ValueError: the networks do not draw the domain; the message names those there are.
     """
-    return FILES[part].format(domain=domain, family=family_of(domain))
+    check_domain(domain)
+    return FILES[part].format(domain=domain)
 
 
 class TorchOps:

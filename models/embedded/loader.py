@@ -19,12 +19,11 @@ from ..weights import check_shapes, errors_naming, on_meta_device, read_weights
 from .architecture import (
     CLIP_TEXT,
     DOWNSCALE,
-    LATENT_CHANNELS,
     build_clip_text,
     build_clip_vision,
     build_unet,
     build_vae,
-    family_of,
+    check_domain,
     file_name,
 )
 
@@ -61,7 +60,7 @@ def find_weights(part: str, domain: str = "chest_xray") -> Path:
         Its path.
 
     Raises:
-        ValueError: it is in none of the folders, or no family draws the domain.
+        ValueError: it is in none of the folders, or no network draws the domain.
     """
     return _find(file_name(part, domain))
 
@@ -108,7 +107,7 @@ def drawn_findings(domain: str) -> tuple[str, ...]:
     Raises:
         ValueError: an unknown domain, or a file that is missing or is not of this form.
     """
-    family_of(domain)
+    check_domain(domain)
     return read_findings(_find(FINDINGS), domain)
 
 
@@ -324,7 +323,7 @@ def load_vae(path: Path):
     params = {"ddconfig": config["ddconfig"], "embed_dim": config["embed_dim"]}
     state = {k: v.float() for k, v in state.items()}
     vae = comfy.sd.VAE(sd=state, config={"params": params}, dtype=torch.float32)
-    vae.latent_channels = config.get("embed_dim", LATENT_CHANNELS)
+    vae.latent_channels = config["embed_dim"]
     vae.downscale_ratio = vae.upscale_ratio = DOWNSCALE
     return vae
 

@@ -4,6 +4,7 @@ from comfy_api.latest import io, ui
 
 from ...models.embedded import loader
 from ...models.embedded.architecture import DOMAINS
+from ...mvg.embedded_set import IMAGE_SIZE
 from ...mvg.picture_fit import fit_spacing, fit_square
 from ...mvg.picture_header import MIN_SIDE, check_picture
 from ...mvg.report_file import read_report_file
@@ -30,7 +31,10 @@ class LoadEmbedded(io.ComfyNode):
                 ),
             ],
             outputs=[
-                io.Model.Output("model", tooltip="Text-conditional diffusion model at 128 x 128, for any sampler."),
+                io.Model.Output(
+                    "model",
+                    tooltip=f"Text-conditional diffusion model at {IMAGE_SIZE} x {IMAGE_SIZE}, for any sampler.",
+                ),
                 io.Clip.Output("clip", tooltip="Text encoder for prompts such as 'frontal chest x-ray, severe edema'."),
                 io.Vae.Output("vae", tooltip="Autoencoder between pixels and the model's 8-channel latents."),
                 io.ClipVision.Output("clip_vision", display_name="clip vision", tooltip="Image encoder, for CLIP-I."),
@@ -75,11 +79,11 @@ class LoadMedicalImage(io.ComfyNode):
                 ),
                 io.Int.Input(
                     "size",
-                    default=128,
+                    default=IMAGE_SIZE,
                     min=0,
                     max=4096,
                     step=8,
-                    tooltip="Side of the square result in pixels: 128 for the embedded model, 512 for Stable "
+                    tooltip=f"Side of the square result in pixels: {IMAGE_SIZE} for the embedded model, 512 for Stable "
                     "Diffusion 1.x. 0 keeps the file's own size.",
                 ),
                 io.Combo.Input(

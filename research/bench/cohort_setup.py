@@ -37,6 +37,8 @@ def write_cohort(
     for node in graph.values():
         if node["class_type"] == "MVG_Recaption":
             node["inputs"]["stages"] = stages
+        if node["class_type"] == "MVG_LoadMedicalImage":
+            node["inputs"]["size"] = domain.SIZE
         if node["class_type"] == "MVG_PIELoop":
             node["inputs"] |= loop
         if node["class_type"] == "MVG_SEINETransition":

@@ -34,6 +34,7 @@ SIZES = {"chest_xray": 128, "skin": 128, "fundus": 256}
 PHANTOMS = 0.3
 """Share of a classifier's batch."""
 OPTIONS: dict[str, dict[str, Any]] = {
+    "--domain": {"choices": architecture.DOMAINS, "help": "this one alone (default: each of them)"},
     "--examples": {"type": Path, "metavar": "DIR", "help": "a folder of examples a domain, for the classifier"},
     "--out": {"type": Path, "default": common.WEIGHTS, "help": "where the weights go"},
 }
@@ -79,7 +80,7 @@ class Pictures:
 
 
 def of_phantoms(domain: str, findings: tuple[str, ...], count: int, size: int) -> Pictures:
-    pool = dataset.Pool(architecture.family_of(domain), count, domains=(domain,))
+    pool = dataset.Pool(count, domains=(domain,))
     images = torch.from_numpy(pool.images)
     if size != images.shape[-1]:
         images = torch.cat([F.interpolate(part.float(), size=(size, size)).byte() for part in images.split(256)])

@@ -96,7 +96,7 @@ class Patients:
 
     def __init__(self, domain: str, root: Path, count: int):
         self.domain, self.real = domain, examples.Examples(root / domain)
-        self.phantoms = [dataset.Pool(architecture.family_of(domain), count, visit, (domain,)) for visit in (0, 1)]
+        self.phantoms = [dataset.Pool(count, visit, (domain,)) for visit in (0, 1)]
         groups: dict[int, list[int]] = {}
         for i, line in enumerate(self.real.lines):
             if line["group"] >= 0:
@@ -155,7 +155,7 @@ def main() -> None:
 
     trainer.fit(loss)
     trainer.averaged()
-    path = weights.path_of("clip_vision", options.family, options.out)
+    path = weights.path_of("clip_vision", options.out)
     architecture.save_weights(vision.state_dict(), architecture.CLIP_VISION, path)
 
 

@@ -9,7 +9,7 @@ import argparse
 import hashlib
 import inspect
 import sys
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import cache
 from pathlib import Path
@@ -17,9 +17,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from ...models.embedded.architecture import DOMAINS, FAMILIES
+from ...models.embedded.architecture import DOMAINS
 from ...mvg.domains.severity import SEVERITY_BANDS
-from ...training import weights
 from ...training.common import RUNS
 from ..phantom import captions, common
 from ..phantom.captions import FINDINGS, SIDES, caption
@@ -33,9 +32,7 @@ SHARES = {4: (0.27, 0.27, 0.27, 0.19), 1: (1.0,)}
 EXACT = 0.75
 """How often a caption says a severity as a number, where a training is to learn numbers; the others keep the words."""
 PHANTOMS = {"chest_xray": 4000, "fundus": 2000, "skin": 2000}
-"""Images of each domain beside the real ones."""
-SIZES = {"gray": 16000, "colour": 7000}
-"""Images of each domain that the diffusion model sees."""
+"""Images of each domain that stand beside the real ones."""
 
 
 def sample_severities(domain: str, rng: np.random.Generator) -> dict[str, float]:
@@ -59,12 +56,6 @@ def drawing(domain: str) -> str:
 def digest(path: Path) -> str:
     """Of a file's bytes, short enough for a name."""
     return hashlib.blake2b(path.read_bytes(), digest_size=4).hexdigest()
-
-
-def encoding(family: str) -> str:
-    """Name of latents of a family's phantoms: they are others with another drawing or another VAE."""
-    vae = digest(weights.path_of("vae", family))
-    return "-".join([family, *(drawing(domain) for domain in FAMILIES[family]), vae])
 
 
 def _chunk_path(domain: str, start: int, visit: int) -> Path:
@@ -118,36 +109,50 @@ def load(domain: str, count: int, visit: int = 0) -> dict[str, np.ndarray]:
 
 
 class Pool:
-    """The training images of a family's domains, or of some of them, as one numbered set: ``count`` of each domain.
+    """The training images of domains as one numbered set.
 
-    images: [n, 3 or 1, 128, 128] uint8, gray ones with one channel.
+    Args:
+        count: of each domain; by default as many as PHANTOMS says.
+        visit: 0, or 1 for the same patients on another day.
+        domains: whose.
+
+    Attributes:
+        images: [n, 3 or 1, 128, 128] uint8, with one channel where all domains are gray.
     """
 
-    def __init__(self, family: str, count: int, visit: int = 0, domains: tuple[str, ...] = ()):
-        self.parts = [(domain, load(domain, count, visit)) for domain in domains or FAMILIES[family]]
-        self.count = count
-        self.images = np.concatenate([self._channels_first(data["images"]) for _, data in self.parts])
+    def __init__(self, count: int | None = None, visit: int = 0, domains: Sequence[str] = DOMAINS):
+        self.parts = [(domain, load(domain, count or PHANTOMS[domain], visit)) for domain in domains]
+        self.starts = np.cumsum([0, *(len(data["images"]) for _, data in self.parts)])
+        color = any(data["images"].ndim == 4 for _, data in self.parts)
+        self.images = np.concatenate([self._channels_first(data["images"], color) for _, data in self.parts])
 
     @staticmethod
-    def _channels_first(images: np.ndarray) -> np.ndarray:
-        return images[:, None] if images.ndim == 3 else np.ascontiguousarray(np.moveaxis(images, -1, 1))
+    def _channels_first(images: np.ndarray, color: bool) -> np.ndarray:
+        if images.ndim == 4:
+            return np.moveaxis(images, -1, 1)
+        return np.repeat(images[:, None], 3, axis=1) if color else images[:, None]
 
     def __len__(self) -> int:
         return len(self.images)
+
+    def _place(self, index: int) -> tuple[int, int]:
+        """Which of the parts holds a picture, and its row there."""
+        part = int(np.searchsorted(self.starts, index, side="right")) - 1
+        return part, index - int(self.starts[part])
 
     def picture(self, index: int) -> torch.Tensor:
         """float32 [3, 128, 128] in [0, 1]."""
         return torch.from_numpy(self.images[index]).float().div(255).expand(3, -1, -1)
 
     def domain(self, index: int) -> str:
-        return self.parts[index // self.count][0]
+        return self.parts[self._place(index)[0]][0]
 
     def captions(self, indices, rng: np.random.Generator, exact: Collection[str] = ()) -> list[str]:
         """A caption of each picture, varied by ``rng``; most of them say the severity of ``exact`` as a number."""
         out = []
         for index in (int(i) for i in indices):
-            domain, data = self.parts[index // self.count]
-            row = index % self.count
+            part, row = self._place(index)
+            domain, data = self.parts[part]
             numbers = exact if exact and rng.random() < EXACT else ()
             out.append(caption_of(domain, data["severities"][row], data["sides"][row], rng, numbers))
         return out
@@ -155,10 +160,10 @@ class Pool:
     def showing(self, findings: Collection[str]) -> torch.Tensor:
         """The pictures that show one of these findings, or nothing at all: their numbers, rising."""
         rows = []
-        for place, (domain, data) in enumerate(self.parts):
+        for start, (domain, data) in zip(self.starts, self.parts, strict=False):
             shown = data["severities"] > 0
             wanted = shown[:, [finding in findings for finding in FINDINGS[domain]]].any(axis=1) | ~shown.any(axis=1)
-            rows.append(place * self.count + np.flatnonzero(wanted))
+            rows.append(start + np.flatnonzero(wanted))
         return torch.from_numpy(np.concatenate(rows))
 
 
@@ -176,6 +181,5 @@ if __name__ == "__main__":
     parser.add_argument("--count", type=int)
     parser.add_argument("--workers", type=int, default=2)
     options = parser.parse_args()
-    for family, domains in FAMILIES.items():
-        for name in sorted(set(domains) & set(options.domain)):
-            build(name, options.count or SIZES[family], workers=options.workers)
+    for name in sorted(set(options.domain)):
+        build(name, options.count or PHANTOMS[name], workers=options.workers)

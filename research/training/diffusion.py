@@ -84,15 +84,13 @@ class Batches:
     """What a step sees: a function of seed and step."""
 
     def __init__(self, options, vae):
-        mark = dataset.digest(options.out / architecture.FILES["vae"].format(family=options.family))
+        mark = dataset.digest(weights.path_of("vae", options.out))
         self.seed, self.real, self.phantoms = options.seed, [], []
         for domain, pool in examples.read(options.examples).items():
             about = dataset.digest(pool.folder / "examples.jsonl")
             path = common.RUNS / f"latents.{domain}-{about}-{mark}.npy"
             self.real.append(Real(pool, encode(vae, pool.picture, len(pool), path, options.device)))
-            drawn = dataset.Pool(
-                architecture.family_of(domain), options.count or dataset.PHANTOMS[domain], domains=(domain,)
-            )
+            drawn = dataset.Pool(options.count, domains=(domain,))
             path = common.RUNS / f"latents.phantoms.{domain}-{dataset.drawing(domain)}-{len(drawn)}-{mark}.npy"
             self.phantoms.append(Phantoms(domain, drawn, encode(vae, drawn.picture, len(drawn), path, options.device)))
 
@@ -128,11 +126,11 @@ def main() -> None:
     options = common.arguments(__doc__ or "", steps=4000, batch=16, rate=5e-4, more=OPTIONS)
     common.use_host()
     start = options.start or options.out
-    batches = Batches(options, weights.load_vae(options.family, options.device, options.out))
+    batches = Batches(options, weights.load_vae(options.device, options.out))
     abar = alphas_cumprod()
     torch.manual_seed(options.seed)
-    unet, tower = architecture.build_unet(), weights.load_text_tower(options.family, start)
-    unet.load_state_dict(weights.exported("unet", options.family, start))
+    unet, tower = architecture.build_unet(), weights.load_text_tower(start)
+    unet.load_state_dict(weights.exported("unet", start))
     trainer = common.Trainer(f"diffusion.{options.seed}", {"unet": unet, "text": tower}, options, decay=0.999)
 
     def loss(generator: torch.Generator, step: int) -> dict:
@@ -157,7 +155,7 @@ def export(unet, tower, batches: Batches, options) -> None:
         ("unet", unet.state_dict(), architecture.UNET),
         ("clip_text", tower_state, architecture.CLIP_TEXT),
     ):
-        path = weights.path_of(part, options.family, options.out)
+        path = weights.path_of(part, options.out)
         architecture.save_weights(state, config, path, severity=TEXT)
 
 

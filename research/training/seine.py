@@ -219,7 +219,7 @@ def alphas_cumprod() -> Tensor:
 
 def text_context(words: list[str], options) -> Tensor:
     """[n, 77, 96] from the embedded text tower as it is."""
-    tower = weights.load_text_tower(options.family, options.out)
+    tower = weights.load_text_tower(options.out)
     with torch.no_grad():
         hidden = tower.eval().to(options.device).text_model(text.tokenize(words).to(options.device))
     return hidden.last_hidden_state.float()
@@ -247,7 +247,7 @@ def piece(clip: Tensor, frames: int, rng: np.random.Generator) -> Tensor:
 
 def all_clips(options, vae) -> tuple[list[Tensor], list[Tensor]]:
     """Latents of the clips of each domain: of real pictures, and of phantoms."""
-    mark = dataset.digest(weights.path_of("vae", options.family, options.out))
+    mark = dataset.digest(weights.path_of("vae", options.out))
     real, phantoms = [], []
     for domain in architecture.DOMAINS:
         source = RealClips(read(options.data[architecture.DOMAINS.index(domain)], domain=domain), SIZE)
@@ -262,7 +262,7 @@ def all_clips(options, vae) -> tuple[list[Tensor], list[Tensor]]:
 def main() -> None:
     options = common.arguments(__doc__ or "", steps=1000, batch=FRAMES_A_STEP // FRAMES, rate=4e-4, more=OPTIONS)
     common.use_host()
-    vae = weights.load_vae(options.family, options.device, options.out)
+    vae = weights.load_vae(options.device, options.out)
     real, phantoms = all_clips(options, vae)
     with torch.no_grad():
         grays = {side: encode(vae, np.full((1, side, side, 3), seine.GRAY)) for side in (SIZE, SIZE // 2)}
@@ -271,10 +271,10 @@ def main() -> None:
     torch.manual_seed(options.seed)
     network = architecture.build_seine(config)
     start = options.start or options.out
-    if weights.path_of("seine", options.family, start).exists():
-        network.load_state_dict(weights.exported("seine", options.family, start))
+    if weights.path_of("seine", start).exists():
+        network.load_state_dict(weights.exported("seine", start))
     else:
-        network.load_state_dict(from_image_unet(weights.exported("unet", options.family, start), network))
+        network.load_state_dict(from_image_unet(weights.exported("unet", start), network))
     trainer = common.Trainer(f"seine.{options.seed}", {"network": network}, options, decay=0.995)
 
     def loss(generator: torch.Generator, step: int) -> dict:
@@ -303,7 +303,7 @@ def main() -> None:
 
     trainer.fit(loss)
     trainer.averaged()
-    architecture.save_weights(network.state_dict(), config, weights.path_of("seine", options.family, options.out))
+    architecture.save_weights(network.state_dict(), config, weights.path_of("seine", options.out))
 
 
 if __name__ == "__main__":

@@ -78,7 +78,7 @@ def preview_factors(z: torch.Tensor, images: torch.Tensor) -> dict[str, str]:
     }
 
 
-def export(vae, images: torch.Tensor, family: str, out: Path, encoder_stays: bool) -> None:
+def export(vae, images: torch.Tensor, out: Path, encoder_stays: bool) -> None:
     """images [n, 3, H, W] in [0, 1]."""
     with torch.no_grad():
         z = torch.cat([vae.encode(batch * 2 - 1) for batch in images.split(8)])
@@ -87,7 +87,7 @@ def export(vae, images: torch.Tensor, family: str, out: Path, encoder_stays: boo
         mean, std = torch.zeros_like(mean), torch.ones_like(std)
     state = normalized(vae.state_dict(), mean, std)
     preview = preview_factors((z - mean[:, None, None]) / std[:, None, None], images)
-    architecture.save_weights(state, architecture.VAE, weights.path_of("vae", family, out), **preview)
+    architecture.save_weights(state, architecture.VAE, weights.path_of("vae", out), **preview)
 
 
 class Batches:
@@ -133,7 +133,7 @@ def main() -> None:
     batches = Batches(options.examples, options.count or 600)
     vae = architecture.build_vae()
     torch.manual_seed(options.seed)
-    vae.load_state_dict(weights.exported("vae", options.family, options.start or options.out))
+    vae.load_state_dict(weights.exported("vae", options.start or options.out))
     if options.encoder_stays:
         vae.encoder.requires_grad_(False)
         vae.quant_conv.requires_grad_(False)
@@ -156,7 +156,6 @@ def main() -> None:
     export(
         vae.float(),
         batches.draw(128, generator, crop=False).to(options.device),
-        options.family,
         options.out,
         options.encoder_stays,
     )

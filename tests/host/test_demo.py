@@ -125,9 +125,9 @@ def test_a_bad_picture_is_refused_before_the_server_starts(clone, files, options
 
 def test_missing_weights_are_named(tmp_path):
     clone = Clone(tmp_path / "mvg")
-    for name in ("unet.gray", "classifier.chest_xray"):
+    for name in ("unet", "classifier.chest_xray"):
         (clone.weights / f"{name}.safetensors").unlink()
-    clone.fails(1, "unet.gray.safetensors, classifier.chest_xray.safetensors", "demo", "--out", tmp_path / "out")
+    clone.fails(1, "unet.safetensors, classifier.chest_xray.safetensors", "demo", "--out", tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 

@@ -302,13 +302,13 @@ def test_images_of_all_kinds_load(server, image, fit, note):
 
 def test_broken_weights_are_named(server, workflow):
     folder = server.base / "models" / "mvg" / "embedded"
-    broken = folder / "unet.gray.safetensors"
+    broken = folder / "unet.safetensors"
     kept = broken.read_bytes() if broken.exists() else None
     try:
         broken.write_bytes(b"no weights")
         run = server.run(workflow)
         assert run.error["node_type"] == "MVG_LoadEmbedded"
-        assert "unet.gray.safetensors" in run.error["exception_message"]
+        assert "unet.safetensors" in run.error["exception_message"]
     finally:
         if kept is None:
             broken.unlink()

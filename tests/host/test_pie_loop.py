@@ -188,7 +188,7 @@ def test_the_notes_tell_how_exact_the_inversion_is(run, loop):
 
 
 def test_what_the_model_was_not_made_for_is_said_before_a_stage_runs(run, graph, loop):
-    size = "the image is 64 x 64 pixels, and the embedded chest_xray model was made for 128 x 128"
+    size = "the image is 64 x 64 pixels, and the embedded chest_xray model was made for 256 x 256"
     loop["guidance"] = 2.8
     done = run()
     assert [size in text for text in done.texts] == [True] and size in done.outputs["notes"]["text"][0]

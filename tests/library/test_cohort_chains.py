@@ -56,7 +56,7 @@ def test_models_go_by_their_content_where_they_can_be_seen(tmp_path):
 
 
 def test_embedded_files_are_those_that_the_launcher_knows():
-    for domain in arguments.FAMILIES:
+    for domain in arguments.DOMAINS:
         ours = models.embedded_files(models.EMBEDDED, domain)
         assert set(ours) == set(arguments.weight_files(domain)) and all(path.is_file() for path in ours)
 

@@ -229,7 +229,7 @@ def test_what_progresses_and_what_is_resized_is_said_before_the_run(tmp_path):
     rows = [
         ["A", "a.png", REPORT, "64"],
         ["B", "a.png", REPORTS["normal"], "128"],
-        ["C", "b.png", "Possible edema.", "128"],
+        ["C", "b.png", "Possible edema.", "256"],
     ]
     whole = cohort.build(manifest(tmp_path, rows, header), workflow(tmp_path))
     assert notes.plans(whole) == [
@@ -244,7 +244,7 @@ def test_what_progresses_and_what_is_resized_is_said_before_the_run(tmp_path):
     assert idle.startswith("note: nothing progresses in row 3 (B): ")
     assert notes.image_notes(whole) == [
         "note: 2 of 3 images get another size, as row 3 (B): 64 x 64 to 128 x 128",
-        "note: images of 64 x 64 for the embedded model, which was made for 128 x 128",
+        "note: images of 64 x 64 for the embedded model, which was made for 256 x 256",
     ]
 
 

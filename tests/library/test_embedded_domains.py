@@ -11,7 +11,7 @@ from mvgen.research.phantom.captions import FINDINGS
 from torchmetrics.functional.classification import binary_auroc
 
 use_host()
-MOST_MEGABYTES = 80
+MOST_MEGABYTES = 48
 
 
 @pytest.fixture(scope="module", params=architecture.DOMAINS)

@@ -79,10 +79,10 @@ def test_no_memory_is_taken_for_what_a_file_only_promises(tmp_path):
     torch.save({"Conv2d_1a_3x3.conv.weight": torch.zeros(()).expand(10**5, 10**5)}, tmp_path / "inception.pt")
     bundled = Path(__file__).parents[2] / "models" / "embedded" / "weights"
     for kind, name, change in (
-        ("unet", "unet.gray", {"model_channels": 12800}),
-        ("vae", "vae.gray", {"embed_dim": 10**6}),
-        ("clip", "clip_text.gray", {"vocab_size": 10**9}),
-        ("vision", "clip_vision.gray", {"num_hidden_layers": 10**9}),
+        ("unet", "unet", {"model_channels": 12800}),
+        ("vae", "vae", {"embed_dim": 10**6}),
+        ("clip", "clip_text", {"vocab_size": 10**9}),
+        ("vision", "clip_vision", {"num_hidden_layers": 10**9}),
     ):
         state, config, _ = read_weights(bundled / f"{name}.safetensors")
         save_file(state, tmp_path / f"{kind}.safetensors", metadata={"config": json.dumps(config | change)})

@@ -111,6 +111,7 @@ def test_the_launcher_and_the_extension_want_the_same_weights():
     for domain in architecture.DOMAINS:
         wanted = {architecture.file_name(part, domain) for part in loader.LOADED}
         assert {file.name for file in arguments.weight_files(domain)} == wanted
+    assert arguments.DOMAINS == architecture.DOMAINS
 
 
 def fake_tool(folder: Path, name: str, script: str) -> Path:
@@ -195,10 +196,10 @@ def test_missing_weights_are_named(tmp_path, monkeypatch):
     arguments.add_demo_options(parser)
     Image.new("L", (16, 16)).save(tmp_path / "x.png")
     options = parser.parse_args(["--image", str(tmp_path / "x.png"), "--report", str(report)])
-    with pytest.raises(LaunchError, match=r"unet\.gray\.safetensors.*classifier\.chest_xray\.safetensors"):
+    with pytest.raises(LaunchError, match=r"unet\.safetensors.*classifier\.chest_xray\.safetensors"):
         arguments.check_demo(options)
 
-    assert doctor.weights().state == "missing" and "unet.gray.safetensors" in doctor.weights().found
+    assert doctor.weights().state == "missing" and "unet.safetensors" in doctor.weights().found
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="everything is open to this user")

@@ -26,7 +26,7 @@ PROMPTS = [
 
 @pytest.fixture(scope="module")
 def tower():
-    return weights.load_text_tower("gray").eval()
+    return weights.load_text_tower().eval()
 
 
 @pytest.fixture(scope="module")
@@ -107,7 +107,7 @@ def test_training_and_comfyui_see_the_same_embedding(tower, files):
 
 @torch.inference_mode()
 def test_words_are_what_they_were_bit_for_bit(files):
-    (plain,) = encode(loader.load_clip(weights.path_of("clip_text", "gray")), PROMPTS[1])
+    (plain,) = encode(loader.load_clip(weights.path_of("clip_text")), PROMPTS[1])
     (number,) = encode(loader.load_clip(files / "clip_text"), PROMPTS[1])
     assert torch.equal(plain[0], number[0]) and torch.equal(plain[1]["pooled_output"], number[1]["pooled_output"])
 
@@ -123,7 +123,7 @@ def test_the_guider_asks_a_model_that_was_trained_so_by_embedding(files):
     asked = ask(loader.load_model(files / "unet").clone())
     (wanted,) = encode(clip, PROMPTS[3])
     assert torch.allclose(asked.original_conds["lower"][0]["cross_attn"], wanted[0], atol=1e-6) and asked.share == 0
-    mixed = ask(loader.load_model(weights.path_of("unet", "gray")))
+    mixed = ask(loader.load_model(weights.path_of("unet")))
     assert torch.equal(mixed.original_conds["lower"][0]["cross_attn"], scale[1][0])
     assert mixed.share == pytest.approx(0.2)
 

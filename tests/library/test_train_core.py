@@ -183,9 +183,7 @@ def test_a_gpu_that_is_not_there_is_refused(tmp_path):
 def test_trainings_of_the_embedded_set_go_on_by_themselves(tmp_path, monkeypatch):
     """Their loss makes its own batch from the step's generator."""
     monkeypatch.setattr(common, "RUNS", tmp_path)
-    options = argparse.Namespace(
-        steps=20, batch=4, rate=1e-2, seed=2, family="gray", device="cpu", go_on=False, count=None
-    )
+    options = argparse.Namespace(steps=20, batch=4, rate=1e-2, seed=2, device="cpu", go_on=False, count=None)
 
     def run(name: str, kill_at: int = -1) -> None:
         if kill_at >= 0:
@@ -205,7 +203,7 @@ def test_trainings_of_the_embedded_set_go_on_by_themselves(tmp_path, monkeypatch
     assert in_child(run, "whole") == (0, "")
     assert in_child(run, "broken", 7)[0] == KILLED
     assert in_child(run, "broken") == (0, "")
-    losses = [RunFolder(tmp_path / f"{name}.gray").losses() for name in ("whole", "broken")]
+    losses = [RunFolder(tmp_path / name).losses() for name in ("whole", "broken")]
     assert losses[0] == losses[1] and losses[0][-1]["loss"] < losses[0][0]["loss"]
     whole, broken = (torch.load(tmp_path / f"{name}.pt", weights_only=True) for name in ("whole", "broken"))
     assert all(torch.equal(whole[name], broken[name]) for name in whole)

@@ -149,7 +149,7 @@ def test_embedded_lora(tmp_path, films):
 
     arguments = [films, "--method", "lora", "--rank", 2, *SHORT, *SMALL]
     path = killed_and_whole(tmp_path, "diffusion", [*arguments, "--findings", "edema"], "lora.safetensors")
-    model: ModelPatcher = load_model(BUNDLED / "unet.gray.safetensors")
+    model: ModelPatcher = load_model(BUNDLED / "unet.safetensors")
     patches = comfy.lora.load_lora(load_file(path), comfy.lora.model_lora_keys_unet(model.model, {}))
     assert len(patches) == len(held(path)) / 3 == len(model.add_patches(patches, 1.0))
 
@@ -159,7 +159,7 @@ def test_embedded_in_full(tmp_path, films):
 
     arguments = [films, *COMMON, "--steps", 2, *SMALL, "--out", tmp_path / "run"]
     assert in_child(command, "diffusion", arguments) == (0, "")
-    load_model(tmp_path / "run" / "unet.gray.safetensors")
+    load_model(tmp_path / "run" / "unet.safetensors")
 
 
 def test_the_vae_of_sd(tmp_path, films, sd_1):
@@ -179,7 +179,7 @@ def test_the_embedded_vae_with_its_encoder_as_it_is(tmp_path, films):
 
     arguments = [films, *COMMON, "--steps", 2, "--encoder-stays", "--perceptual", "none", "--out", tmp_path / "run"]
     assert in_child(command, "vae", arguments) == (0, "")
-    path = tmp_path / "run" / "vae.gray.safetensors"
+    path = tmp_path / "run" / "vae.safetensors"
     load_vae(path)
     before, after = held(BUNDLED / path.name), held(path)
     same = {name for name in before if before[name] == after[name]}
@@ -191,8 +191,8 @@ def test_transition(tmp_path, clips):
     from mvgen.models.embedded.loader import BUNDLED, load_transition
 
     arguments = [clips, "--frames", 5, "--size", 32, "--accumulation", 1, "--val-share", 0.25, *SHORT]
-    path = killed_and_whole(tmp_path, "transition", arguments, "seine.gray.safetensors")
-    load_transition(path, BUNDLED / "vae.gray.safetensors")
+    path = killed_and_whole(tmp_path, "transition", arguments, "seine.safetensors")
+    load_transition(path, BUNDLED / "vae.safetensors")
 
 
 def test_transitions_of_patients(tmp_path, films):
