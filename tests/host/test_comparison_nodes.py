@@ -7,6 +7,8 @@ import json
 import numpy as np
 import pytest
 import torch
+from mvgen.models.embedded.loader import BUNDLED
+from mvgen.models.weights import read_weights
 from PIL import Image
 from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
 
@@ -70,7 +72,8 @@ def test_kid_by_clip_vision_goes_into_the_table(server, sets):
     scores = json.loads(shown(run, "text"))
     assert scores["metric"] == "kid" and len(scores["values"]) == 1 and scores["values"][0] > 0
     assert [scores[k] for k in ("n", "m", "subsets", "subset_size", "seed", "note")] == [4, 4, 5, 3, 1, ""]
-    assert scores["std"] > 0 and "128 px" in scores["model"]
+    size = read_weights(BUNDLED / "clip_vision.safetensors")[1]["image_size"]
+    assert scores["std"] > 0 and f"{size} px" in scores["model"]
     rows = list(csv.DictReader(io.StringIO(shown(run, "csv"))))
     assert [(row["chain"], row["stage"], row["metric"]) for row in rows] == [
         *(("cohort", "", "kid"), ("cohort", "", "kid_std")),

@@ -30,9 +30,9 @@ def clone(tmp_path_factory) -> Clone:
 @pytest.fixture(scope="module")
 def files(tmp_path_factory) -> Path:
     """What a user might give, some of it by mistake."""
-    pixels = np.asarray(Image.open(ROOT / "samples" / "chest_xray.png").convert("L"))
+    pixels = np.asarray(Image.open(ROOT / "samples" / "chest_xray.png").convert("L").resize((256, 256)))
     mask = np.zeros_like(pixels)
-    mask[64:, 64:] = 255
+    mask[128:, 128:] = 255
     folder = tmp_path_factory.mktemp("Bilder für alle")
     pictures = {"image": pixels, "small": pixels[:80, :100], "mask": mask, "black": np.zeros_like(mask)}
     for name, content in pictures.items():
@@ -94,7 +94,7 @@ def test_every_option_reaches_a_complete_folder_without_network(clone, files, tm
     first, last = (np.asarray(Image.open(folder / f"stage_0{n}.png")).astype(int) for n in (0, 1))
     assert (first == np.asarray(Image.open(files / "image.png").convert("RGB"))).all()
     inside, change = np.asarray(Image.open(files / "mask.png")) > 0, abs(last - first).max(axis=-1)
-    height, width = label_size(128, 128)
+    height, width = label_size(256, 256)
     assert change[:height, :width].max() > 100, "the label that says synthetic"
     change[:height, :width] = 0
     # eq. 6 with beta_1 = 0.01 leaves 2.55 of 255 levels outside the mask, and rounding one more

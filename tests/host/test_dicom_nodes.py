@@ -154,7 +154,7 @@ def test_a_run_from_dicom_to_dicom(server, films, workflow, inputs):
     assert not any("PatientIdentityRemoved" in ds for ds in stages), "nobody has looked at the pixels"
     for n, ds in enumerate(stages):
         assert ds.SOPClassUID == uid.SecondaryCaptureImageStorage and "DERIVED" in ds.ImageType
-        assert [float(mm) for mm in ds.PixelSpacing] == pytest.approx([0.2 * 160 / 128, 0.4 * 160 / 128])
+        assert [float(mm) for mm in ds.PixelSpacing] == pytest.approx([0.2 * 160 / 256, 0.4 * 160 / 256])
         picture = np.asarray(Image.open(folder / f"stage_{n:02d}.png"))
         assert (ds.pixel_array == (picture[..., 0] if ds.pixel_array.ndim == 2 else picture)).all()
     record = json.loads((folder / "provenance.json").read_text(encoding="utf-8"))

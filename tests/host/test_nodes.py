@@ -110,7 +110,7 @@ def test_whole_workflow_writes_one_complete_folder(server, workflow, inputs):
     assert frames == 2 * (3 - 1) + 1
 
     stages = [Image.open(folder / f"stage_{n:02d}.png") for n in range(3)]
-    assert [stage.size for stage in stages] == [(128, 128)] * 3
+    assert [stage.size for stage in stages] == [(256, 256)] * 3
     assert [stage.text["Synthetic"] == "true" for stage in stages] == [False, True, True]
 
     scores = json.loads((folder / "scores.json").read_text(encoding="utf-8"))
@@ -264,7 +264,7 @@ def test_a_mask_of_another_size_is_refused_with_both_sizes(server, workflow, inp
     inputs("MVG_PIELoop")["mask"] = ["mask", 0]
     run = server.run(workflow)
     assert run.error["node_type"] == "MVG_PIELoop"
-    assert "64 x 64" in run.error["exception_message"] and "128 x 128" in run.error["exception_message"]
+    assert "64 x 64" in run.error["exception_message"] and "256 x 256" in run.error["exception_message"]
     assert run.stages_run() == []
 
 

@@ -213,7 +213,7 @@ def test_a_prompt_that_names_nothing_is_refused(files, prompt, finding, message)
 
 def test_what_is_worth_knowing_is_said_before_the_run(files):
     lines = told(given(files, image="wide.png", strength=0.0))
-    assert "wide.png: 96 x 32 PNG, 8-bit gray, centre 32 x 32 cut out, resized to 128 x 128" in lines
+    assert "wide.png: 96 x 32 PNG, 8-bit gray, centre 32 x 32 cut out, resized to 256 x 256" in lines
     assert "plan: left pleural effusion (chest_xray), 3 stages, in the left lung base\n  1. " in lines
     assert "note: --strength 0 inverts no step: no stage changes the image" in lines
     assert "draws nothing: seeds change 'Film between the stages' alone" in lines
