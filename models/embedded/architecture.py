@@ -84,7 +84,7 @@ CLIP_TEXT: dict = {
 }
 
 # transformers.CLIPVisionModelWithProjection / comfy.clip_model.CLIPVisionModelProjection
-CLIP_VISION = {
+CLIP_VISION: dict = {
     "hidden_size": 128,
     "intermediate_size": 512,
     "num_hidden_layers": 4,

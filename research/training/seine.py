@@ -98,7 +98,7 @@ class RealClips:
         self.gray, self.size = BUILT_IN[table.domain].gray, size
         self.pictures = Pictures(records, max(size, DRAWN_AT.get(table.domain, 0)), gray=self.gray)
 
-    def clip(self, rng: np.random.Generator) -> np.ndarray:
+    def clip(self, number: int, rng: np.random.Generator) -> np.ndarray:
         """[16, size, size, 3] in [0, 1]: one finding of one patient, evenly more severe from frame to frame."""
         anatomy = None
         while anatomy is None:
@@ -252,7 +252,7 @@ def all_clips(options, vae) -> tuple[list[Tensor], list[Tensor]]:
     for domain in architecture.DOMAINS:
         source = RealClips(read(options.data[architecture.DOMAINS.index(domain)], domain=domain), SIZE)
         name = f"{domain}-{mark}"
-        real.append(clip_latents(name, CLIPS[domain], lambda _, rng, source=source: source.clip(rng), vae))
+        real.append(clip_latents(name, CLIPS[domain], source.clip, vae))
         name = f"phantoms.{domain}-{dataset.drawing(domain)}-{mark}"
         make = functools.partial(phantom_clip, domain)
         phantoms.append(clip_latents(name, PHANTOM_CLIPS, make, vae))

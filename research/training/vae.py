@@ -113,10 +113,10 @@ class Batches:
                 image = torch.from_numpy(pool[int(draw[1] * len(pool))]).float() / 255
                 image = image[None].expand(3, -1, -1) if image.ndim == 2 else image.movedim(-1, 0)
             else:
-                pool = self.real[domain]
-                index = int(draw[1] * len(pool))
+                real = self.real[domain]
+                index = int(draw[1] * len(real))
                 halved = crop and draw[4] < 0.25
-                image = pool.picture(index, SIZE // 2 if halved else SIZE)
+                image = real.picture(index, SIZE // 2 if halved else SIZE)
                 if crop and not halved:
                     top, left = (int(d * (SIZE // 2 + 1)) for d in draw[2:4])
                     image = image[:, top : top + SIZE // 2, left : left + SIZE // 2]
