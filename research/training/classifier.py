@@ -176,7 +176,8 @@ def train(kind: str, domain: str, options: argparse.Namespace) -> None:
         last = slice(len(pool) - HELD_OUT, None)
         evaluate(network, Pictures(pool.images[last], pool.presence[last], pool.severity[last]), outputs)
     path = options.out / architecture.file_name(kind, domain)
-    architecture.save_weights(network.state_dict(), config, path, kind=kind)
+    told = examples.told(options.examples, (domain,)) if real else {}
+    architecture.save_weights(network.state_dict(), config, path, kind=kind, **told)
 
 
 if __name__ == "__main__":

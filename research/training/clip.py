@@ -156,7 +156,8 @@ def main() -> None:
     trainer.fit(loss)
     trainer.averaged()
     path = weights.path_of("clip_vision", options.out)
-    architecture.save_weights(vision.state_dict(), architecture.CLIP_VISION, path)
+    told = examples.told(options.examples)
+    architecture.save_weights(vision.state_dict(), architecture.CLIP_VISION, path, **told)
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ from ...training import common, text, weights
 from ..phantom import captions
 from . import dataset, examples
 
+SIZE = "256"
 DROPOUT = 0.13
 SHARES = (0.55, 0.25, 0.20)
 """Of DOMAINS."""
@@ -156,7 +157,8 @@ def export(unet, tower, batches: Batches, options) -> None:
         ("clip_text", tower_state, architecture.CLIP_TEXT),
     ):
         path = weights.path_of(part, options.out)
-        architecture.save_weights(state, config, path, severity=TEXT)
+        told = examples.told(options.examples)
+        architecture.save_weights(state, config, path, severity=TEXT, size=SIZE, **told)
 
 
 if __name__ == "__main__":

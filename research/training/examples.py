@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from ...models.embedded.architecture import DOMAINS
+from ..courses import courses
 
 
 class Examples:
@@ -45,3 +46,24 @@ class Examples:
 def read(root: Path, domains=DOMAINS) -> dict[str, Examples]:
     """The folders of these domains below a root, by domain."""
     return {domain: Examples(root / domain) for domain in domains}
+
+
+def told(root: Path, domains=DOMAINS) -> dict[str, str]:
+    """What the metadata of weights say of the data that they were trained on.
+
+    Args:
+        root: of `read`.
+        domains: those that the network saw.
+
+    Returns:
+        ``data``, ``findings`` by domain and ``licences``, the lines that the sources ask to be repeated; JSON, but for
+        the first.
+    """
+    abouts = {domain: json.loads((root / domain / "about.json").read_text("utf-8")) for domain in domains}
+    findings = {domain: list(courses(domain).FINDINGS) for domain in domains}
+    licences = sorted({line for about in abouts.values() for line in about["licences"]})
+    return {
+        "data": "real pictures, courses drawn on them, and phantoms",
+        "findings": json.dumps(findings),
+        "licences": json.dumps(licences),
+    }

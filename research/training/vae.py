@@ -78,7 +78,7 @@ def preview_factors(z: torch.Tensor, images: torch.Tensor) -> dict[str, str]:
     }
 
 
-def export(vae, images: torch.Tensor, out: Path, encoder_stays: bool) -> None:
+def export(vae, images: torch.Tensor, out: Path, encoder_stays: bool, **told: str) -> None:
     """images [n, 3, H, W] in [0, 1]."""
     with torch.no_grad():
         z = torch.cat([vae.encode(batch * 2 - 1) for batch in images.split(8)])
@@ -87,7 +87,7 @@ def export(vae, images: torch.Tensor, out: Path, encoder_stays: bool) -> None:
         mean, std = torch.zeros_like(mean), torch.ones_like(std)
     state = normalized(vae.state_dict(), mean, std)
     preview = preview_factors((z - mean[:, None, None]) / std[:, None, None], images)
-    architecture.save_weights(state, architecture.VAE, weights.path_of("vae", out), **preview)
+    architecture.save_weights(state, architecture.VAE, weights.path_of("vae", out), **preview, **told)
 
 
 class Batches:
@@ -153,12 +153,8 @@ def main() -> None:
     trainer.fit(loss)
     trainer.averaged()
     generator = torch.Generator().manual_seed(options.seed)
-    export(
-        vae.float(),
-        batches.draw(128, generator, crop=False).to(options.device),
-        options.out,
-        options.encoder_stays,
-    )
+    some = batches.draw(128, generator, crop=False).to(options.device)
+    export(vae.float(), some, options.out, options.encoder_stays, size=str(SIZE), **examples.told(options.examples))
 
 
 if __name__ == "__main__":
