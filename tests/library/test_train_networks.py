@@ -177,7 +177,8 @@ def test_the_vae_of_sd(tmp_path, films, sd_1):
 def test_the_embedded_vae_with_its_encoder_as_it_is(tmp_path, films):
     from mvgen.models.embedded.loader import BUNDLED, load_vae
 
-    arguments = [films, *COMMON, "--steps", 2, "--encoder-stays", "--perceptual", "none", "--out", tmp_path / "run"]
+    small = ["--size", 64, "--val-pictures", 2, "--perceptual", "none"]
+    arguments = [films, *COMMON, "--steps", 2, "--encoder-stays", *small, "--out", tmp_path / "run"]
     assert in_child(command, "vae", arguments) == (0, "")
     path = tmp_path / "run" / "vae.safetensors"
     load_vae(path)
