@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import torch
 
+from ...mvg.domains import BUILT_IN
 from ...mvg.embedded_set import FINDINGS, read_findings
 from ...mvg.severity_prompt import TEXT
 from ..densenet import Classifier, load_densenet
@@ -127,7 +128,7 @@ def load(domain: str) -> Embedded:
     return Embedded(
         load_model(files["unet"], files["vae"]),
         load_clip(files["clip_text"]),
-        load_vae(files["vae"]),
+        load_vae(files["vae"], gray=BUILT_IN[domain].gray),
         load_clip_vision(files["clip_vision"]),
         load_densenet(files["classifier"]),
         load_transition(files["seine"], files["vae"]),
@@ -304,11 +305,13 @@ def load_clip(path: Path):
     return SeverityCLIP.of(clip)
 
 
-def load_vae(path: Path):
+def load_vae(path: Path, *, gray: bool = False):
     """The host's AutoencoderKL, f = 8. It runs in fp32 for the sake of fine texture.
 
     Args:
         path: the file.
+        gray: whether what it decodes has three equal channels: the mean of those that it learned, of which all three
+            are a little off in a gray picture.
 
     Returns:
         A VAE.
@@ -322,6 +325,9 @@ def load_vae(path: Path):
     _check_shapes(path, state, lambda: build_vae({name: config[name] for name in ("ddconfig", "embed_dim")}))
     params = {"ddconfig": config["ddconfig"], "embed_dim": config["embed_dim"]}
     state = {k: v.float() for k, v in state.items()}
+    if gray:
+        for name in ("decoder.conv_out.weight", "decoder.conv_out.bias"):
+            state[name] = state[name].mean(dim=0, keepdim=True).expand_as(state[name]).contiguous()
     vae = comfy.sd.VAE(sd=state, config={"params": params}, dtype=torch.float32)
     vae.latent_channels = config["embed_dim"]
     vae.downscale_ratio = vae.upscale_ratio = DOWNSCALE

@@ -117,7 +117,7 @@ class Films:
     @torch.inference_mode()
     def severity(self, clip: torch.Tensor, finding: str) -> torch.Tensor:
         """[16] as the reader reads it."""
-        return conf(self.reader.logits(clip))[:, self.networks.classifier.outputs.index(finding)]
+        return conf(self.reader.logits(clip))[:, self.reader.outputs.index(finding)]
 
 
 def scores(clip: torch.Tensor, true: torch.Tensor, region: torch.Tensor, severity: torch.Tensor, rising: bool) -> dict:

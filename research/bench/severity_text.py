@@ -16,6 +16,7 @@ from ...models.embedded import loader
 from ...models.embedded.architecture import DOMAINS, file_name
 from ...models.standalone_host import use_host
 from ...mvg import roi
+from ...mvg.domains import BUILT_IN
 from .bars import interval
 from .patients import TARGET, patients
 from .workflow import bundled_inputs
@@ -30,7 +31,7 @@ def networks(domain: str, weights: Path | None):
     if weights is not None:
         files |= {part: weights / file_name(part, domain) for part in ("unet", "clip_text")}
     model = loader.load_model(files["unet"], files["vae"])
-    return model, loader.load_clip(files["clip_text"]), loader.load_vae(files["vae"])
+    return model, loader.load_clip(files["clip_text"]), loader.load_vae(files["vae"], gray=BUILT_IN[domain].gray)
 
 
 @torch.inference_mode()

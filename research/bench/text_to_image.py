@@ -75,11 +75,10 @@ def main() -> None:
         if finding is None:
             right += bool((read[i] < 0.5).all())
             continue
-        index = networks.classifier.outputs.index(finding)
-        right += bool(read[i, index] > 0.5)
+        right += bool(read[i, networks.classifier.outputs.index(finding)] > 0.5)
         low, high = SEVERITY_BANDS[word]
         words += 1
-        word_right += bool(low - TOLERANCE <= severity[i, index] <= high + TOLERANCE)
+        word_right += bool(low - TOLERANCE <= severity[i, reader.outputs.index(finding)] <= high + TOLERANCE)
     print(f"read as captioned: {right} of {len(wanted)}")
     print(f"severity word as read by the reader: {word_right} of {words}")
     if options.out:

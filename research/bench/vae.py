@@ -17,6 +17,7 @@ import torch
 
 from ...models.embedded.architecture import DOMAINS
 from ...models.standalone_host import use_host
+from ...mvg.domains import BUILT_IN
 from ...mvg.metrics.image import psnr
 from ..phantom import chest_xray, fundus, skin
 from ..phantom.captions import FINDINGS
@@ -65,7 +66,7 @@ def main() -> None:
     use_host()
     from ...models.embedded import loader
 
-    vae = loader.load_vae(loader.find_weights("vae", options.domain))
+    vae = loader.load_vae(loader.find_weights("vae", options.domain), gray=BUILT_IN[options.domain].gray)
     domain, module = options.domain, phantom(options.domain)
     people = [module.sample_patient(options.first_seed + i) for i in range(options.patients)]
     courses: list[dict[str, float]] = [{}, *({finding: 0.8} for finding in FINDINGS[domain])]

@@ -15,6 +15,7 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
+from safetensors.torch import load_file
 from torchvision.transforms.v2.functional import gaussian_blur
 
 from ...models.embedded import architecture
@@ -150,6 +151,9 @@ def train(kind: str, domain: str, options: argparse.Namespace) -> None:
     torch.manual_seed(options.seed + (0 if kind == "classifier" else 1))
     config = architecture.CLASSIFIER | {"outputs": outputs, "graded": kind == "classifier", "image_size": size}
     network = architecture.build_classifier(config)
+    if (before := common.WEIGHTS / architecture.file_name(kind, domain)).exists():  # outputs may be others now
+        known = {name: tensor for name, tensor in load_file(before).items() if name.startswith("features.")}
+        network.load_state_dict({name: tensor.float() for name, tensor in known.items()}, strict=False)
     trainer = common.Trainer(f"{kind}.{domain}", {"network": network}, options, decay=0.99)
 
     def loss(generator: torch.Generator, step: int) -> dict:

@@ -5,6 +5,7 @@ import argparse
 import numpy as np
 import torch
 
+from ....mvg.domains import BUILT_IN
 from ....mvg.metrics.image import psnr
 from ..bars import Verdict, verdict
 from .options import as_table, table_of, verdict_of, words
@@ -29,7 +30,7 @@ def run(options: argparse.Namespace) -> list[Verdict]:
 
     records = part_of(table_of(options), options.of)
     order = np.random.default_rng([0, 43]).permutation(len(records))[options.first : options.first + options.count]
-    vae = loader.load_vae(loader.find_weights("vae", options.domain))
+    vae = loader.load_vae(loader.find_weights("vae", options.domain), gray=BUILT_IN[options.domain].gray)
     values, patients = [], []
     for start in range(0, len(order), options.batch):
         part = [records[i] for i in order[start : start + options.batch]]
