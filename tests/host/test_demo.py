@@ -112,7 +112,7 @@ def test_every_option_reaches_a_complete_folder_without_network(clone, files, tm
         (["--image", "text.png"], "text.png is no PNG, JPEG, TIFF or DICOM image"),
         (["--image", "dot.png"], "dot.png is 1 x 1 pixels, want at least 16 x 16"),
         (["--image", "huge.png"], "huge.png is 8100 x 8000 pixels, want at most 64 megapixels"),
-        (["--mask", "small.png"], "small.png is 100 x 80 pixels and the image 128 x 128, want the same"),
+        (["--mask", "small.png"], "small.png is 100 x 80 pixels and the image 256 x 256, want the same"),
         (["--mask", "black.png"], "black.png is black: nothing could change"),
     ],
 )
