@@ -14,7 +14,7 @@ from ..support.types import Classifier
 
 
 class LoadEmbedded(io.ComfyNode):
-    """The small networks that come with this extension; trained on procedural phantoms, for demonstration only."""
+    """The small networks that come with this extension; for demonstration only, never for patients."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -22,8 +22,8 @@ class LoadEmbedded(io.ComfyNode):
             node_id="MVG_LoadEmbedded",
             display_name="Load Embedded Models",
             category="MVG/load",
-            description="Loads the small networks that come with MVG. They are trained on procedural phantoms, for "
-            "demonstration and tests, never for patients. Any other checkpoint can take their place.",
+            description="Loads the small networks that come with MVG, trained on few real images and drawn courses, "
+            "for demonstration and tests, never for patients. Any other checkpoint can take their place.",
             search_aliases=["checkpoint", "demo model", "phantom model", "chest x-ray model"],
             inputs=[
                 io.Combo.Input(
