@@ -160,7 +160,7 @@ def test_a_report_without_a_plan_asks_for_a_finding(files, report, reason):
         filled(given(files, report=report))
     message = str(error.value)
     assert error.value.exit_code == 1 and reason in message and "\n" not in message
-    assert message.endswith("--finding NAME, one of cardiomegaly, edema, pleural effusion, consolidation.")
+    assert message.endswith("--finding NAME, one of pleural effusion, edema, consolidation, cardiomegaly, atelectasis.")
     plan = inputs.read(given(files, report=report, finding="edema"), "demo-1").plan
     assert plan.finding == "edema" and any("edema was asked for" in note for note in plan.notes)
 
@@ -172,7 +172,7 @@ def test_a_finding_takes_the_place_of_a_report(files):
     assert "report:" not in "\n".join(request.lines)
     (recaption,) = (node for node in filled(options).values() if node["class_type"] == "MVG_Recaption")
     assert recaption["inputs"]["finding"] == "pleural effusion"
-    with pytest.raises(UsageError, match="--finding: got 'scoliosis', want one of cardiomegaly, edema"):
+    with pytest.raises(UsageError, match="--finding: got 'scoliosis', want one of pleural effusion, edema"):
         filled(given(files, report=None, finding="scoliosis"))
     with pytest.raises(LaunchError, match=r"(?s)fracture.* want one of|--finding is about fracture"):
         filled(given(files, report=None, finding="fracture"))
