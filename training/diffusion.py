@@ -146,7 +146,7 @@ def export(model: ImageModel, options: argparse.Namespace, metadata: dict, domai
     name = file_name("unet", domain.name) if model.family == EMBEDDED else "checkpoint.safetensors"
     state, own = model.checkpoint()
     half = {key: tensor.half() if tensor.is_floating_point() else tensor for key, tensor in state.items()}
-    write_tensors(half, options.out / name, **own, **metadata)
+    write_tensors(half, options.out / name, **(own | metadata))
     return options.out / name
 
 

@@ -157,15 +157,6 @@ class Pool:
             out.append(caption_of(domain, data["severities"][row], data["sides"][row], rng, numbers))
         return out
 
-    def showing(self, findings: Collection[str]) -> torch.Tensor:
-        """The pictures that show one of these findings, or nothing at all: their numbers, rising."""
-        rows = []
-        for start, (domain, data) in zip(self.starts, self.parts, strict=False):
-            shown = data["severities"] > 0
-            wanted = shown[:, [finding in findings for finding in FINDINGS[domain]]].any(axis=1) | ~shown.any(axis=1)
-            rows.append(start + np.flatnonzero(wanted))
-        return torch.from_numpy(np.concatenate(rows))
-
 
 def caption_of(
     domain: str, severities: np.ndarray, sides: np.ndarray, rng: np.random.Generator, exact: Collection[str] = ()
