@@ -34,7 +34,7 @@ def files(tmp_path_factory) -> Path:
     mask = np.zeros_like(pixels)
     mask[128:, 128:] = 255
     folder = tmp_path_factory.mktemp("Bilder für alle")
-    pictures = {"image": pixels, "small": pixels[:80, :100], "mask": mask, "black": np.zeros_like(mask)}
+    pictures = {"image": pixels, "small": pixels[:80, :100], "mask": mask, "black": np.zeros((320, 320), np.uint8)}
     for name, content in pictures.items():
         Image.fromarray(content).save(folder / f"{name}.png")
     Image.new("L", (1, 1)).save(folder / "dot.png")
@@ -112,7 +112,7 @@ def test_every_option_reaches_a_complete_folder_without_network(clone, files, tm
         (["--image", "text.png"], "text.png is no PNG, JPEG, TIFF or DICOM image"),
         (["--image", "dot.png"], "dot.png is 1 x 1 pixels, want at least 16 x 16"),
         (["--image", "huge.png"], "huge.png is 8100 x 8000 pixels, want at most 64 megapixels"),
-        (["--mask", "small.png"], "small.png is 100 x 80 pixels and the image 256 x 256, want the same"),
+        (["--mask", "small.png"], "small.png is 100 x 80 pixels and the image 320 x 320, want the same"),
         (["--mask", "black.png"], "black.png is black: nothing could change"),
     ],
 )
