@@ -77,11 +77,11 @@ def test_the_embedded_model_refuses_what_it_does_not_draw_before_a_stage_runs(se
     assert "plan: got joint space narrowing, which the embedded chest_xray model does not draw" in str(run.error)
     assert run.stages_run() == []
     graph["plan"]["inputs"]["model_findings"] = ["model", 6]
-    assert "model_findings: got 'cardiomegaly', want some of hand_xray" in str(server.run(graph).error)
+    assert "model_findings: got 'pleural effusion', want some of hand_xray" in str(server.run(graph).error)
 
 
 def test_the_embedded_model_says_what_it_draws(server, graph):
-    (server.base / "input" / "chest.txt").write_text("Severe atelectasis. Mild left pneumonia.", encoding="utf-8")
+    (server.base / "input" / "chest.txt").write_text("Severe pneumothorax. Mild left pneumonia.", encoding="utf-8")
     graph["model"] = {"class_type": "MVG_LoadEmbedded", "inputs": {"domain": "chest_xray"}}
     graph["report"]["inputs"]["report"] = "chest.txt"
     graph["plan"]["inputs"] |= {"domain": "chest_xray", "finding": "auto", "model_findings": ["model", 6]}
@@ -90,10 +90,10 @@ def test_the_embedded_model_says_what_it_draws(server, graph):
     assert run.error is None, run.error
     said = run.outputs["text"]["text"][0]
     assert said.startswith("left consolidation (chest_xray)")
-    assert "names severe atelectasis, which the chest_xray model does not draw" in said
+    assert "names severe pneumothorax, which the chest_xray model does not draw" in said
     assert "pneumonia is drawn as consolidation" in said
     del graph["plan"]["inputs"]["model_findings"]
-    assert server.run(graph).outputs["text"]["text"][0].startswith("bilateral atelectasis (chest_xray)")
+    assert server.run(graph).outputs["text"]["text"][0].startswith("bilateral pneumothorax (chest_xray)")
 
 
 def test_a_bad_file_harms_no_other_domain_and_one_that_went_is_named(server, folder, graph):
