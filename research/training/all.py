@@ -44,13 +44,13 @@ def trained(data: Path) -> list[tuple[str, ...]]:
     examples, pictures = ("--examples", str(EXAMPLES)), ("--examples", str(REAL))
     return [
         ("training.vae", *pictures, "--steps", "900", "--rate", "6e-4"),
-        ("training.diffusion", *examples, "--steps", "3000", "--rate", "5e-4"),
-        ("training.vae", *pictures, "--encoder-stays", "--steps", "1500", "--rate", "5e-4", "--seed", "1"),
-        ("training.classifier", "classifier", "--domain", "chest_xray", *examples, "--steps", "1500"),
+        ("training.diffusion", *examples, "--steps", "2400", "--rate", "5e-4"),
+        ("training.vae", *pictures, "--encoder-stays", "--steps", "1000", "--rate", "5e-4", "--seed", "1"),
+        ("training.classifier", "classifier", "--domain", "chest_xray", *examples, "--steps", "1200"),
         ("training.classifier", "classifier", "--domain", "skin", *examples, "--steps", "300"),
-        ("training.classifier", "classifier", "--domain", "fundus", *examples, "--steps", "220", "--batch", "16"),
-        ("training.clip", *examples),
-        ("training.seine", "--data", *tables(data).values(), "--steps", "600"),
+        ("training.classifier", "classifier", "--domain", "fundus", *examples, "--steps", "800", "--batch", "16"),
+        ("training.clip", *examples, "--steps", "300"),
+        ("training.seine", "--data", *tables(data).values(), "--steps", "450"),
     ]
 
 
