@@ -97,11 +97,7 @@ class Patients:
     def __init__(self, domain: str, root: Path, count: int):
         self.domain, self.real = domain, examples.Examples(root / domain)
         self.phantoms = [dataset.Pool(count, visit, (domain,)) for visit in (0, 1)]
-        groups: dict[int, list[int]] = {}
-        for i, line in enumerate(self.real.lines):
-            if line["group"] >= 0:
-                groups.setdefault(line["group"], []).append(i)
-        self.groups = [(self.real.lines[members[0]]["patient"], members) for members in groups.values() if members[1:]]
+        self.groups = [(self.real.lines[members[0]]["patient"], members) for members in self.real.groups]
 
     def draw(self, rng: np.random.Generator) -> tuple[str, torch.Tensor, str, torch.Tensor]:
         """Who it is, a picture [3, 128, 128], its caption, and another picture of the same patient."""

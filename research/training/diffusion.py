@@ -62,11 +62,7 @@ class Real:
     def __init__(self, pool: examples.Examples, latents: np.ndarray):
         self.latents = latents
         self.captions = [line["caption"] for line in pool.lines]
-        groups: dict[int, list[int]] = {}
-        for i, line in enumerate(pool.lines):
-            if line["group"] >= 0:
-                groups.setdefault(line["group"], []).append(i)
-        self.groups = [members for members in groups.values() if len(members) > 1]
+        self.groups = pool.groups
         self.alone = [i for i, line in enumerate(pool.lines) if line["group"] < 0]
 
 

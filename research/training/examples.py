@@ -34,6 +34,15 @@ class Examples:
     def __len__(self) -> int:
         return len(self.lines)
 
+    @property
+    def groups(self) -> list[list[int]]:
+        """The pictures that share a background with another, by background."""
+        found: dict[int, list[int]] = {}
+        for i, line in enumerate(self.lines):
+            if line["group"] >= 0:
+                found.setdefault(line["group"], []).append(i)
+        return [members for members in found.values() if len(members) > 1]
+
     def picture(self, index: int, size: int | None = None) -> torch.Tensor:
         """float32 [3, size, size] in [0, 1]; by default at the size it has."""
         image = np.asarray(self.images[index])
