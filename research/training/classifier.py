@@ -148,6 +148,8 @@ def train(kind: str, domain: str, options: argparse.Namespace) -> None:
     pools = [(phantoms, PHANTOMS if real else 1.0)]
     if real:
         pools.append((of_examples(domain, outputs, options.examples, size), 1 - PHANTOMS))
+    if (least := min(len(pool) for pool, _ in pools)) <= HELD_OUT:
+        raise SystemExit(f"{domain}: got {least} pictures, want more than the {HELD_OUT} that are held out")
     torch.manual_seed(options.seed + (0 if kind == "classifier" else 1))
     config = architecture.CLASSIFIER | {"outputs": outputs, "graded": kind == "classifier", "image_size": size}
     network = architecture.build_classifier(config)
