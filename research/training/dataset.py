@@ -8,6 +8,7 @@ disease.
 import argparse
 import hashlib
 import inspect
+import multiprocessing
 import sys
 from collections.abc import Collection, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -63,15 +64,14 @@ def _chunk_path(domain: str, start: int, visit: int) -> Path:
     return RUNS / "phantoms" / f"{domain}-{drawing(domain)}" / name
 
 
-def _render_chunk(domain: str, start: int, visit: int = 0) -> str:
+def _render_chunk(path: Path, domain: str, start: int, count: int, visit: int) -> str:
     import cv2
 
     cv2.setNumThreads(1)
-    path = _chunk_path(domain, start, visit)
     if not path.exists():
         module = phantom(domain)
         images, severities, where = [], [], []
-        for i in range(CHUNK):
+        for i in range(count):
             patient = module.sample_patient(start + i, module.TRAINING)
             course = sample_severities(domain, np.random.Generator(np.random.PCG64([7 + visit, start + i])))
             images.append(np.round(module.render(patient, course) * 255).astype(np.uint8))
@@ -92,8 +92,11 @@ def _render_chunk(domain: str, start: int, visit: int = 0) -> str:
 def build(domain: str, count: int, visit: int = 0, workers: int = 2) -> None:
     """Renders what is missing of the first ``count`` training images."""
     starts = range(0, count, CHUNK)
-    with ProcessPoolExecutor(workers) as pool:
-        for name in pool.map(_render_chunk, [domain] * len(starts), starts, [visit] * len(starts)):
+    paths = [_chunk_path(domain, start, visit) for start in starts]
+    several = ([domain] * len(starts), starts, [CHUNK] * len(starts), [visit] * len(starts))
+    # a process that is forked while torch computes in threads may wait for one of them for ever
+    with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
+        for name in pool.map(_render_chunk, paths, *several):
             print(f"phantoms: {domain} {name}", flush=True)
 
 

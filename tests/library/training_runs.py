@@ -23,6 +23,8 @@ IMPORTED = (accelerate.utils, diffusers.optimization, diffusers.training_utils, 
 """They take seconds, and a forked process has them."""
 KILLED = -signal.SIGKILL
 FAILED = 3
+SECONDS = 240
+"""A child that takes longer hangs."""
 
 
 def _child(run: Callable[..., Any], arguments: tuple, environment: dict[str, str], errors: Any) -> None:
@@ -65,7 +67,11 @@ def in_child(run: Callable[..., Any], *arguments: Any, processes: int = 1) -> tu
     for child in children:
         child.start()
     for child in children:
-        child.join(120)
+        child.join(SECONDS)
+    if hung := [child for child in children if child.is_alive()]:
+        for child in hung:
+            child.kill()
+        raise TimeoutError(f"a training in a child process did not end within {SECONDS} s")
     code = next((child.exitcode for child in children if child.exitcode), 0)
     return code, errors.get(timeout=5) if code == FAILED else ""
 
