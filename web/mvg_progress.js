@@ -2,11 +2,11 @@
 import { api } from '../../scripts/api.js'
 import { app } from '../../scripts/app.js'
 
-const NODES = ['MVG_PIELoop', 'MVG_SaveTrajectory']
+const NODES = ['MVG_PIELoop', 'MVG_SEINETransition', 'MVG_SaveTrajectory']
 const HEIGHT = 44 // pixels, of which a margin takes some
-const NONE = { kind: 'none', stage: 0, stages: 0, value: 0, text: '' }
+const NONE = { kind: 'none', what: 'stage', stage: 0, stages: 0, value: 0, text: '' }
 
-// node -> { kind, stage, stages, value, text }. kind: none; running; done; cancelled; failed; earlier: what the node
+// node -> { kind, what, stage, stages, value, text }. what: the parts are, "stage" or "clip". kind: none; running; done; cancelled; failed; earlier: what the node
 // shows is from a run before this one. `states` tells every change as an event "change" with the node as its detail.
 const known = new WeakMap()
 const bars = new WeakMap() // node -> what draws its bar
@@ -20,7 +20,7 @@ function set(node, change) {
 }
 
 // The nodes on the way to an execution id, such as 12:7, node 7 inside the subgraph node 12; the last is its own.
-function path(id) {
+export function path(id) {
   const nodes = []
   let graph = app.rootGraph
   for (const part of String(id).split(':')) {
@@ -44,9 +44,9 @@ function begin() {
 
 function end(kind, word) {
   for (const node of shown()) {
-    const { kind: before, stage, stages } = stateOf(node)
+    const { kind: before, what, stage, stages } = stateOf(node)
     if (kind === 'done') set(node, { ...NONE, kind }) // also where all of it was kept
-    else if (before === 'running') set(node, { kind, text: stage ? `${word} at stage ${stage} of ${stages}` : word })
+    else if (before === 'running') set(node, { kind, text: stage ? `${word} at ${what} ${stage} of ${stages}` : word })
   }
   clearPreviews()
 }
@@ -99,9 +99,9 @@ app.registerExtension({
     const href = new URL('mvg_progress.css', import.meta.url).href
     document.head.append(Object.assign(document.createElement('link'), { rel: 'stylesheet', href }))
     api.addEventListener('execution_start', begin)
-    api.addEventListener('mvg_progress', ({ detail: { node: id, stage, stages, value, text } }) => {
+    api.addEventListener('mvg_progress', ({ detail: { node: id, what, stage, stages, value, text } }) => {
       const node = path(id).at(-1)
-      if (node) set(node, value < 1 ? { kind: 'running', stage, stages, value, text } : { ...NONE, kind: 'done' })
+      if (node) set(node, value < 1 ? { kind: 'running', what, stage, stages, value, text } : { ...NONE, kind: 'done' })
     })
     api.addEventListener('b_preview_with_metadata', preview)
     api.addEventListener('execution_success', () => end('done'))

@@ -1,6 +1,7 @@
 // The stages of a progression on its node: a slider over picture and heat map, with the curve of its scores.
 import { api } from '../../scripts/api.js'
 import { app } from '../../scripts/app.js'
+import { path } from './mvg_progress.js'
 import { chart } from './viewer/chart.js'
 import { gradient } from './viewer/heat.js'
 import { openPanel } from './viewer/panel.js'
@@ -19,6 +20,7 @@ class Viewer {
     this.node = node
     this.runs = [] // one a patient
     this.indexes = [] // files that hold runs
+    this.expected = 0 // stages of a run that goes on
     this.version = Date.now() // asks for the pictures anew: a folder of the same name may hold others
     this.patients = make('select', { 'aria-label': 'Patient' })
     this.picture = make('img')
@@ -57,7 +59,8 @@ class Viewer {
   }
 
   // What the node's output says: the runs themselves, or files with them. Without either the viewer stays as it is.
-  async fill(output) {
+  // Of a run that goes on there are some of the `expected` stages.
+  async fill(output, expected = 0) {
     const version = ++this.version
     const indexes = output?.mvg_progressions_in
     let runs = output?.mvg_progressions
@@ -68,8 +71,9 @@ class Viewer {
       runs = (await Promise.all(this.indexes.map((index) => this.read(index, version)))).flat()
     }
     if (!runs?.length || version !== this.version) return
-    const fresh = !this.runs.length
+    const newest = !this.runs.length || this.slider.value === this.slider.max
     this.runs = runs
+    this.expected = expected
     const names = runs.map((_, n) => make('option', { value: n }, `Patient ${n + 1} of ${runs.length}`))
     const patient = Math.min(Number(this.patients.value) || 0, runs.length - 1)
     this.patients.replaceChildren(...names)
@@ -78,7 +82,7 @@ class Viewer {
     this.hint.hidden = true
     this.body.hidden = false
     this.slider.max = Math.max(...runs.map((run) => run.stages.length)) - 1
-    if (fresh) this.slider.value = this.slider.max
+    if (newest) this.slider.value = this.slider.max // follows a run that goes on
     this.show()
     const [width, height] = this.node.size
     this.node.setSize([width, Math.max(height, this.node.computeSize()[1])])
@@ -96,7 +100,7 @@ class Viewer {
     this.slider.max = last
     const stage = Number(this.slider.value)
     const score = mainChart(run, stage)
-    const name = nameOf(stage, last)
+    const name = nameOf(stage, this.expected || last)
     this.slider.setAttribute('aria-valuetext', score?.now ? `${name}, ${score.now}` : name)
     this.caption.textContent = name
     this.picture.alt = name
@@ -135,6 +139,9 @@ app.registerExtension({
   setup() {
     for (const name of ['viewer.css', 'viewer/panel.css'])
       document.head.append(make('link', { rel: 'stylesheet', href: new URL(name, import.meta.url).href }))
+    api.addEventListener('mvg_shown', ({ detail: { node: id, stages, index } }) => {
+      viewers.get(path(id).at(-1))?.fill({ mvg_progressions_in: [index] }, stages)
+    })
   },
   nodeCreated(node) {
     if (!NODES.includes(node.comfyClass)) return

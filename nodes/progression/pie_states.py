@@ -57,10 +57,17 @@ class PIEStates(io.ComfyNode):
         )
 
     @classmethod
-    def check_lazy_status(cls, delta: float, **stages: Any) -> list[str]:
+    def check_lazy_status(cls, delta: float, viewer: str = "", **stages: Any) -> list[str]:
         latents, count = known_latents(stages)
-        ends = pie.stop_stages(pie.row_curves(latents), delta)
+        curves = pie.row_curves(latents)
+        ends = pie.stop_stages(curves, delta)
         last = max(count if end is None else end for end in ends)
+        newest = len(latents) - 1
+        if viewer and newest:  # who watches sees each stage as it is made; else they are decoded together at the end
+            if stages[f"state_{newest}"] is None:
+                return [f"state_{newest}"]
+            if newest < last:
+                show_so_far(viewer, [stages[f"state_{n}"] for n in range(newest + 1)], curves, ends)
         wanted = [f"latent_{n}" for n in range(len(latents), last + 1)]
         if wanted:
             return wanted[:1]  # one at a time: in their order, also where no stage builds on another
@@ -128,6 +135,25 @@ def known_latents(stages: dict[str, Any]) -> tuple[list[torch.Tensor], int]:
             break
         latents.append(latent["samples"])
     return latents, count
+
+
+def show_so_far(viewer: str, pictures: list[torch.Tensor], curves: torch.Tensor, ends: Sequence[int | None]) -> None:
+    """Gives the page's viewer the stages that there are while the next one is computed.
+
+    Args:
+        viewer: of MVG_PIEStates.
+        pictures: stage 0, 1, ..., [B, H, W, C] each.
+        curves: their changes, [B, stages].
+        ends: the stage that a row ended with.
+    """
+    for n, picture in enumerate(pictures):
+        check_picture(n, picture, pictures[0])
+    patients, told = [], []
+    for row, end in enumerate(ends):
+        last = len(pictures) - 1 if end is None else end
+        patients.append(course([picture[row] for picture in pictures[: last + 1]]))
+        told.append({"values": [float(change) for change in curves[row, :last]]})
+    trajectory.show(write_preview(viewer, patients, told))
 
 
 def course(pictures: list[torch.Tensor]) -> torch.Tensor:

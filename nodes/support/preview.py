@@ -32,7 +32,16 @@ def index_of(token: str) -> dict[str, str]:
 
 
 def write_preview(token: str, patients: list[torch.Tensor], curves: list[dict]) -> dict[str, str]:
-    """Stages and difference maps of every patient, then the index -> the index as ``/view`` names it."""
+    """Stages and difference maps of every patient, those that are not there yet, then the index.
+
+    Args:
+        token: of `new_token`.
+        patients: the stages that there are, [n + 1, H, W, C] each.
+        curves: their changes, as PIE Loop tells them.
+
+    Returns:
+        The index as ``/view`` names it.
+    """
     index = index_of(token)
     root = Path(folder_paths.get_temp_directory())
     shown = []
@@ -40,12 +49,20 @@ def write_preview(token: str, patients: list[torch.Tensor], curves: list[dict]) 
         subfolder = f"{index['subfolder']}/{row}"
         folder = root / subfolder
         folder.mkdir(parents=True, exist_ok=True)
+        names = []
         for n, state in enumerate(states):
-            save_png(folder / f"stage_{n:02d}.png", state, n)
-        maps = heat_map(difference_map(states[1:], states[:-1]), PEAK)
-        for n, image in enumerate(maps, start=1):
-            save_png(folder / f"difference_{n:02d}.png", image)
-        names = [file.name for file in folder.iterdir()]
+            names.append(f"stage_{n:02d}.png")
+            if not (folder / names[-1]).exists():
+                save_png(folder / names[-1], state, n)
+            if n == 0:
+                continue
+            names.append(f"difference_{n:02d}.png")
+            if not (folder / names[-1]).exists():
+                (change,) = heat_map(difference_map(states[n : n + 1], states[n - 1 : n]), PEAK)
+                save_png(folder / names[-1], change)
         shown.append(progression({"subfolder": subfolder, "type": "temp"}, names, {"curve": curve}))
-    (root / index["subfolder"] / INDEX).write_text(json.dumps(shown), encoding="utf-8")
+    path = root / index["subfolder"] / INDEX
+    partial = path.with_suffix(".tmp")  # the page may read while a stage is added
+    partial.write_text(json.dumps(shown), encoding="utf-8")
+    partial.replace(path)
     return index

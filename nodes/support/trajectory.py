@@ -1,8 +1,8 @@
-"""How far a whole progression is: one bar for the host, and one sentence for the page, over all its stages."""
+"""How far a whole progression or film is: one bar for the host, and one sentence for the page, over all its parts."""
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import comfy.utils
 from comfy_execution.utils import get_executing_context
@@ -10,58 +10,49 @@ from server import PromptServer
 
 EVENT = "mvg_progress"
 """The message to the page; web/mvg_progress.js reads it."""
+SHOWN = "mvg_shown"
+"""The message that a stage can be looked at; web/viewer.js reads it."""
 EVERY = 0.25  # seconds between two messages
 
 
 @dataclass
-class Trajectory:
-    """The parts of a progression's expansion in the order in which they run.
+class Work:
+    """How far a node of the page is, in model calls, and how long the rest will take.
 
     Args:
         prompt: the host's id of the run.
-        node: the node of the page that it belongs to.
-        stages: N.
-        costs: node id of a part -> its model calls.
-        names: node id of a part -> the number of its stage, 0 for what goes before the first one.
+        node: the node of the page that shows it.
+        total: model calls in all.
     """
 
     prompt: str
     node: str
-    stages: int
-    costs: Mapping[str, int]
-    names: Mapping[str, int]
+    total: int
     reached: float = 0.0  # model calls that are done, or were kept from an earlier run
     since: tuple[float, float] | None = None  # when this run's first part began, and what was reached then
     told: float = 0.0
-    bar: comfy.utils.ProgressBar = field(init=False)
 
-    def __post_init__(self) -> None:
-        self.total = sum(self.costs.values())
-        self.bar = comfy.utils.ProgressBar(self.total, node_id=self.node)
+    def at(self, reached: float, what: str, number: int, count: int, now_at_least: bool) -> None:
+        """Tells that this many model calls are done, those of the count parts before number and some of number's.
 
-    def at(self, part: str, share: float) -> int:
-        """Tells that a share in [0, 1] of a part is done -> model calls of the whole that are."""
-        before = 0
-        for name, cost in self.costs.items():
-            if name == part:
-                break
-            before += cost
-        self.reached = max(self.reached, before + min(share, 1) * self.costs[part])
+        Args:
+            reached: model calls.
+            what: a part is, such as "stage".
+            number: of the part, 0 for what goes before the first one.
+            count: of all parts.
+            now_at_least: whether it is told in any case, and not only where the last message is old.
+        """
+        self.reached = max(self.reached, reached)
         now = time.monotonic()
         if self.since is None:
             self.since = now, self.reached
-        self.bar.update_absolute(round(self.reached))
-        if share in (0, 1) or now - self.told >= EVERY:
-            self.told = now
-            self.tell(self.names[part], now)
-        return round(self.reached)
-
-    def tell(self, stage: int, now: float) -> None:
+        if not (now_at_least or now - self.told >= EVERY):
+            return
+        self.told = now
         server = PromptServer.instance
-        left = self.seconds_left(now)
-        data = {"prompt_id": self.prompt, "node": self.node, "stage": stage, "stages": self.stages}
-        shown = {"value": self.reached / self.total, "text": sentence(stage, self.stages, left)}
-        server.send_sync(EVENT, {**data, **shown}, server.client_id)
+        data = {"prompt_id": self.prompt, "node": self.node, "what": what, "stage": number, "stages": count}
+        text = sentence(what, number, count, self.seconds_left(now))
+        server.send_sync(EVENT, {**data, "value": self.reached / self.total, "text": text}, server.client_id)
 
     def seconds_left(self, now: float) -> float | None:
         """By this run's own pace; None as long as too little of it has gone by."""
@@ -72,9 +63,40 @@ class Trajectory:
         return (now - started) / (self.reached - already) * (self.total - self.reached)
 
 
-def sentence(stage: int, stages: int, seconds: float | None) -> str:
+class Trajectory:
+    """The parts of a progression's expansion in the order in which they run.
+
+    Args:
+        prompt: the host's id of the run.
+        node: the node of the page that it belongs to.
+        stages: N.
+        parts: node id of a part -> (number of its stage, 0 for what goes before the first one; its model calls).
+    """
+
+    def __init__(self, prompt: str, node: str, stages: int, parts: Mapping[str, tuple[int, int]]):
+        self.prompt, self.node, self.stages = prompt, node, stages
+        self.numbers = {part: number for part, (number, _) in parts.items()}
+        self.costs = {part: max(cost, 1) for part, (_, cost) in parts.items()}
+        self.total = sum(self.costs.values())
+        self.work = Work(prompt, node, self.total)
+        self.bar = comfy.utils.ProgressBar(self.total, node_id=node)
+
+    def at(self, part: str, share: float) -> int:
+        """Tells that a share in [0, 1] of a part is done -> model calls of the whole that are."""
+        before = 0
+        for name, cost in self.costs.items():
+            if name == part:
+                break
+            before += cost
+        reached = before + min(share, 1) * self.costs[part]
+        self.work.at(reached, "stage", self.numbers[part], self.stages, share in (0, 1))
+        self.bar.update_absolute(round(self.work.reached))
+        return round(self.work.reached)
+
+
+def sentence(what: str, number: int, count: int, seconds: float | None) -> str:
     """Such as "stage 3 of 6, about 60 s left"."""
-    where = f"stage {stage} of {stages}" if stage else f"preparing stage 1 of {stages}"
+    where = f"{what} {number} of {count}" if number else f"preparing {what} 1 of {count}"
     return where if seconds is None else f"{where}, {duration(seconds)} left"
 
 
@@ -103,8 +125,7 @@ def begin(node: str, stages: int, parts: Mapping[str, tuple[int, int]]) -> None:
     context = get_executing_context()
     if context is None or not parts:
         return
-    costs = {part: max(cost, 1) for part, (_, cost) in parts.items()}
-    trajectory = Trajectory(context.prompt_id, node, stages, costs, {part: stage for part, (stage, _) in parts.items()})
+    trajectory = Trajectory(context.prompt_id, node, stages, parts)
     kept = _running.get(context.prompt_id, {})
     _running.clear()  # the host runs one prompt at a time
     _running[context.prompt_id] = kept | dict.fromkeys(parts, trajectory)
@@ -117,6 +138,19 @@ def current() -> tuple[Trajectory, str] | None:
         return None
     trajectory = _running.get(context.prompt_id, {}).get(context.node_id)
     return None if trajectory is None else (trajectory, context.node_id)
+
+
+def show(index: dict[str, str]) -> None:
+    """Tells the page that the pictures of more stages lie where the index file says.
+
+    Args:
+        index: of `preview.write_preview`.
+    """
+    if found := current():
+        whole, _ = found
+        server = PromptServer.instance
+        data = {"prompt_id": whole.prompt, "node": whole.node, "stages": whole.stages, "index": index}
+        server.send_sync(SHOWN, data, server.client_id)
 
 
 def finish() -> None:

@@ -8,12 +8,14 @@ import comfy.model_management
 import latent_preview
 import torch
 from comfy_api.latest import io
+from comfy_execution.utils import get_executing_context
 
 from ...models.seine import native
 from ...mvg import seine
 from ...mvg.ddim import NonFiniteError
 from ...mvg.finite import check_finite
 from ...mvg.transition import TIMES
+from ..support import trajectory
 from ..support.clip_store import STORE
 from ..support.model_files import SEINE
 from . import frames as transition
@@ -282,7 +284,7 @@ class Clips:
         if not waiting:
             return
         most = native.clips_at_once(self.model, tuple(self.video.shape[1:]), len(waiting))
-        show = Progress(self.model, len(waiting) * self.settings.steps)
+        show = Progress(self.model, len(waiting), self.settings.steps)
         while waiting:
             group = waiting[:most]
             clips = None
@@ -321,18 +323,28 @@ class Clips:
 
 
 class Progress:
-    """One bar and preview over all clips. A cancel counts after every model call."""
+    """One bar, preview and sentence over all clips. A cancel counts after every model call."""
 
-    def __init__(self, model: io.Model.Type, total: int):
-        self.show = latent_preview.prepare_callback(model, total)
-        self.total, self.done = total, 0
+    def __init__(self, model: io.Model.Type, clips: int, steps: int):
+        self.show = latent_preview.prepare_callback(model, clips * steps)
+        self.clips, self.steps, self.total, self.done = clips, steps, clips * steps, 0
+        context = get_executing_context()
+        self.work = None if context is None else trajectory.Work(context.prompt_id, context.node_id, self.total)
+        self.tell(0)
+
+    def tell(self, reached: int) -> None:
+        if self.work is not None:
+            clip = min(self.clips, 1 + reached // self.steps)
+            self.work.at(reached, "clip", clip, self.clips, reached in (0, self.total))
 
     def of(self, clips: int) -> Callable[..., None]:
         """The callback of a batch of clips."""
 
         def callback(step: int, denoised: torch.Tensor, x: torch.Tensor, _: int) -> None:
             comfy.model_management.throw_exception_if_processing_interrupted()
-            self.show(self.done + (step + 1) * clips - 1, denoised, x, self.total)
+            reached = self.done + (step + 1) * clips
+            self.show(reached - 1, denoised, x, self.total)
+            self.tell(reached)
 
         return callback
 

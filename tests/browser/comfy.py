@@ -23,7 +23,7 @@ return bad.map((n) => n.type)
 """
 RUN = """
 return await new Promise((done) => {
-  for (const kind of ['execution_success', 'execution_error'])
+  for (const kind of ['execution_success', 'execution_error', 'execution_interrupted'])
     app.api.addEventListener(kind, (event) => done([kind, event.detail]), { once: true })
   app.queuePrompt(0, 1)
 })
@@ -35,13 +35,18 @@ for (const graph of [app.rootGraph, ...app.rootGraph.subgraphs.values()])
 """
 
 
-@contextlib.contextmanager
-def open_comfy(server: Server, browser: sync_api.Browser) -> Iterator[Page]:
-    """A tab with the server's page, its nodes registered and no welcome dialog over it."""
-    data = json.dumps({"Comfy.TutorialCompleted": True}).encode()
+def set_settings(server: Server, values: dict[str, Any]) -> None:
+    """Settings of the page, which the server keeps, beside those that it has."""
+    data = json.dumps(values).encode()
     request = urllib.request.Request(f"http://{server.address}/settings", data=data, method="POST")
     request.add_header("Content-Type", "application/json")
     urllib.request.urlopen(request, timeout=30).close()
+
+
+@contextlib.contextmanager
+def open_comfy(server: Server, browser: sync_api.Browser) -> Iterator[Page]:
+    """A tab with the server's page, its nodes registered and no welcome dialog over it."""
+    set_settings(server, {"Comfy.TutorialCompleted": True})
     with open_page(browser) as page:
         page.tab.goto(f"http://{server.address}/")
         page.wait(READY, 120)

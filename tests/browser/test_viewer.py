@@ -88,6 +88,28 @@ return colours.map((colour) => {
 """
 
 
+SET = """
+const { node } = of('MVG_PIELoop')
+for (const w of node.widgets) if (w.name in values) w.value = values[w.name]
+"""
+WATCH = """
+const { api } = app
+const { element, node } = of('MVG_PIELoop')
+const bar = node.widgets.find((w) => w.name === 'mvg_progress').element
+window.seen = { stages: [], bars: [], kinds: [] }
+const look = new MutationObserver(() => {
+  const said = element.querySelector('input').getAttribute('aria-valuetext')
+  if (said && said !== window.seen.stages.at(-1)) window.seen.stages.push(said)
+})
+look.observe(element, { subtree: true, attributes: true })
+api.addEventListener('mvg_progress', () => {
+  window.seen.kinds.push(bar.dataset.kind)
+  window.seen.bars.push([bar.querySelector('progress').value, bar.textContent])
+})
+"""
+"""What the loop's viewer and bar show while the page runs."""
+
+
 def state(page, node_type):
     return page.run(VIEWER + STATE, **{"type": node_type})
 
@@ -176,6 +198,43 @@ def test_the_curve_marks_the_stage(page, filled):
     now = state(page, "MVG_PIELoop")
     assert now["chart"].startswith("Change: stage 1 ") and now["points"] == STAGES
     assert now["marked"] == STAGES - 1, "the input has no change, so the first point is stage 1"
+
+
+def test_stages_come_one_by_one_while_the_run_goes_on(page, filled):
+    page.run(VIEWER + SET, values={"guidance": 1.2})
+    page.run(VIEWER + WATCH)
+    run_small(page)
+    seen = page.run("return window.seen")
+    said = [words.partition(", ")[0] for words in seen["stages"]]
+    assert said[-1] == f"Stage {STAGES} of {STAGES}" and said[:-1] == [f"Stage {n} of {STAGES}" for n in (1, 2)], said
+    assert set(seen["kinds"]) == {"running", "done"} and seen["kinds"][-1] == "done"
+    values = [value for value, _ in seen["bars"]]
+    assert values == sorted(values[:-1]) + values[-1:], "the bar goes back"
+    assert any(words.startswith(f"stage 2 of {STAGES}") for _, words in seen["bars"])
+
+
+def test_what_is_shown_is_marked_when_a_run_is_cancelled(page, filled):
+    page.run(VIEWER + SET, values={"guidance": 1.3, "steps": 200})
+    cancel = """
+    const { api } = app
+    const cancel = ({ detail }) => {
+      if (detail.stage !== 2) return
+      api.removeEventListener('mvg_progress', cancel)
+      api.interrupt()
+    }
+    api.addEventListener('mvg_progress', cancel)
+    """
+    page.run(cancel)
+    kind, _ = page.run(RUN)
+    assert kind == "execution_interrupted"
+    bar = "node.widgets.find((w) => w.name === 'mvg_progress').element"
+    shown = page.run(VIEWER + f"const {{ node }} = of('MVG_PIELoop'); return [{bar}.dataset.kind, {bar}.textContent]")
+    assert shown == ["cancelled", f"Cancelled at stage 2 of {STAGES}"]
+    assert state(page, "MVG_PIELoop")["said"].startswith(f"Stage 1 of {STAGES}"), "the stage that was reached stays"
+    assert state(page, "MVG_SaveTrajectory")["last"] == STAGES, "of the run before"
+    page.run(VIEWER + SET, values={"guidance": 1.1, "steps": 4})
+    run_small(page)
+    assert settled(page, "MVG_PIELoop")["last"] == STAGES
 
 
 @pytest.mark.parametrize("theme", ["dark", "light"])

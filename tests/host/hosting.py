@@ -13,7 +13,7 @@ import time
 import urllib.error
 import urllib.request
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -169,10 +169,13 @@ def draw_inputs(folder: Path) -> None:
 
 
 @contextlib.contextmanager
-def running(base: Path, api_nodes: bool = False, python: str | Path = sys.executable) -> Iterator[Server]:
+def running(
+    base: Path, api_nodes: bool = False, python: str | Path = sys.executable, further: Sequence[str] = ()
+) -> Iterator[Server]:
     """A server over ``base``, which has to be empty or absent; it is stopped however the block ends.
 
     api_nodes: with the host's nodes that send pictures to companies, which a ComfyUI has and ``run.py serve`` has not.
+    further: arguments of the host's.
     """
     if not (HOST / "main.py").is_file():
         pytest.fail("no ComfyUI: set COMFYUI_PATH, or run run.py test once, which fetches it")
@@ -184,6 +187,7 @@ def running(base: Path, api_nodes: bool = False, python: str | Path = sys.execut
         *("--disable-auto-launch", "--base-directory", str(base), "--database-url", "sqlite:///:memory:"),
         *("--preview-method", "latent2rgb"),
         *(() if api_nodes else ("--disable-api-nodes",)),
+        *further,
     ]
     with open(log, "wb") as output:
         # one thread: these networks are small, and OpenMP's threads crawl where another job has a core

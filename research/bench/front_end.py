@@ -1,0 +1,81 @@
+"""The tests of the page on another front end: ``run.py bench front_end [--version V] [--nodes-2]``.
+
+The host's own front end is the one that `run.py test` runs. Here its newest release in the registry, or the one that
+is named, takes its place, with the classic nodes and with Nodes 2.0. Exit code 1 where a test fails.
+"""
+
+import argparse
+import subprocess
+import sys
+import tempfile
+import xml.etree.ElementTree as ET
+from pathlib import Path
+
+from ...launch.paths import ROOT
+
+PACKAGE = "comfyui-frontend-package"
+FOLDER = ROOT / ".host" / "front_end"
+
+
+def newest() -> str:
+    """The version that pip would install."""
+    command = [sys.executable, "-m", "pip", "index", "versions", PACKAGE]
+    told = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    return told.split("(", 1)[1].split(")", 1)[0]
+
+
+def pages(version: str) -> Path:
+    """The pages of a version, taken from the registry where they are not here yet."""
+    folder = FOLDER / version
+    found = folder / "comfyui_frontend_package" / "static"
+    if not (found / "index.html").is_file():
+        command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(folder)]
+        subprocess.run([*command, f"{PACKAGE}=={version}"], check=True)
+    return found
+
+
+def run(options: list[str], selected: list[str]) -> dict[str, str]:
+    """Name of a test -> passed, failed or skipped."""
+    with tempfile.TemporaryDirectory() as folder:
+        report = Path(folder) / "report.xml"
+        command = [sys.executable, "-m", "pytest", "-q", "tests/browser", f"--junitxml={report}", *options, *selected]
+        subprocess.run(command, cwd=ROOT, check=False)
+        if not report.is_file():
+            raise SystemExit("bench front_end: the tests did not come to their end")
+        cases = ET.parse(report).getroot().iter("testcase")
+        return {
+            f"{case.get('classname', '').rpartition('.')[2]}::{case.get('name')}": (
+                "failed"
+                if case.find("failure") is not None or case.find("error") is not None
+                else "skipped"
+                if case.find("skipped") is not None
+                else "passed"
+            )
+            for case in cases
+        }
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="run.py bench front_end", description=__doc__)
+    parser.add_argument("--version", help=f"of {PACKAGE} (default: the newest)")
+    parser.add_argument("--nodes-2", action="store_true", help="Nodes 2.0 alone")
+    parser.add_argument("--classic", action="store_true", help="the classic nodes alone")
+    parser.add_argument("selected", nargs="*", metavar="-- PYTEST", help="such as -- -k viewer")
+    options = parser.parse_args()
+    version = options.version or newest()
+    folder = pages(version)
+    failed = []
+    for name, more in (("classic nodes", []), ("Nodes 2.0", ["--nodes-2"])):
+        if (options.nodes_2 and not more) or (options.classic and more):
+            continue
+        found = run([f"--front-end={folder}", *more], options.selected)
+        counts = {kind: list(found.values()).count(kind) for kind in ("passed", "failed", "skipped")}
+        print(f"front end {version}, {name}: " + ", ".join(f"{n} {kind}" for kind, n in counts.items()), flush=True)
+        failed += [f"{name}: {test}" for test, kind in found.items() if kind == "failed"]
+    for line in failed:
+        print(f"FAIL {line}")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
