@@ -14,6 +14,7 @@ import pytest
 from mvgen.mvg.label import label_size
 from mvgen.tests.host.cloning import Clone, check_one_line
 from mvgen.tests.host.hosting import ROOT, free_port
+from mvgen.tests.library.disks import small_disk
 from PIL import Image
 
 POSIX = pytest.mark.skipif(os.name == "nt", reason="POSIX signals")
@@ -42,29 +43,6 @@ def files(tmp_path_factory) -> Path:
     (folder / "text.png").write_text("no picture")
     (folder / "report.txt").write_bytes(REPORT.encode("cp1252"))
     return folder
-
-
-@pytest.fixture
-def small_disk():
-    """Mounts a file system of a given size."""
-    mounted = []
-
-    def mount(folder: Path, size: str) -> Path:
-        folder.mkdir(parents=True, exist_ok=True)
-        try:
-            done = subprocess.run(
-                ["mount", "-t", "tmpfs", "-o", f"size={size}", "none", str(folder)], capture_output=True, text=True
-            )
-        except FileNotFoundError:
-            pytest.skip("this system has no mount")
-        if done.returncode:
-            pytest.skip(f"mounting a small disk is not permitted here ({done.stderr.strip()})")
-        mounted.append(folder)
-        return folder
-
-    yield mount
-    for folder in mounted:
-        subprocess.run(["umount", str(folder)], check=True)
 
 
 def wait_for(process: subprocess.Popen, words: str) -> None:
@@ -131,29 +109,29 @@ def test_missing_weights_are_named(tmp_path):
     assert not (tmp_path / "out").exists()
 
 
-def test_a_full_disk_is_named_before_the_run(clone, small_disk, tmp_path):
-    full = small_disk(tmp_path / "full", "1m")
-    clone.fails(1, "the disk is full: the result needs 0.5 GB", "demo", "--out", full / "out")
-    assert list(full.iterdir()) == []
+def test_a_full_disk_is_named_before_the_run(clone, tmp_path):
+    with small_disk(tmp_path / "full", "1m") as full:
+        clone.fails(1, "the disk is full: the result needs 0.5 GB", "demo", "--out", full / "out")
+        assert list(full.iterdir()) == []
 
 
-def test_a_disk_that_gets_full_during_the_run_is_named(clone, small_disk, tmp_path):
-    full = small_disk(clone.base / "output", "96k")
-    clone.fails(1, "full", "demo", *SHORT, "--out", tmp_path / "out")
-    assert not (tmp_path / "out").exists() and list(full.iterdir()) == []
+def test_a_disk_that_gets_full_during_the_run_is_named(clone, tmp_path):
+    with small_disk(clone.base / "output", "96k") as full:
+        clone.fails(1, "full", "demo", *SHORT, "--out", tmp_path / "out")
+        assert not (tmp_path / "out").exists() and list(full.iterdir()) == []
 
 
-def test_a_disk_that_gets_full_while_the_result_is_fetched_is_named(clone, small_disk, tmp_path):
-    full = small_disk(tmp_path / "full", "600m")
-    process = clone.start("demo", *SHORT, "--out", full / "a" / "b")
-    wait_for(process, "start of ComfyUI")
-    with (full / "filler").open("wb") as filler:
-        os.posix_fallocate(filler.fileno(), 0, os.statvfs(full).f_bavail * os.statvfs(full).f_frsize - 8192)
-    _, errors = process.communicate(timeout=120)
-    assert process.returncode == 1
-    check_one_line(errors, "the disk is full. Free some space")
-    assert [path.name for path in full.iterdir()] == ["filler"]
-    clone.check_nothing_left()
+def test_a_disk_that_gets_full_while_the_result_is_fetched_is_named(clone, tmp_path):
+    with small_disk(tmp_path / "full", "600m") as full:
+        process = clone.start("demo", *SHORT, "--out", full / "a" / "b")
+        wait_for(process, "start of ComfyUI")
+        with (full / "filler").open("wb") as filler:
+            os.posix_fallocate(filler.fileno(), 0, os.statvfs(full).f_bavail * os.statvfs(full).f_frsize - 8192)
+        _, errors = process.communicate(timeout=120)
+        assert process.returncode == 1
+        check_one_line(errors, "the disk is full. Free some space")
+        assert [path.name for path in full.iterdir()] == ["filler"]
+        clone.check_nothing_left()
 
 
 def test_no_network_at_the_first_set_up_is_named(tmp_path):

@@ -12,6 +12,7 @@ from mvgen.launch.server import free_port
 from mvgen.launch.study_arguments import add_study_options
 from mvgen.study import command, manifest, session
 from mvgen.study.store import Store
+from mvgen.tests.library.disks import small_disk
 from mvgen.tests.library.study_films import clips, made, table
 
 
@@ -99,3 +100,13 @@ def test_listening_says_what_becomes_public(tmp_path):
 def test_what_comfyui_says_of_studies_is_found_in_its_log(tmp_path):
     (tmp_path / "log").write_text("[INFO] x\n[INFO] MVG study: served to who holds a link: /s\nMVG: other\n")
     assert study_lines(tmp_path / "log") == ["served to who holds a link: /s"]
+
+
+def test_a_disk_that_gets_full_leaves_nothing_of_a_study(tmp_path):
+    rows = [[clip.method, clip.domain, clip.patient, clip.file.name, clip.finding] for clip in clips(tmp_path)]
+    listed = table(tmp_path / "clips.csv", rows, ("method", "domain", "patient", "file", "finding"))
+    with small_disk(tmp_path / "full", "24k") as full:
+        words = ("new", full / "study", "--from", listed, "--seconds", "0.6", "--side", "64")
+        done = subprocess.run([sys.executable, "-m", "mvgen.study", *map(str, words)], capture_output=True, text=True)
+        assert done.returncode == 1 and "error: the disk is full. Free some space" in done.stderr
+        assert list(full.iterdir()) == []
