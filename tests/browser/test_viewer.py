@@ -200,43 +200,6 @@ def test_the_curve_marks_the_stage(page, filled):
     assert now["marked"] == STAGES - 1, "the input has no change, so the first point is stage 1"
 
 
-def test_stages_come_one_by_one_while_the_run_goes_on(page, filled):
-    page.run(VIEWER + SET, values={"guidance": 1.2})
-    page.run(VIEWER + WATCH)
-    run_small(page)
-    seen = page.run("return window.seen")
-    said = [words.partition(", ")[0] for words in seen["stages"]]
-    assert said[-1] == f"Stage {STAGES} of {STAGES}" and said[:-1] == [f"Stage {n} of {STAGES}" for n in (1, 2)], said
-    assert set(seen["kinds"]) == {"running", "done"} and seen["kinds"][-1] == "done"
-    values = [value for value, _ in seen["bars"]]
-    assert values == sorted(values[:-1]) + values[-1:], "the bar goes back"
-    assert any(words.startswith(f"stage 2 of {STAGES}") for _, words in seen["bars"])
-
-
-def test_what_is_shown_is_marked_when_a_run_is_cancelled(page, filled):
-    page.run(VIEWER + SET, values={"guidance": 1.3, "steps": 200})
-    cancel = """
-    const { api } = app
-    const cancel = ({ detail }) => {
-      if (detail.stage !== 2) return
-      api.removeEventListener('mvg_progress', cancel)
-      api.interrupt()
-    }
-    api.addEventListener('mvg_progress', cancel)
-    """
-    page.run(cancel)
-    kind, _ = page.run(RUN)
-    assert kind == "execution_interrupted"
-    bar = "node.widgets.find((w) => w.name === 'mvg_progress').element"
-    shown = page.run(VIEWER + f"const {{ node }} = of('MVG_PIELoop'); return [{bar}.dataset.kind, {bar}.textContent]")
-    assert shown == ["cancelled", f"Cancelled at stage 2 of {STAGES}"]
-    assert state(page, "MVG_PIELoop")["said"].startswith(f"Stage 1 of {STAGES}"), "the stage that was reached stays"
-    assert state(page, "MVG_SaveTrajectory")["last"] == STAGES, "of the run before"
-    page.run(VIEWER + SET, values={"guidance": 1.1, "steps": 4})
-    run_small(page)
-    assert settled(page, "MVG_PIELoop")["last"] == STAGES
-
-
 @pytest.mark.parametrize("theme", ["dark", "light"])
 def test_it_can_be_read_in_both_themes(page, filled, theme, tmp_path):
     page.run("await app.extensionManager.setting.set('Comfy.ColorPalette', theme)", theme=theme)
@@ -309,3 +272,40 @@ def test_a_headless_run_leaves_no_pictures_behind(server, page, filled):
     assert run.error is None and "6" in run.executed
     assert "6" not in run.outputs and "mvg_progressions" in run.outputs["12"]
     assert list((server.base / "temp" / "mvg").iterdir()) == before
+
+
+def test_stages_come_one_by_one_while_the_run_goes_on(page, filled):
+    page.run(VIEWER + SET, values={"guidance": 1.2})
+    page.run(VIEWER + WATCH)
+    run_small(page)
+    seen = page.run("return window.seen")
+    said = [words.partition(", ")[0] for words in seen["stages"]]
+    assert said[-1] == f"Stage {STAGES} of {STAGES}" and said[:-1] == [f"Stage {n} of {STAGES}" for n in (1, 2)], said
+    assert set(seen["kinds"]) == {"running", "done"} and seen["kinds"][-1] == "done"
+    values = [value for value, _ in seen["bars"]]
+    assert values == sorted(values[:-1]) + values[-1:], "the bar goes back"
+    assert any(words.startswith(f"stage 2 of {STAGES}") for _, words in seen["bars"])
+
+
+def test_what_is_shown_is_marked_when_a_run_is_cancelled(page, filled):
+    page.run(VIEWER + SET, values={"guidance": 1.3, "steps": 200})
+    cancel = """
+    const { api } = app
+    const cancel = ({ detail }) => {
+      if (detail.stage !== 2) return
+      api.removeEventListener('mvg_progress', cancel)
+      api.interrupt()
+    }
+    api.addEventListener('mvg_progress', cancel)
+    """
+    page.run(cancel)
+    kind, _ = page.run(RUN)
+    assert kind == "execution_interrupted"
+    bar = "node.widgets.find((w) => w.name === 'mvg_progress').element"
+    shown = page.run(VIEWER + f"const {{ node }} = of('MVG_PIELoop'); return [{bar}.dataset.kind, {bar}.textContent]")
+    assert shown == ["cancelled", f"Cancelled at stage 2 of {STAGES}"]
+    assert state(page, "MVG_PIELoop")["said"].startswith(f"Stage 1 of {STAGES}"), "the stage that was reached stays"
+    assert state(page, "MVG_SaveTrajectory")["last"] == STAGES, "of the run before"
+    page.run(VIEWER + SET, values={"guidance": 1.1, "steps": 4})
+    run_small(page)
+    assert settled(page, "MVG_PIELoop")["last"] == STAGES
