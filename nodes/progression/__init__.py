@@ -3,8 +3,9 @@
 from comfy_api.latest import io
 
 from .baselines import Extrapolation, SDWalk
+from .fixed_mask import FixedMask
 from .pie import DDIMInvert, PIEStep, ROIBlend
-from .pie_loop import FixedMask, PIELoop
+from .pie_loop import PIELoop
 from .pie_states import PIEStates
 from .severity import ConditioningSeverity, SeverityGuiderNode, SeverityStage
 from .spacing import PickSeverity, StageSpacing

@@ -15,7 +15,7 @@ from mvgen.models.standalone_host import use_host
 use_host()
 
 from mvgen.mvg.pie import change_bound  # noqa: E402
-from mvgen.nodes.progression.pie_loop import FixedMask, mask_to_text  # noqa: E402
+from mvgen.nodes.progression.fixed_mask import FixedMask, mask_to_text  # noqa: E402
 from mvgen.nodes.progression.pie_states import PIEStates  # noqa: E402
 from mvgen.nodes.support.cache import StageCache, stage_caches  # noqa: E402
 from tiny_models import build  # noqa: E402
