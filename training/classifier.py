@@ -29,7 +29,8 @@ from .classifier_scores import calibrate
 from .classifier_task import ClassifierTask, Features, Labelled, answers_of
 from .data import TRAIN, VAL, Samples, Table
 from .run_folder import RunFolder
-from .trainer import Settings, Trainer, make_accelerator, write_tensors
+from .settings import Settings, make_accelerator
+from .trainer import Trainer, write_tensors
 
 FILE = "classifier.safetensors"
 BCE, AUCM = "BCE", "AUCM"

@@ -13,7 +13,7 @@ from .aucm import AUCMLoss
 from .classifier_network import LiteFeatures
 from .classifier_report import Answers
 from .data import Pictures, Samples
-from .trainer import Task
+from .task import Task
 
 BATCH = 32
 

@@ -11,7 +11,8 @@ from torch.utils.data import Dataset
 from ..models.standalone_host import ROOT, use_host
 from . import trainer as training
 from .run_folder import RunFolder
-from .trainer import Settings, Task, autocast_dtype
+from .settings import Settings, autocast_dtype
+from .task import Task
 
 __all__ = ["ROOT", "RUNS", "WEIGHTS", "Trainer", "arguments", "autocast", "initialize", "use_host"]
 RUNS = ROOT / "training" / "runs"

@@ -25,8 +25,10 @@ from .image_model import ImageModel
 from .options import parser, run, settings_of
 from .run_folder import RunFolder
 from .samples import Captioned
+from .settings import Settings, weight_dtype
 from .stable_diffusion import open_model
-from .trainer import Settings, Task, Trainer, weight_dtype, write_tensors
+from .task import Task
+from .trainer import Trainer, write_tensors
 
 EMBEDDED = "embedded"
 SAMPLING_STEPS, GUIDANCE = 20, 5.0

@@ -10,7 +10,7 @@ from typing import Any
 from ..launch.arguments import Parser
 from ..launch.errors import LaunchError, UsageError
 from ..launch.exception_handler import exit_code_of
-from .trainer import PRECISIONS, Settings
+from .settings import PRECISIONS, Settings
 
 
 def parser(name: str, about: str | None, **defaults: Any) -> argparse.ArgumentParser:

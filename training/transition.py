@@ -27,7 +27,8 @@ from .image_model import ImageModel
 from .options import parser, run, settings_of
 from .run_folder import RunFolder
 from .stable_diffusion import open_model
-from .trainer import Task, Trainer, write_tensors
+from .task import Task
+from .trainer import Trainer, write_tensors
 
 PROMPT = "smooth transition."
 EMBEDDED = "embedded"

@@ -30,7 +30,8 @@ from .options import parser, run, settings_of
 from .perceptual import BUNDLED, Perceptual
 from .run_folder import RunFolder
 from .samples import Captioned
-from .trainer import Task, Trainer, write_tensors
+from .task import Task
+from .trainer import Trainer, write_tensors
 
 NONE = "none"
 

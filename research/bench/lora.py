@@ -12,7 +12,7 @@ import torch
 from ...models.embedded.loader import find_weights
 from ...mvg.domains import BUILT_IN
 from ...training.embedded_model import EmbeddedModel
-from ...training.trainer import autocast_dtype
+from ...training.settings import autocast_dtype
 
 STEPS = 20
 

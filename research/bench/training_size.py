@@ -17,8 +17,9 @@ from torch.utils.data import Dataset
 from ...training import lora
 from ...training.diffusion import Diffusion
 from ...training.run_folder import RunFolder
+from ...training.settings import Settings, weight_dtype
 from ...training.stable_diffusion import SD_1_NOISE, StableDiffusion1, clip_tokenizer
-from ...training.trainer import Settings, Trainer, weight_dtype
+from ...training.trainer import Trainer
 
 WARM = 1
 

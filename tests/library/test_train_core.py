@@ -11,7 +11,9 @@ from mvgen.tests.library.training_runs import FAILED, KILLED, held, in_child, ki
 from mvgen.training import common
 from mvgen.training.draws import Draws
 from mvgen.training.run_folder import RunFolder
-from mvgen.training.trainer import Settings, Task, Trainer
+from mvgen.training.settings import Settings
+from mvgen.training.task import Task
+from mvgen.training.trainer import Trainer
 from torch import nn
 from torch.utils.data import Dataset
 
