@@ -1,6 +1,7 @@
 """The loop over the stages of PIE, as an expansion of the graph that the host caches stage by stage."""
 
 import hashlib
+import json
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -295,6 +296,8 @@ class PIELoop(io.ComfyNode):
         token = new_token() if cls.hidden.extra_pnginfo else ""
         if token:
             collected["viewer"] = token
+            asked = [{"prompt": stage.prompt, "severity": stage.severity} for stage in wanted]
+            collected["planned"] = json.dumps(asked)
         if falls:  # where eq. 7 holds
             collected |= {"model": model, "steps": steps, "scheduler": scheduler}
         if plan.finding != NO_FINDING:

@@ -45,6 +45,7 @@ class PIEStates(io.ComfyNode):
                 io.Image.Input("unchanged", optional=True, tooltip="What they look like where nothing has changed."),
                 io.Mask.Input("mask", optional=True, tooltip="Where they are to show it."),
                 io.String.Input("viewer", optional=True, tooltip="Where the page's viewer looks for the pictures."),
+                io.String.Input("planned", optional=True, tooltip="Prompt and severity of each stage for the viewer."),
                 *(io.Latent.Input(f"latent_{n}", optional=True, lazy=True, tooltip=f"Stage {n}.") for n in stages),
                 *(io.Image.Input(f"state_{n}", optional=True, lazy=True, tooltip=f"Stage {n}.") for n in stages),
             ],
@@ -57,7 +58,7 @@ class PIEStates(io.ComfyNode):
         )
 
     @classmethod
-    def check_lazy_status(cls, delta: float, viewer: str = "", **stages: Any) -> list[str]:
+    def check_lazy_status(cls, delta: float, viewer: str = "", planned: str = "[]", **stages: Any) -> list[str]:
         latents, count = known_latents(stages)
         curves = pie.row_curves(latents)
         ends = pie.stop_stages(curves, delta)
@@ -67,7 +68,7 @@ class PIEStates(io.ComfyNode):
             if stages[f"state_{newest}"] is None:
                 return [f"state_{newest}"]
             if newest < last:
-                show_so_far(viewer, [stages[f"state_{n}"] for n in range(newest + 1)], curves, ends)
+                show_so_far(viewer, planned, [stages[f"state_{n}"] for n in range(newest + 1)], curves, ends)
         wanted = [f"latent_{n}" for n in range(len(latents), last + 1)]
         if wanted:
             return wanted[:1]  # one at a time: in their order, also where no stage builds on another
@@ -87,6 +88,7 @@ class PIEStates(io.ComfyNode):
         unchanged: torch.Tensor | None = None,
         mask: torch.Tensor | None = None,
         viewer: str = "",
+        planned: str = "[]",
         **stages: Any,
     ) -> io.NodeOutput:
         latents, _ = known_latents(stages)
@@ -120,7 +122,8 @@ class PIEStates(io.ComfyNode):
                 column.append(value)
         ui: dict[str, list] = {"mvg_notes": warnings} if warnings else {}
         if viewer:
-            index = write_preview(viewer, columns[0], [json.loads(curve) for curve in columns[2]])
+            told = [json.loads(curve) for curve in columns[2]]
+            index = write_preview(viewer, columns[0], told, json.loads(planned))
             ui["mvg_progressions_in"] = [index]
         trajectory.finish()
         return io.NodeOutput(*columns, ui=ui or None)
@@ -137,11 +140,13 @@ def known_latents(stages: dict[str, Any]) -> tuple[list[torch.Tensor], int]:
     return latents, count
 
 
-def show_so_far(viewer: str, pictures: list[torch.Tensor], curves: torch.Tensor, ends: Sequence[int | None]) -> None:
+def show_so_far(
+    viewer: str, planned: str, pictures: list[torch.Tensor], curves: torch.Tensor, ends: Sequence[int | None]
+) -> None:
     """Gives the page's viewer the stages that there are while the next one is computed.
 
     Args:
-        viewer: of MVG_PIEStates.
+        viewer, planned: of MVG_PIEStates.
         pictures: stage 0, 1, ..., [B, H, W, C] each.
         curves: their changes, [B, stages].
         ends: the stage that a row ended with.
@@ -153,7 +158,7 @@ def show_so_far(viewer: str, pictures: list[torch.Tensor], curves: torch.Tensor,
         last = len(pictures) - 1 if end is None else end
         patients.append(course([picture[row] for picture in pictures[: last + 1]]))
         told.append({"values": [float(change) for change in curves[row, :last]]})
-    trajectory.show(write_preview(viewer, patients, told))
+    trajectory.show(write_preview(viewer, patients, told, json.loads(planned)))
 
 
 def course(pictures: list[torch.Tensor]) -> torch.Tensor:

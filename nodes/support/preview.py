@@ -31,13 +31,16 @@ def index_of(token: str) -> dict[str, str]:
     return {"filename": INDEX, "subfolder": f"mvg/{folder}", "type": "temp"}
 
 
-def write_preview(token: str, patients: list[torch.Tensor], curves: list[dict]) -> dict[str, str]:
+def write_preview(
+    token: str, patients: list[torch.Tensor], curves: list[dict], planned: list[dict] | None = None
+) -> dict[str, str]:
     """Stages and difference maps of every patient, those that are not there yet, then the index.
 
     Args:
         token: of `new_token`.
         patients: the stages that there are, [n + 1, H, W, C] each.
         curves: their changes, as PIE Loop tells them.
+        planned: prompt and severity of stage 1, 2, ...
 
     Returns:
         The index as ``/view`` names it.
@@ -60,7 +63,8 @@ def write_preview(token: str, patients: list[torch.Tensor], curves: list[dict]) 
             if not (folder / names[-1]).exists():
                 (change,) = heat_map(difference_map(states[n : n + 1], states[n - 1 : n]), PEAK)
                 save_png(folder / names[-1], change)
-        shown.append(progression({"subfolder": subfolder, "type": "temp"}, names, {"curve": curve}))
+        place = {"subfolder": subfolder, "type": "temp"}
+        shown.append(progression(place, names, {"curve": curve}) | {"planned": planned or []})
     path = root / index["subfolder"] / INDEX
     partial = path.with_suffix(".tmp")  # the page may read while a stage is added
     partial.write_text(json.dumps(shown), encoding="utf-8")

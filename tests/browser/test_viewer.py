@@ -309,3 +309,12 @@ def test_what_is_shown_is_marked_when_a_run_is_cancelled(page, filled):
     page.run(VIEWER + SET, values={"guidance": 1.1, "steps": 4})
     run_small(page)
     assert settled(page, "MVG_PIELoop")["last"] == STAGES
+
+
+def test_the_loops_large_viewer_says_what_was_asked_for(page, filled):
+    page.run(VIEWER + "of('MVG_PIELoop').element.querySelector('button').click()")
+    words = "document.querySelector('.mvg-panel dl').innerText"
+    page.wait(f"{words}.includes('Severity asked for')")
+    assert "pleural effusion" in page.run(f"return {words}").split("Severity asked for")[0]
+    page.press("Escape")
+    page.wait("!document.querySelector('.mvg-panel')")

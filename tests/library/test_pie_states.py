@@ -14,10 +14,12 @@ from mvgen.models.standalone_host import use_host
 
 use_host()
 
+import folder_paths  # noqa: E402
 from mvgen.mvg.pie import change_bound  # noqa: E402
 from mvgen.nodes.progression.fixed_mask import FixedMask, mask_to_text  # noqa: E402
 from mvgen.nodes.progression.pie_states import PIEStates  # noqa: E402
 from mvgen.nodes.support.cache import StageCache, stage_caches  # noqa: E402
+from mvgen.nodes.support.preview import index_of, new_token  # noqa: E402
 from tiny_models import build  # noqa: E402
 
 ABOUT = "mode ddim\n" + "\n".join(f"stage {n}: k = 2" for n in range(1, 5))
@@ -49,6 +51,28 @@ def stages(known: int = 4, pictures: int = 4) -> dict:
 def test_only_what_is_needed_is_asked_for(delta, known, asked):
     assert PIEStates.check_lazy_status(delta=delta, about=ABOUT, **stages(known, 0)) == asked
     assert PIEStates.check_lazy_status(delta=delta, about=ABOUT, **stages(4)) == []
+
+
+def test_who_watches_sees_each_stage_as_it_is_made(tmp_path, monkeypatch):
+    monkeypatch.setattr(folder_paths, "get_temp_directory", lambda: str(tmp_path))
+    token = new_token()
+    planned = json.dumps([{"prompt": f"stage {n}", "severity": n / 4} for n in range(1, 5)])
+    watched = {"delta": 0.3, "about": ABOUT, "viewer": token, "planned": planned}
+
+    def shown():
+        runs = json.loads((tmp_path / index_of(token)["subfolder"] / "stages.json").read_text(encoding="utf-8"))
+        assert all(run["planned"] == json.loads(planned) for run in runs)
+        return [(len(run["stages"]), len(run["maps"]), len(run["change"])) for run in runs]
+
+    asked = [PIEStates.check_lazy_status(**watched, **stages(n, m)) for n, m in ((0, 0), (1, 0), (1, 1), (2, 1))]
+    assert asked == [["latent_1"], ["state_1"], ["latent_2"], ["state_2"]]
+    assert shown() == [(2, 1, 1), (2, 1, 1)]
+    assert PIEStates.check_lazy_status(**watched, **stages(2, 2)) == ["latent_3"]
+    first = (tmp_path / index_of(token)["subfolder"] / "0" / "stage_01.png").stat().st_mtime_ns
+    assert PIEStates.check_lazy_status(**watched, **stages(3, 3)) == []
+    PIEStates.execute(**watched, **stages(3, 3))
+    assert shown() == [(4, 3, 3), (3, 2, 2)], "the second patient has ended before the last stage"
+    assert (tmp_path / index_of(token)["subfolder"] / "0" / "stage_01.png").stat().st_mtime_ns == first
 
 
 def test_every_patient_ends_where_it_would_alone():

@@ -65,9 +65,9 @@ const UNITS = {
   Change: ' (root mean square of what the latents changed from the stage before)'
 }
 
-/** What is known of a stage: [term, text] pairs. `plan` is that of the run's provenance.json, where it has one. */
+/** What is known of a stage: [term, text] pairs. `plan` is that of the run's provenance.json; where it has none the run may tell. */
 export function words(run, stage, plan) {
-  const planned = stage ? plan?.stages?.[stage - 1] : null
+  const planned = stage ? (plan?.stages ?? run.planned)?.[stage - 1] : null
   const pairs = planned ? [['Prompt', planned.prompt]] : []
   if (Number.isFinite(planned?.severity)) pairs.push(['Severity asked for', `${share(planned.severity)} (0 none, 1 worst)`])
   for (const { name, points, figure } of curves(run)) {
