@@ -44,6 +44,9 @@ def main() -> None:
     parser.add_argument("part", choices=list(PARTS))
     options.add(parser)
     parser.add_argument("--beside", type=int, help="drawn: patients that get control and baselines (default: all)")
+    parser.add_argument(
+        "--unread", action="store_true", help="drawn: without the severity, so that no reader is needed"
+    )
     parser.add_argument("--truth", action="store_true", help="sheets: the drawn course below each")
     parser.add_argument("--tile", type=int, default=192, help="sheets: pixels of a picture (default: 192)")
     parser.add_argument("--files", type=Path, nargs="*", default=[], help="bad-input: more pictures")

@@ -58,8 +58,9 @@ def measure(states: Tensor, truth: Tensor, region: Tensor, read: np.ndarray | No
 def run(options: argparse.Namespace) -> list[Verdict]:
     """Prints FIGURES of PIE, control, baselines and of the drawn course itself, by finding."""
     table, made = table_of(options), simulator(options)
-    path = folder_of(options.domain) / "reader.safetensors"
-    network = reader.load(path)
+    network = None if options.unread else reader.load(folder_of(options.domain) / "reader.safetensors")
+    if network is None:
+        print("--unread: no severity is read, so that its bar is not judged")
     starts = healthy_pictures(table, options.of, options.count, options.size, first=options.first)
     planned, rows = severities(options.stages), []
     for finding in findings_of(options, made):
@@ -67,7 +68,9 @@ def run(options: argparse.Namespace) -> list[Verdict]:
         truths = [case.truth(planned) for case in cases]
         regions = [case.region(made.known) for case in cases]
 
-        def read(states: Tensor, finding: str = finding) -> np.ndarray:
+        def read(states: Tensor, finding: str = finding) -> np.ndarray | None:
+            if network is None:
+                return None
             return network.severity(states[0], states)[:, network.findings.index(finding)]
 
         for kind in (methods.TRUTH, *KINDS):
@@ -86,6 +89,8 @@ def run(options: argparse.Namespace) -> list[Verdict]:
     for finding in dict.fromkeys(row["finding"] for row in rows):
         for kind in dict.fromkeys(row["kind"] for row in rows if row["finding"] == finding):
             part = [row for row in rows if (row["finding"], row["kind"]) == (finding, kind)]
-            lines.append([finding, kind, len(part), *(words([row[name] for row in part]) for name in FIGURES)])
+            lines.append(
+                [finding, kind, len(part), *(words([row[name] for row in part if name in row]) for name in FIGURES)]
+            )
     print(as_table(["finding", "", "n", *FIGURES], lines))
     return bars.judge(BARS, rows)
