@@ -136,7 +136,7 @@ START = (
         "",
         BLUE,
         (
-            column(("note", 310, 352), ("2", 310, 380), ("1", 310, COLLAPSED), width=310),
+            column(("note", 310, 246), ("2", 310, 486), ("1", 310, COLLAPSED), width=310),
             column("3", "4", "5", SUBGRAPH, width=270),
             column(("6", 310, 860), width=310),
             column(("12", 510, 860), width=510),
