@@ -36,6 +36,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--steps", type=int, help="in place of the workflow's T")
     parser.add_argument("--refine", type=int, help="in place of the workflow's")
     parser.add_argument("--guidance", type=float, help="in place of the workflow's")
+    parser.add_argument("--gamma", type=float, help="in place of the workflow's")
     parser.add_argument("--out", type=Path, help="folder for pictures of real patients, which are never committed")
 
 
@@ -50,7 +51,7 @@ def check(options: argparse.Namespace) -> None:
 
 def simulator(options: argparse.Namespace) -> Simulator:
     """Of the domain, with the settings of its bundled workflow as the options change them."""
-    changed = {name: getattr(options, name) for name in ("spacing", "steps", "refine", "guidance")}
+    changed = {name: getattr(options, name) for name in ("spacing", "steps", "refine", "guidance", "gamma")}
     settings = workflow_settings(options.domain)
     if options.checkpoint is not None:
         settings["spacing"] = SPACINGS[0]  # the others ask the embedded classifier, or a model that knows severities
