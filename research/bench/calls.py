@@ -15,11 +15,11 @@ from .networks import Networks
 from .patients import patients
 
 SEED, STAGES = 7210, 6
-SEVERITY: dict[str, Any] = {"steps": 16, "gamma": 1.0, "guidance": 1.1, "refine": 2}
+SEVERITY: dict[str, Any] = {"steps": 16, "gamma": 1.0, "guidance": 1.0, "refine": 2}
 WAYS: dict[str, tuple[str, dict[str, Any]]] = {
     "severity, equal severity": ("severity", SEVERITY | {"spacing": "equal severity"}),
     "severity, equal change": ("severity", SEVERITY | {"spacing": "equal change"}),
-    "ladder, as before": ("ladder", SEVERITY | {"steps": 50, "spacing": "as planned"}),
+    "ladder, as before": ("ladder", SEVERITY | {"steps": 50, "guidance": 1.1, "spacing": "as planned"}),
 }
 REST: dict[str, Any] = {
     "beta_1": 0.01,
