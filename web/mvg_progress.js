@@ -52,20 +52,24 @@ function end(kind, word) {
 }
 
 // Pictures of the work, blurred, which the page would leave on their nodes and on the subgraphs around them.
-const previewed = new Map() // id in app.nodePreviewImages -> node
+const previewed = new Map() // id in app.nodePreviewImages -> { node, height: before the page made room for them }
 
 function preview({ detail: { displayNodeId } }) {
   const nodes = path(displayNodeId)
   if (!nodes.at(-1)?.comfyClass?.startsWith('MVG_')) return
-  for (const node of nodes) previewed.set(node.graph.isRootGraph ? `${node.id}` : `${node.graph.id}:${node.id}`, node)
+  for (const node of nodes) {
+    const id = node.graph.isRootGraph ? `${node.id}` : `${node.graph.id}:${node.id}`
+    if (!previewed.has(id)) previewed.set(id, { node, height: node.size[1] })
+  }
 }
 
 function clearPreviews() {
-  for (const [id, node] of previewed) {
+  for (const [id, { node, height }] of previewed) {
     delete app.nodePreviewImages[id]
     node.imgs = undefined
     const picture = node.widgets?.find((widget) => widget.name === '$$canvas-image-preview')
     if (picture) node.removeWidget(picture)
+    node.setSize([node.size[0], Math.max(height, node.computeSize()[1])])
   }
   previewed.clear()
   app.canvas.setDirty(true, true)
