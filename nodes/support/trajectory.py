@@ -32,21 +32,21 @@ class Work:
     since: tuple[float, float] | None = None  # when this run's first part began, and what was reached then
     told: float = 0.0
 
-    def at(self, reached: float, what: str, number: int, count: int, now_at_least: bool) -> None:
-        """Tells that this many model calls are done, those of the count parts before number and some of number's.
+    def at(self, reached: float, what: str, number: int, count: int, always: bool) -> None:
+        """Tells the page that this many model calls are done and which part is at work.
 
         Args:
             reached: model calls.
             what: a part is, such as "stage".
             number: of the part, 0 for what goes before the first one.
             count: of all parts.
-            now_at_least: whether it is told in any case, and not only where the last message is old.
+            always: tell it also where the last message is not old.
         """
         self.reached = max(self.reached, reached)
         now = time.monotonic()
         if self.since is None:
             self.since = now, self.reached
-        if not (now_at_least or now - self.told >= EVERY):
+        if not (always or now - self.told >= EVERY):
             return
         self.told = now
         server = PromptServer.instance

@@ -5,6 +5,7 @@ is named, takes its place, with the classic nodes and with Nodes 2.0. Exit code 
 """
 
 import argparse
+import re
 import subprocess
 import sys
 import tempfile
@@ -15,13 +16,18 @@ from ...launch.paths import ROOT
 
 PACKAGE = "comfyui-frontend-package"
 FOLDER = ROOT / ".host" / "front_end"
+OUTCOMES = {"failure": "failed", "error": "failed", "skipped": "skipped"}
+"""Element of a test in pytest's report -> what became of the test."""
 
 
 def newest() -> str:
     """The version that pip would install."""
     command = [sys.executable, "-m", "pip", "index", "versions", PACKAGE]
-    told = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    return told.split("(", 1)[1].split(")", 1)[0]
+    told = subprocess.run(command, capture_output=True, text=True, check=False).stdout
+    found = re.match(rf"{PACKAGE} \(([^)]+)\)", told)
+    if found is None:
+        raise SystemExit(f"bench front_end: the package registry tells no version of {PACKAGE}")
+    return found[1]
 
 
 def pages(version: str) -> Path:
@@ -30,7 +36,8 @@ def pages(version: str) -> Path:
     found = folder / "comfyui_frontend_package" / "static"
     if not (found / "index.html").is_file():
         command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(folder)]
-        subprocess.run([*command, f"{PACKAGE}=={version}"], check=True)
+        if subprocess.run([*command, f"{PACKAGE}=={version}"], check=False).returncode:
+            raise SystemExit(f"bench front_end: the package registry gives no {PACKAGE} {version}")
     return found
 
 
@@ -44,12 +51,8 @@ def run(options: list[str], selected: list[str]) -> dict[str, str]:
             raise SystemExit("bench front_end: the tests did not come to their end")
         cases = ET.parse(report).getroot().iter("testcase")
         return {
-            f"{case.get('classname', '').rpartition('.')[2]}::{case.get('name')}": (
-                "failed"
-                if case.find("failure") is not None or case.find("error") is not None
-                else "skipped"
-                if case.find("skipped") is not None
-                else "passed"
+            f"{case.get('classname', '').rpartition('.')[2]}::{case.get('name')}": OUTCOMES.get(
+                next((part.tag for part in case if part.tag in OUTCOMES), ""), "passed"
             )
             for case in cases
         }
@@ -58,8 +61,9 @@ def run(options: list[str], selected: list[str]) -> dict[str, str]:
 def main() -> int:
     parser = argparse.ArgumentParser(prog="run.py bench front_end", description=__doc__)
     parser.add_argument("--version", help=f"of {PACKAGE} (default: the newest)")
-    parser.add_argument("--nodes-2", action="store_true", help="Nodes 2.0 alone")
-    parser.add_argument("--classic", action="store_true", help="the classic nodes alone")
+    alone = parser.add_mutually_exclusive_group()
+    alone.add_argument("--nodes-2", action="store_true", help="Nodes 2.0 alone")
+    alone.add_argument("--classic", action="store_true", help="the classic nodes alone")
     parser.add_argument("selected", nargs="*", metavar="-- PYTEST", help="such as -- -k viewer")
     options = parser.parse_args()
     version = options.version or newest()
@@ -72,6 +76,8 @@ def main() -> int:
         counts = {kind: list(found.values()).count(kind) for kind in ("passed", "failed", "skipped")}
         print(f"front end {version}, {name}: " + ", ".join(f"{n} {kind}" for kind, n in counts.items()), flush=True)
         failed += [f"{name}: {test}" for test, kind in found.items() if kind == "failed"]
+        if not counts["passed"]:
+            failed.append(f"{name}: no test passed")
     for line in failed:
         print(f"FAIL {line}")
     return 1 if failed else 0
