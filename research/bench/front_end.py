@@ -16,6 +16,7 @@ from ...launch.paths import ROOT
 
 PACKAGE = "comfyui-frontend-package"
 FOLDER = ROOT / ".host" / "front_end"
+XUNIT = ("-o", "junit_family=xunit1")  # the tests leave figures in the report
 OUTCOMES = {"failure": "failed", "error": "failed", "skipped": "skipped"}
 """Element of a test in pytest's report -> what became of the test."""
 
@@ -45,8 +46,8 @@ def run(options: list[str], selected: list[str]) -> dict[str, str]:
     """Name of a test -> passed, failed or skipped."""
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "report.xml"
-        command = [sys.executable, "-m", "pytest", "-q", "tests/browser", f"--junitxml={report}", *options, *selected]
-        subprocess.run(command, cwd=ROOT, check=False)
+        command = [sys.executable, "-m", "pytest", "-q", "tests/browser", f"--junitxml={report}", *XUNIT]
+        subprocess.run([*command, *options, *selected], cwd=ROOT, check=False)
         if not report.is_file():
             raise SystemExit("bench front_end: the tests did not come to their end")
         cases = ET.parse(report).getroot().iter("testcase")

@@ -19,6 +19,11 @@ const meet = (a, b) => a[0] < b[2] && b[0] < a[2] && a[1] < b[3] && b[1] < a[3]
 const nodes = app.rootGraph.nodes
 return nodes.flatMap((a, n) => nodes.slice(n + 1).filter((b) => meet(box(a), box(b))).map((b) => [a.title, b.title]))
 """
+# by the classic nodes, or by Nodes 2.0
+PICTURED = """(() => {{
+  const node = app.rootGraph.nodes.find((n) => n.title === '{title}')
+  return node?.imgs?.length || document.querySelector(`[data-node-id="${{node?.id}}"] img`)?.naturalWidth
+}})()"""
 DROP = """
 const node = app.rootGraph.nodes.find((n) => n.type === 'MVG_LoadReport')
 const transfer = new DataTransfer()
@@ -119,7 +124,7 @@ def test_run_ends_well_and_shows_the_film(server, page, tmp_path):
     assert "filename=video.mp4" in source and "chest_xray" in source
     page.run("app.extensionManager.command.execute('Comfy.Canvas.FitView')")  # pictures out of view are not loaded
     for title in ("Stages", "Outline", "Difference maps", "Plot of the scores"):
-        page.wait(f"app.rootGraph.nodes.find((n) => n.title === '{title}')?.imgs?.length > 0")
+        page.wait(PICTURED.format(title=title))
     plan = page.run("return app.rootGraph.nodes.find((n) => n.title === 'Plan in words').widgets.map((w) => w.value)")
     assert any("chest_xray" in str(value) for value in plan)
     page.screenshot(tmp_path / "page.png")

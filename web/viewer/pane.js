@@ -69,7 +69,9 @@ export class Pane {
     this.before.hidden = !look.before
     this.heat.hidden = !look.heat
     this.element.dataset.shown = stage
-    if (ask === this.asked) this.pictures.keepNear(stage)
+    if (ask !== this.asked) return
+    this.pictures.keepNear(stage)
+    if (look.heat) setTimeout(() => this.readBeside(stage))
   }
 
   put(canvas, bitmap) {
@@ -87,6 +89,12 @@ export class Pane {
     context.putImageData(heat(pixels(now), pixels(before), full), 0, 0)
     const [height, width] = this.run.label ?? [0, 0] // what lies under the label is not known
     context.clearRect(0, 0, width, height)
+  }
+
+  /** The levels of the stages that a step leads to, so that the step need not wait for them. */
+  async readBeside(stage) {
+    for (const other of [stage + 1, stage - 1])
+      if (other >= 0 && other <= this.last && stage === this.stage) await this.pictures.get(other).then(pixels, () => {})
   }
 
   async learn() {
