@@ -37,16 +37,42 @@ function shown() {
   return graphs.flatMap((graph) => graph.nodes).filter((node) => NODES.includes(node.comfyClass))
 }
 
+/** The node shows something that came by no run of this page, such as one of the history. */
+export function holds(node) {
+  if (stateOf(node).kind === 'none') set(node, { ...NONE, kind: 'done' })
+}
+
+const worked = new WeakSet() // nodes that the run came to, or whose results it took as they were
+
 function begin() {
-  for (const node of shown())
+  for (const node of shown()) {
+    worked.delete(node)
     if (stateOf(node).kind !== 'none') set(node, { ...NONE, kind: 'earlier', text: 'From an earlier run' })
+  }
+}
+
+function came(id) {
+  const node = path(id).at(-1)
+  if (node) worked.add(node)
+}
+
+function progress({ node: id, what, stage, stages, value, text }) {
+  const nodes = path(id)
+  if (!nodes.length) return
+  const state = value < 1 ? { kind: 'running', what, stage, stages, value, text } : { ...NONE, kind: 'done' }
+  set(nodes.at(-1), state)
+  if (nodes.length < 2) return
+  // inside a subgraph nobody sees it: it is told where the film will be, too
+  const savers = app.rootGraph.nodes.filter((node) => node.comfyClass === 'MVG_SaveTrajectory')
+  if (savers.length === 1 && value < 1) set(savers[0], { ...state, text: `Film: ${text}` })
 }
 
 function end(kind, word) {
   for (const node of shown()) {
     const { kind: before, what, stage, stages } = stateOf(node)
-    if (kind === 'done') set(node, { ...NONE, kind }) // also where all of it was kept
-    else if (before === 'running') set(node, { kind, text: stage ? `${word} at ${what} ${stage} of ${stages}` : word })
+    if (kind === 'done') {
+      if (worked.has(node) || before === 'running') set(node, { ...NONE, kind })
+    } else if (before === 'running') set(node, { kind, text: stage ? `${word} at ${what} ${stage} of ${stages}` : word })
   }
   clearPreviews()
 }
@@ -103,10 +129,9 @@ app.registerExtension({
     const href = new URL('mvg_progress.css', import.meta.url).href
     document.head.append(Object.assign(document.createElement('link'), { rel: 'stylesheet', href }))
     api.addEventListener('execution_start', begin)
-    api.addEventListener('mvg_progress', ({ detail: { node: id, what, stage, stages, value, text } }) => {
-      const node = path(id).at(-1)
-      if (node) set(node, value < 1 ? { kind: 'running', what, stage, stages, value, text } : { ...NONE, kind: 'done' })
-    })
+    api.addEventListener('execution_cached', ({ detail }) => detail.nodes.forEach(came))
+    api.addEventListener('executing', ({ detail }) => detail && came(detail))
+    api.addEventListener('mvg_progress', ({ detail }) => progress(detail))
     api.addEventListener('b_preview_with_metadata', preview)
     api.addEventListener('execution_success', () => end('done'))
     api.addEventListener('execution_interrupted', () => end('cancelled', 'Cancelled'))

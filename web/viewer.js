@@ -1,7 +1,7 @@
 // The stages of a progression on its node: a slider over picture and heat map, with the curve of its scores.
 import { api } from '../../scripts/api.js'
 import { app } from '../../scripts/app.js'
-import { path } from './mvg_progress.js'
+import { holds, path } from './mvg_progress.js'
 import { chart } from './viewer/chart.js'
 import { gradient } from './viewer/heat.js'
 import { openPanel } from './viewer/panel.js'
@@ -74,6 +74,7 @@ class Viewer {
     const newest = !this.runs.length || this.slider.value === this.slider.max
     this.runs = runs
     this.expected = expected
+    holds(this.node)
     const names = runs.map((_, n) => make('option', { value: n }, `Patient ${n + 1} of ${runs.length}`))
     const patient = Math.min(Number(this.patients.value) || 0, runs.length - 1)
     this.patients.replaceChildren(...names)
@@ -84,6 +85,7 @@ class Viewer {
     this.slider.max = Math.max(...runs.map((run) => run.stages.length)) - 1
     if (newest) this.slider.value = this.slider.max // follows a run that goes on
     this.show()
+    this.panel?.follow(runs[this.opened])
     const [width, height] = this.node.size
     this.node.setSize([width, Math.max(height, this.node.computeSize()[1])])
     app.canvas.setDirty(true, true)
@@ -123,7 +125,9 @@ class Viewer {
   /** The large viewer, at the stage that is shown here. */
   open() {
     const n = Number(this.patients.value)
-    openPanel({ title: titled(this.node.title, n, this.runs.length), run: this.runs[n] }, Number(this.slider.value))
+    const result = { title: titled(this.node.title, n, this.runs.length), run: this.runs[n], node: this.node }
+    this.opened = n
+    this.panel = openPanel(result, Number(this.slider.value), () => (this.panel = null))
   }
 
   empty(hint) {

@@ -146,6 +146,16 @@ def run_small(page):
         page.wait(f"((type) => {{ {VIEWER} return of(type).hint.hidden }})('{node_type}')")
 
 
+BAR = "node.widgets.find((w) => w.name === 'mvg_progress').element"
+
+
+def mark(page, node_type):
+    """[kind, words] of what the page says of a run on a node."""
+    return page.run(
+        VIEWER + f"const {{ node }} = of(type); return [{BAR}.dataset.kind, {BAR}.textContent]", type=node_type
+    )
+
+
 @pytest.fixture(scope="module")
 def filled(page):
     open_small(page)
@@ -229,6 +239,15 @@ def test_a_cached_run_fills_a_page_that_was_just_opened(server, browser, filled)
     assert {"6", "12"} <= set(cached), "this was to be a cached run"
 
 
+def test_the_blurred_pictures_of_the_work_are_gone_after_a_run(page, filled):
+    height = page.run(VIEWER + "return of('MVG_PIELoop').node.size[1]")
+    page.run(VIEWER + SET, values={"guidance": 1.15})
+    run_small(page)
+    left = "return [Object.keys(app.nodePreviewImages).length, of('MVG_PIELoop').node.imgs ?? null]"
+    assert page.run(VIEWER + left) == [0, None]
+    assert page.run(VIEWER + "return of('MVG_PIELoop').node.size[1]") == height
+
+
 def test_several_patients_can_be_chosen_from(page, server, filled):
     outputs = [nodes["12"] for entry in server.get("/history").values() if "12" in (nodes := entry["outputs"])]
     (run,) = outputs[-1]["mvg_progressions"]
@@ -302,9 +321,9 @@ def test_what_is_shown_is_marked_when_a_run_is_cancelled(page, filled):
     page.run(cancel)
     kind, _ = page.run(RUN)
     assert kind == "execution_interrupted"
-    bar = "node.widgets.find((w) => w.name === 'mvg_progress').element"
-    shown = page.run(VIEWER + f"const {{ node }} = of('MVG_PIELoop'); return [{bar}.dataset.kind, {bar}.textContent]")
+    shown = mark(page, "MVG_PIELoop")
     assert shown[0] == "cancelled" and re.fullmatch(rf"Cancelled at stage [23] of {STAGES}", shown[1]), shown
+    assert mark(page, "MVG_SaveTrajectory") == ["earlier", "From an earlier run"]
     said = f"((type) => {{ {VIEWER} return of(type).slider.getAttribute('aria-valuetext') }})('MVG_PIELoop')"
     page.wait(f"/^Stage [12] of {STAGES}/.test({said})")  # the stage that was reached stays
     assert state(page, "MVG_SaveTrajectory")["last"] == STAGES, "of the run before"

@@ -199,6 +199,21 @@ def test_the_film_and_the_stages_share_the_timeline(panel):
     assert not press(panel, " ")["playing"]
 
 
+def test_it_follows_a_run_that_goes_on(panel, runs):
+    (run,) = [run | {"film": None, "dicom": None} for run in runs[:1]]
+    fill = """
+    const node = app.rootGraph.nodes.find((n) => n.title === 'PIE')
+    node.onExecuted({ mvg_progressions: [{ ...run, stages: run.stages.slice(0, count) }] })
+    """
+    panel.run(fill, run=run, count=2)
+    panel.wait(
+        f"{PANEL}.querySelector('.timeline').max === '1' && {PANEL}.querySelector('.pane').dataset.shown === '1'"
+    )
+    panel.run(fill, run=run, count=STAGES + 1)
+    panel.wait(f"{PANEL}.querySelector('.pane').dataset.shown === '{STAGES}'")
+    assert press(panel)["said"].startswith(f"Stage {STAGES} of {STAGES}")
+
+
 def test_results_side_by_side_go_in_step(panel):
     panel.wait(f"[...{PANEL}.querySelectorAll('option')].some((o) => o.text === 'SD Walk')")
     panel.tab.locator(".mvg-panel").get_by_label("Compare with another result").select_option(label="SD Walk")

@@ -11,15 +11,12 @@ export class Pane {
   /** run: what the node told of a progression. choose(stage): called by a click on a curve; most(): where the axis of the change ends;
    *  close(pane): where it may be removed. */
   constructor({ title, run }, { version, choose, most, close }) {
-    Object.assign(this, { title, run, version, choose, most, plan: null, gray: true, stage: 0, asked: 0, drawn: 0, width: 0 })
-    this.last = run.stages.length - 1
-    this.pictures = new Pictures(run.stages, (file) => address(file, version))
+    Object.assign(this, { title, version, choose, most, gray: true, stage: 0, asked: 0, drawn: 0, width: 0 })
     this.now = make('canvas', { role: 'img', class: 'tinted' })
     this.before = make('canvas', { class: 'before tinted', 'aria-hidden': true })
     this.heat = make('canvas', { 'aria-hidden': true })
     this.film = make('video', { class: 'tinted', playsinline: '', preload: 'auto', 'aria-label': `Film of ${title}`, hidden: '' })
     this.film.muted = true
-    if (run.film) this.film.src = address(run.film, version)
     this.frame = make('div', { class: 'frame' }, this.now, this.before, this.heat, this.film, make('div', { class: 'divider' }))
     this.view = make('div', { class: 'view' }, this.frame)
     this.caption = make('figcaption', { role: 'status' })
@@ -35,7 +32,27 @@ export class Pane {
     const told = make('div', { class: 'told' }, this.words, this.charts, this.files)
     const figure = make('figure', {}, this.view, this.caption)
     this.element = make('article', { class: 'pane', 'aria-label': title }, head, figure, told)
+    this.take(run)
+  }
+
+  take(run) {
+    Object.assign(this, { run, last: run.stages.length - 1, plan: null })
+    this.pictures = new Pictures(run.stages, (file) => address(file, this.version))
+    if (run.film) this.film.src = address(run.film, this.version)
     if (run.about) this.read(run.about)
+  }
+
+  /** The same run with more stages, or another one. */
+  follow(run) {
+    const grown = this.run.stages.every(({ filename, subfolder }, n) => filename === run.stages[n]?.filename && subfolder === run.stages[n].subfolder)
+    if (grown && run.stages.length > this.run.stages.length && !run.film) {
+      Object.assign(this, { run, last: run.stages.length - 1 })
+      this.pictures.files = run.stages
+      return
+    }
+    this.pictures.close()
+    this.version = Date.now() // a folder of the same name may hold others
+    this.take(run)
   }
 
   /** The plan, from the provenance that was saved with the run. */
@@ -114,6 +131,7 @@ export class Pane {
     const files = { film: this.run.film, stage: this.run.stages[this.stage], sheet: this.run.sheet, dicom: this.run.dicom?.[this.stage] }
     const links = Object.entries(FILES).filter(([kind]) => files[kind]).map(([kind, text]) =>
       make('a', { href: address(files[kind], this.version), download: files[kind].filename }, text))
+    if (!files.dicom) links.push(' (DICOM: switch it on in Save Trajectory)')
     this.files.replaceChildren('Download: ', ...links)
   }
 

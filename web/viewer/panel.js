@@ -1,4 +1,5 @@
 // The large viewer: a dialog over the page with one to three results in step on one timeline.
+import { stateOf, states } from '../mvg_progress.js'
 import { chosenResults } from './results.js'
 import { gradient } from './heat.js'
 import { attach, Hand, TOOLS } from './hand.js'
@@ -13,7 +14,7 @@ const SECONDS = 0.5 // a stage while playing at speed 1
 const KEYS = [
   ['Space', 'play, pause'], ['Left, Right', 'a stage back, on (in the film a frame)'], ['Home, End', 'first, last stage'],
   ['< >', 'slower, faster'], ['F', 'film or stages'], ['H', 'heat map'], ['R', 'compare with the input or the stage before'],
-  ['B', 'before / after'], ['[ ]', 'move the line between them'], ['+ - 0', 'zoom in, out, whole picture'],
+  ['B', 'before / after'], ['[ ]', 'move the line between them'], ['+ - 0', 'zoom in, out, whole picture with levels as saved'],
   ['Shift + arrows', 'move the picture'], ['W', 'window / level by drag'], ['1 2', 'brighter, darker'], ['3 4', 'more, less contrast'],
   ['X', 'levels as saved'], ['C', 'add a result to compare'], ['Esc', 'close']
 ]
@@ -22,8 +23,10 @@ const button = (text, key, title) => make('button', { type: 'button', 'aria-keys
 const labelled = (text, control) => make('label', {}, text, ' ', control)
 
 class Panel {
-  constructor(first, stage) {
+  constructor(first, stage, closed) {
     this.panes = []
+    this.node = first.node
+    this.closed = closed
     this.version = Date.now()
     this.place = stage // its fraction is where the film is between two
     this.inFilm = false
@@ -56,6 +59,7 @@ class Panel {
     const zoomOut = button('−', '-', 'Zoom out')
     const fit = button('Reset', '0', 'Whole picture, levels as saved')
     this.level = make('span', { role: 'status' })
+    this.state = make('span', { role: 'status', class: 'state' }) // of the run
     this.compare = make('select', { 'aria-label': 'Compare with another result', 'aria-keyshortcuts': 'C' })
     const close = make('button', { type: 'button', class: 'close', title: 'Close (Esc)' }, 'Close')
     this.bar = make('p', { class: 'scale', hidden: '' })
@@ -69,7 +73,7 @@ class Panel {
     filter.firstChild.append(transfer)
     const bar = make('div', { class: 'bar', role: 'toolbar', 'aria-label': 'Tools' })
     bar.append(this.film, this.heat, this.before, labelled('against', this.reference), labelled('drag', this.tools))
-    bar.append(zoomOut, zoomIn, fit, this.level, this.compare, close)
+    bar.append(zoomOut, zoomIn, fit, this.level, this.state, this.compare, close)
     const player = make('div', { class: 'bar', role: 'group', 'aria-label': 'Playback' })
     player.append(this.play, back, on, this.timeline, labelled('speed', this.speed))
     const help = make('details', {}, make('summary', {}, 'Keys'), keys)
@@ -97,6 +101,11 @@ class Panel {
     for (const kind of ['keyup', 'keypress', 'copy', 'paste', 'wheel'])
       this.element.addEventListener(kind, (event) => event.stopPropagation()) // else the page's own keys act behind it
     this.element.addEventListener('close', () => this.close())
+    this.tell = ({ detail } = {}) => {
+      if (!detail || detail === this.node) this.state.textContent = stateOf(this.node).text
+    }
+    states.addEventListener('change', this.tell)
+    this.tell()
     attach(this.body, this.hand)
     this.resized = new ResizeObserver(() => this.panes.forEach((pane) => pane.resize()))
     this.resized.observe(this.body)
@@ -115,6 +124,14 @@ class Panel {
     this.body.append(pane.element)
     this.changed()
     pane.learn().then(() => this.arrange(), () => {})
+  }
+
+  /** The first result has got further, or a new run has taken its place. */
+  follow(run) {
+    const newest = this.place >= this.panes[0].last
+    this.panes[0].follow(run)
+    this.changed()
+    this.go(newest && !this.playing ? this.last : this.place)
   }
 
   remove(pane) {
@@ -279,7 +296,7 @@ class Panel {
       b: () => this.set({ before: !this.look.before }),
       r: () => this.set({ reference: this.look.reference === 'first' ? 'previous' : 'first' }),
       '[': () => this.hand.wipe(-0.05), ']': () => this.hand.wipe(0.05),
-      '+': () => this.hand.zoom(1.25), '=': () => this.hand.zoom(1.25), '-': () => this.hand.zoom(0.8), 0: () => this.hand.fit(),
+      '+': () => this.hand.zoom(1.25), '=': () => this.hand.zoom(1.25), '-': () => this.hand.zoom(0.8), 0: () => this.hand.reset(),
       w: () => this.setTool(this.hand.tool === 'window' ? 'pan' : 'window'),
       1: () => this.hand.window(0, -0.04), 2: () => this.hand.window(0, 0.04), 3: () => this.hand.window(-0.04, 0), 4: () => this.hand.window(0.04, 0),
       x: () => this.hand.unleveled(),
@@ -294,11 +311,13 @@ class Panel {
 
   close() {
     this.pause()
+    states.removeEventListener('change', this.tell)
+    this.closed()
     this.resized.disconnect()
     for (const pane of this.panes) pane.close()
     this.element.remove()
   }
 }
 
-/** result: { title, run }. */
-export const openPanel = (result, stage) => new Panel(result, stage)
+/** result: { title, run, node that shows it }. closed(): called when it is. */
+export const openPanel = (result, stage, closed) => new Panel(result, stage, closed)
