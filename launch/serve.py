@@ -10,10 +10,6 @@ from .study_arguments import VARIABLE, check_studies
 
 PORT = 8188
 LISTENS = "It listens on all network interfaces: anyone who reaches this machine can use it."
-STUDIES = (
-    "That is more than the study: ComfyUI has no accounts. run.py study serve DIR --listen serves the study alone, of "
-    "which only who holds a link sees anything."
-)
 
 
 def serve(port: int | None, listen: bool, studies: list[Path]) -> int:
@@ -34,7 +30,7 @@ def serve(port: int | None, listen: bool, studies: list[Path]) -> int:
         for line in study_lines(server.log) if studies else ():
             print(f"study {line}", flush=True)
         if listen:
-            print(f"{LISTENS} {STUDIES}" if studies else LISTENS, flush=True)
+            print(LISTENS, flush=True)
         assert server.process is not None
         try:
             server.process.wait()
@@ -45,6 +41,6 @@ def serve(port: int | None, listen: bool, studies: list[Path]) -> int:
 
 
 def study_lines(log: Path) -> list[str]:
-    """What the log of the server says of studies: which are served, and why another is not."""
+    """What the log of the server says of studies: which are served, why another is not, and what is public."""
     mark = "MVG study: "
     return [line.partition(mark)[2] for line in log.read_text(errors="replace").splitlines() if mark in line]

@@ -1,10 +1,17 @@
 """The study's pages in ComfyUI, of the folders that the operator names in the environment."""
 
+import ipaddress
 import logging
 import os
 from pathlib import Path
 
 VARIABLE = "MVG_STUDIES"
+PUBLIC = (
+    "this ComfyUI answers other machines (--listen {addresses}): anyone who reaches it can use all of it. That is "
+    "more than the study: ComfyUI has no accounts. run.py study serve DIR --listen serves the study alone, of which "
+    "only who holds a link sees anything."
+)
+"""``run.py serve`` shows it from the log, as it does every line that begins with "MVG study: "."""
 
 
 def register() -> None:
@@ -17,6 +24,7 @@ def register() -> None:
         return
     try:
         import folder_paths
+        from comfy.cli_args import args
         from server import PromptServer
 
         from ...study import routes
@@ -32,3 +40,17 @@ def register() -> None:
         logging.error("MVG study: not served: %s", problem)
     for store in stores:
         logging.info("MVG study: served to who holds a link: %s", store.folder)
+    if stores and (addresses := beyond_this_machine(args.listen)):
+        logging.warning("MVG study: %s", PUBLIC.format(addresses=addresses))
+
+
+def beyond_this_machine(listen: str) -> str:
+    """Returns the addresses of the host's --listen that other machines can reach, as they stand there."""
+    return ",".join(address for address in listen.split(",") if not _is_loopback(address))
+
+
+def _is_loopback(address: str) -> bool:
+    try:
+        return ipaddress.ip_address(address).is_loopback
+    except ValueError:  # a name
+        return address == "localhost"

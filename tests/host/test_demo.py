@@ -163,6 +163,22 @@ def test_serve_answers_until_it_is_stopped(clone):
 
 
 @POSIX
+def test_serve_says_that_more_than_the_study_is_public(clone, studied):
+    port = free_port()
+    process = clone.start("serve", "--port", str(port), "--study", studied, "--listen")
+    assert process.stdout is not None
+    wait_for(process, f"http://127.0.0.1:{port}")
+    served, public, listens = (process.stdout.readline() for _ in range(3))
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert (process.returncode, errors) == (0, "")
+    assert served == f"study served to who holds a link: {studied}\n"
+    assert public.startswith("study this ComfyUI answers other machines (--listen 0.0.0.0): anyone who reaches it can")
+    assert "That is more than the study: ComfyUI has no accounts. run.py study serve DIR --listen serves" in public
+    assert listens == "It listens on all network interfaces: anyone who reaches this machine can use it.\n"
+
+
+@POSIX
 @pytest.mark.parametrize(
     ("sent", "code", "said", "after"),
     [("SIGINT", 130, "stopped\n", "starting"), ("SIGTERM", 143, "", "stage 1")],

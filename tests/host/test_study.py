@@ -61,3 +61,4 @@ def test_a_study_where_everyone_can_look_is_not_served(server):
     log = (server.base / "server.log").read_text()
     assert "MVG study: served to who holds a link" in log
     assert "MVG study: not served" in log and "whose files ComfyUI shows to everyone: move it elsewhere" in log
+    assert "answers other machines" not in log, "it listens at 127.0.0.1"

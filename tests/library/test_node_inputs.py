@@ -22,7 +22,7 @@ from mvgen.nodes.region import medsam  # noqa: E402
 from mvgen.nodes.save import trajectory  # noqa: E402
 from mvgen.nodes.scores import classifier, comparison  # noqa: E402
 from mvgen.nodes.scores.metrics import CLIPI  # noqa: E402
-from mvgen.nodes.support import provenance  # noqa: E402
+from mvgen.nodes.support import provenance, study  # noqa: E402
 from mvgen.nodes.transition import seine  # noqa: E402
 
 
@@ -66,6 +66,20 @@ def test_names_that_no_file_can_have_tell_no_folder():
         told = trajectory.SaveTrajectory.validate_inputs(folder_prefix=name)
         assert isinstance(told, str) and "want plain folder names" in told and len(told) < 200
     assert trajectory.SaveTrajectory.validate_inputs(folder_prefix="mvg/Contour/a.b") is True
+
+
+@pytest.mark.parametrize(
+    ("listen", "public"),
+    [
+        ("127.0.0.1", ""),
+        ("localhost,::1,127.2.2.2", ""),
+        ("0.0.0.0,::", "0.0.0.0,::"),  # --listen alone
+        ("127.0.0.1,192.168.0.7", "192.168.0.7"),
+        ("hospital.example", "hospital.example"),
+    ],
+)
+def test_which_addresses_make_more_than_a_study_public(listen, public):
+    assert study.beyond_this_machine(listen) == public
 
 
 @pytest.mark.skipif(os.name == "nt", reason="POSIX permissions")
