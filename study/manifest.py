@@ -16,9 +16,9 @@ FILMS = "films"
 MAX_FILMS = 10_000
 QUESTION = "Which film shows the more plausible course of the disease?"
 INTRODUCTION = (
-    "You will see short films of how a disease might progress. Some or all of them are synthetic. There are no trick "
-    "questions and no time limit; please judge from what you see alone. You can stop at any time and go on later, also "
-    "on another day, with the same link."
+    "You will see short films of how a disease might progress. Some or all of them are synthetic. A few pairs may be "
+    "there only to check attention. There is no time limit; please judge from what you see alone. You can stop at any "
+    "time and go on later, also on another day, with the same link."
 )
 Name = Annotated[str, Field(min_length=1, max_length=80, pattern=r"^[^\x00-\x1f\x7f]+$")]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
