@@ -69,6 +69,7 @@ class Recaption(io.ComfyNode):
                 ),
                 io.Boolean.Input(
                     "strict",
+                    display_name="stop if no finding",
                     default=True,
                     tooltip="On: a report without a finding of this domain, or one that the rules cannot read, is an "
                     "error. Off: it gives a plan of 'no finding', which leaves the image as it is.",

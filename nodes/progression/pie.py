@@ -122,7 +122,8 @@ class PIEStep(io.ComfyNode):
                 io.Mask.Input(
                     "mask",
                     optional=True,
-                    tooltip="Where the image may change. Nothing connected: everywhere, and the betas have no effect.",
+                    tooltip="Where the image may change. Nothing connected: everywhere, and keep outside and keep "
+                    "inside have no effect.",
                 ),
                 io.Conditioning.Input(
                     "source", optional=True, tooltip="Conditioning of the inversion; the negative one where not given."
@@ -204,7 +205,7 @@ class ROIBlend(io.ComfyNode):
             node_id="MVG_ROIBlend",
             display_name="ROI Blend",
             category="MVG/progression",
-            description="Keeps the fraction beta_2 of a change inside a mask and beta_1 of it outside.",
+            description="Keeps a share of a change inside a mask (beta_2) and another share outside it (beta_1).",
             search_aliases=["composite", "region of interest", "mask blend", "paste"],
             inputs=[
                 io.Image.Input("image", tooltip="The changed picture (or pictures)."),

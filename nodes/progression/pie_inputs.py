@@ -115,11 +115,12 @@ def seed_input() -> io.Int.Input:
 def composite_input() -> io.Boolean.Input:
     return io.Boolean.Input(
         "composite",
+        display_name="keep original pixels",
         default=True,
-        label_on="exact outside ROI",
-        label_off="as decoded",
-        tooltip="On: outside the mask the pixels are the input's own, up to beta_1 (bit for bit at 0), and inside it "
-        "the detail that the VAE loses is put back. Off: every pixel passes through the VAE.",
+        label_on="outside the mask",
+        label_off="none, as decoded",
+        tooltip="On: outside the mask the pixels are the input's own, up to keep outside (bit for bit at 0), and "
+        "inside it the detail that the VAE loses is put back. Off: every pixel passes through the VAE.",
     )
 
 
@@ -128,7 +129,7 @@ def mask_input() -> io.Mask.Input:
         "mask",
         optional=True,
         tooltip="Where the image may change; the image's own size, one for all pictures or one each. Nothing "
-        "connected: everywhere, and the betas have no effect.",
+        "connected: everywhere, and keep outside and keep inside have no effect.",
     )
 
 

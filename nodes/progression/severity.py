@@ -110,7 +110,7 @@ class SeverityStage(io.ComfyNode):
                 io.Model.Input("model", tooltip="Any image model; LoRA and other patches apply."),
                 scale_input(),
                 io.Conditioning.Input("negative", tooltip="What guidance pulls away from, such as 'no finding'."),
-                io.Latent.Input("noise_map", tooltip="From DDIM Invert, with the same steps, gamma and scheduler."),
+                io.Latent.Input("noise_map", tooltip="From DDIM Invert, with the same steps, strength and scheduler."),
                 io.Latent.Input("latent_0", tooltip="The input image's latent, against which eq. 6 blends."),
                 severity_input(),
                 steps_input(),

@@ -65,6 +65,7 @@ class AnatomicalROI(io.ComfyNode):
                 *shape_inputs(),
                 io.Boolean.Input(
                     "strict",
+                    display_name="stop if no chest",
                     optional=True,
                     default=False,
                     tooltip="On: a chest that cannot be found is an error, as a fundus or a lesion always is. Off: the "

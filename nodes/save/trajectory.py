@@ -48,11 +48,18 @@ class SaveTrajectory(io.ComfyNode):
                 io.Image.Input("states", tooltip="The stages, the input image first, from PIE Loop."),
                 io.String.Input(
                     "folder_prefix",
+                    display_name="save to folder",
                     default="mvg/trajectory",
                     tooltip="Folder inside ComfyUI's output folder; a number is added where it exists already.",
                 ),
                 io.Float.Input(
-                    "fps", default=8.0, min=0.1, max=120.0, step=0.1, tooltip="Pictures a second of the video."
+                    "fps",
+                    display_name="frames per second",
+                    default=8.0,
+                    min=0.1,
+                    max=120.0,
+                    step=0.1,
+                    tooltip="Pictures a second of the video.",
                 ),
                 io.Image.Input("frames", optional=True, tooltip="The transition's frames; the stages where not given."),
                 io.Video.Input("video", optional=True, tooltip="A finished video, saved in place of the frames."),
