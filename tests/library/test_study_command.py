@@ -22,6 +22,18 @@ def study(*words):
     return command.run(parser.parse_args([str(word) for word in words]))
 
 
+def answer_all(folder):
+    """All votes of rater 1, who sees which film of a check is broken."""
+    store = Store(folder, manifest.read(folder))
+    broken = {check.broken for check in store.study.checks}
+    for n, item in enumerate(session.items(store.study, 1)):
+        answer = {"real": True, "finding": "edema", "realism": 3, "expected": True, "comment": ""}
+        if item.right:
+            answer = {"choice": "right" if item.left in broken else "left"}
+        store.vote(1, n, {"kind": item.kind, "left": item.left, "right": item.right}, answer, 2.0)
+    store.close()
+
+
 def test_from_films_to_results(tmp_path, capsys):
     rows = [[clip.method, clip.domain, clip.patient, clip.file.name, clip.finding] for clip in clips(tmp_path)]
     listed = table(tmp_path / "clips.csv", rows, ("method", "domain", "patient", "file", "finding"))
@@ -38,14 +50,7 @@ def test_from_films_to_results(tmp_path, capsys):
     assert all(len(line.split("https://study.example/mvg/study/")[1]) == 43 for line in links)
     with pytest.raises(UsageError, match=r"there are no votes yet; the votes so far are in .*results"):
         study("results", folder)
-    store = Store(folder, manifest.read(folder))
-    broken = {check.broken for check in store.study.checks}
-    for n, item in enumerate(session.items(store.study, 1)):
-        answer = {"real": True, "finding": "edema", "realism": 3, "expected": True, "comment": ""}
-        if item.right:
-            answer = {"choice": "right" if item.left in broken else "left"}
-        store.vote(1, n, {"kind": item.kind, "left": item.left, "right": item.right}, answer, 2.0)
-    store.close()
+    answer_all(folder)
     assert study("results", folder, "--out", tmp_path / "out") == 0
     assert "## Win rate of Pika over the others" in capsys.readouterr().out
     assert json.loads((tmp_path / "out" / "results.json").read_text())["votes"] == 9
@@ -110,3 +115,36 @@ def test_a_disk_that_gets_full_leaves_nothing_of_a_study(tmp_path):
         done = subprocess.run([sys.executable, "-m", "mvgen.study", *map(str, words)], capture_output=True, text=True)
         assert done.returncode == 1 and "error: the disk is full. Free some space" in done.stderr
         assert list(full.iterdir()) == []
+
+
+@pytest.fixture(scope="module")
+def answered(tmp_path_factory):
+    """A study that a rater has finished."""
+    folder = made(tmp_path_factory.mktemp("answered"), patients=1, repeats=1, checks=1, questionnaire=1)
+    study("links", folder, 1)
+    answer_all(folder)
+    return folder
+
+
+def test_results_on_a_full_disk_are_one_line_and_cost_no_vote(answered, tmp_path):
+    with small_disk(tmp_path / "full", "8k") as full:
+        words = ("results", answered, "--out", full / "out")
+        done = subprocess.run([sys.executable, "-m", "mvgen.study", *map(str, words)], capture_output=True, text=True)
+        assert done.returncode == 1 and done.stderr.count("\n") == 1, done.stderr
+        assert done.stderr.startswith("error: the disk is full. Free some space")
+        assert "result:" not in done.stdout
+    assert study("results", answered, "--out", tmp_path / "out") == 0
+    assert json.loads((tmp_path / "out" / "results.json").read_text())["finished"] == 1
+
+
+def test_a_study_changed_after_its_first_vote_is_refused_by_every_command(answered, tmp_path):
+    path = answered / manifest.MANIFEST
+    text = path.read_text()
+    path.write_text(json.dumps(json.loads(text) | {"question": "Which film is nicer?"}))
+    for words in (("results", answered, "--out", tmp_path / "out"), ("links", answered, 1), ("serve", answered)):
+        with pytest.raises(UsageError, match="was changed after its first vote: restore its study") as error:
+            study(*words)
+        assert "\n" not in str(error.value)
+    assert not (tmp_path / "out").exists()
+    path.write_text(text)
+    assert study("results", answered, "--out", tmp_path / "out") == 0

@@ -123,6 +123,26 @@ def test_a_whole_session_and_nothing_of_the_methods(store):
     run(store, test)
 
 
+def test_a_finished_link_opened_again_shows_the_end(store):
+    ((number, token),) = store.add_raters(1)
+    items = session.items(store.study, number)
+    for n, item in enumerate(items):
+        answer = {"real": True, "finding": "edema", "realism": 3, "expected": True, "comment": ""}
+        shown = {"kind": item.kind, "left": item.left, "right": item.right}
+        store.vote(number, n, shown, {"choice": "left"} if item.right else answer, 2.0)
+    before = store.rows()
+
+    async def test(client):
+        answer = await client.get(f"/mvg/study/{token}")
+        assert answer.status == 200 and "study.js" in await answer.text()
+        state = await (await client.get(f"/mvg/study/{token}/state")).json()
+        assert (state["done"], state["of"], state["next"]) == (len(items), len(items), None)
+        assert (await client.get(f"/mvg/study/{token}/films/{len(items)}/left")).status == 404
+        assert store.rows() == before
+
+    run(store, test)
+
+
 def test_without_a_link_nothing_is_told(store):
     ((_, token),) = store.add_raters(1)
 
