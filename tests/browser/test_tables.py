@@ -1,0 +1,132 @@
+"""The page of a batch, report.html, as a browser shows and prints it."""
+
+import json
+
+import pytest
+from mvgen import cohort
+from mvgen.tests.library.cohort_files import HEADER, manifest, workflow
+from PIL import Image
+
+PATIENTS, STAGES = 11, 8
+REASON = "image: got a picture of one gray level, want one that shows more; see a_long_name_of_a_file_0123456789.png"
+PAPER = {"width": 718, "height": 1047}  # A4 at 96 dots an inch, less 1 cm at each side
+CHAINS = "h2:text-is('Chains') + .scroll table"
+DIM = """
+const light = (rgb) => rgb.map((v) => v / 255)
+  .map((v) => v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4)
+  .reduce((sum, v, i) => sum + v * [0.2126, 0.7152, 0.0722][i], 0)
+const numbers = (color) => {
+  const pen = new OffscreenCanvas(1, 1).getContext('2d')
+  pen.fillStyle = color
+  pen.fillRect(0, 0, 1, 1)
+  return [...pen.getImageData(0, 0, 1, 1).data].slice(0, 3)
+}
+const back = light(numbers(dark ? '#121212' : '#fff')) // what Chromium puts under a page that has no ground of its own
+return ['td small', 'figcaption', 'h2', 'td.number'].map((query) => {
+  const text = light(numbers(getComputedStyle(document.querySelector(query)).color))
+  return (Math.max(text, back) + 0.05) / (Math.min(text, back) + 0.05)
+})
+"""
+CUT = """
+return [...document.querySelectorAll('body *')].filter((e) => {
+  const { left, right } = e.getBoundingClientRect()
+  const hides = getComputedStyle(e).overflowX !== 'visible' && e.scrollWidth > e.clientWidth
+  return left < 0 || right > innerWidth || (hides && e.localName !== 'svg')
+}).map((e) => `${e.localName}: ${e.textContent.slice(0, 60)}`)
+"""
+"""Elements whose content no paper shows: they end beside it, or have to be scrolled."""
+
+
+@pytest.fixture(scope="module")
+def report(tmp_path_factory):
+    """The file of eleven patients, the last of which failed. Patient n took 100 - n seconds."""
+    folder = tmp_path_factory.mktemp("batch")
+    rows = [[f"P{n}", "a.png", "report.txt", "0", str(n)] for n in range(PATIENTS)]  # equal ones would be one chain
+    plan = cohort.build(manifest(folder, rows, [*HEADER, "guidance"]), workflow(folder))
+    store = cohort.Store(folder / "out")
+    with store.lock():
+        for n, chain in enumerate(plan.chains[:-1]):
+            partial = store.partial(chain.id)
+            scores = [
+                f'{chain.id},{stage},{metric},{(n + stage) / 20},densenet,"{{""finding"": ""edema""}}"'
+                for metric in ("conf", "clip_i", "severity")
+                for stage in range(STAGES + 1)
+            ]
+            (partial / "scores.csv").write_text("\n".join(["chain,stage,metric,value,model,settings", *scores]))
+            (partial / "provenance.json").write_text(json.dumps({"plan": {"finding": "edema", "notes": ["as told"]}}))
+            for stage in range(STAGES + 1):
+                Image.new("RGB", (240, 320), (90, 90, 20 * stage)).save(partial / f"stage_{stage:02d}.png")
+            store.keep(chain.id, partial)
+            store.note(event="done", chain=chain.id, seconds=100.0 - n)
+        store.fail(plan.chains[-1].id, {"error": REASON, "kind": "wrong"})
+        cohort.write(plan, store)
+    return store.out / "report.html"
+
+
+@pytest.fixture
+def tab(browser, report):
+    """It, opened as a double click opens it, and all that it asked for on the way."""
+    context = browser.new_context(viewport={"width": 1280, "height": 720})
+    asked = []
+    context.on("request", lambda request: asked.append(request.url))
+    opened = context.new_page()
+    opened.goto(report.as_uri(), wait_until="networkidle")
+    yield opened
+    context.close()
+    assert asked and all(address.startswith(("file:", "data:")) for address in asked), asked
+
+
+def evaluate(tab, script, **values):
+    return tab.evaluate(f"([{', '.join(values)}]) => {{ {script} }}", list(values.values()))
+
+
+def column(tab, title):
+    """What stands below a title, and how the page says that it is sorted."""
+    number = tab.locator(f"{CHAINS} th").all_inner_texts().index(title)
+    cells = tab.locator(f"{CHAINS} tbody td:nth-child({number + 1})").all_inner_texts()
+    return cells, tab.locator(f"{CHAINS} th").nth(number).get_attribute("aria-sort")
+
+
+def test_a_click_on_a_title_sorts_the_rows(tab):
+    head = tab.locator(CHAINS)
+    patients = [f"P{n}" for n in range(PATIENTS)]
+    head.get_by_role("button", name="seconds").click()
+    slowest_last = ["", *(f"{seconds:.1f}" for seconds in sorted(100.0 - n for n in range(PATIENTS - 1)))]
+    assert column(tab, "seconds") == (slowest_last, "ascending")
+    assert column(tab, "patient") == ([patients[-1], *patients[-2::-1]], None), "rows stay whole"
+    head.get_by_role("button", name="seconds").click()
+    assert column(tab, "seconds") == (slowest_last[::-1], "descending")
+    head.get_by_role("button", name="patient").focus()
+    tab.keyboard.press("Enter")
+    assert column(tab, "patient") == (patients, "ascending"), "P10 is after P9"
+    assert column(tab, "seconds")[1] is None, "one column sorts"
+    assert tab.locator("[aria-sort]").count() == 1, "the other tables stay as they are"
+
+
+def test_the_pictures_are_large_enough_to_be_looked_at(tab):
+    sizes = tab.locator(".strip img").evaluate_all("all => all.map((e) => [e.height, e.naturalHeight, e.width])")
+    assert len(sizes) == (PATIENTS - 1) * (STAGES + 1)
+    assert all(shown >= 160 and held >= 160 and width == 120 for shown, held, width in sizes), "240 x 320 at first"
+    assert evaluate(tab, "return document.documentElement.scrollWidth <= innerWidth")
+
+
+def test_a_chain_that_failed_says_why(tab):
+    failed = tab.locator("h2:text-is('Failed') + .scroll tbody tr")
+    assert failed.locator("td").all_inner_texts() == [f"P{PATIENTS - 1}", "0", REASON]
+    row = tab.locator(f"{CHAINS} tbody tr", has_text="failed")
+    assert row.count() == 1 and row.get_by_text(REASON).is_visible() and row.get_by_role("link").count() == 0
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_it_can_be_read_in_both_schemes(tab, scheme):
+    tab.emulate_media(color_scheme=scheme)
+    ratios = evaluate(tab, DIM, dark=scheme == "dark")
+    assert min(ratios) >= 4.5, ratios
+
+
+def test_on_paper_nothing_is_cut(tab, tmp_path):
+    tab.set_viewport_size(PAPER)
+    tab.emulate_media(media="print")
+    assert evaluate(tab, CUT) == []
+    tab.screenshot(path=tmp_path / "page.png", full_page=True)
+    assert tab.get_by_role("columnheader", name="patient").first.is_visible()
