@@ -1,9 +1,12 @@
-"""The page of a batch, report.html, as a browser shows and prints it."""
+"""Tables as a browser shows them: report.html of a batch, also on paper; scores on Score Table and Comparison Sheet."""
 
+import csv
 import json
 
 import pytest
 from mvgen import cohort
+from mvgen.tests.browser.comfy import RUN, SHRINK, open_template
+from mvgen.tests.host.templates import SMALL
 from mvgen.tests.library.cohort_files import HEADER, manifest, workflow
 from PIL import Image
 
@@ -35,6 +38,25 @@ return [...document.querySelectorAll('body *')].filter((e) => {
 }).map((e) => `${e.localName}: ${e.textContent.slice(0, 60)}`)
 """
 """Elements whose content no paper shows: they end beside it, or have to be scrolled."""
+METHODS = {"PIE": "pie", "SD Walk": "sd_walk", "Extrapolation": "extrapolation"}
+CONF = "pleural effusion: Conf (0 to 1)"
+TABLE = """
+const node = app.rootGraph.nodes.find((n) => n.title === title)
+app.canvas.ds.scale = 1
+app.canvas.ds.offset = [200 - node.pos[0], 120 - node.pos[1]]
+app.canvas.setDirty(true, true)
+const { element } = node.widgets.find((w) => w.name === 'mvg_table')
+for (let n = 0; n < 100 && !element.checkVisibility(); n++) await new Promise((done) => setTimeout(done, 50))
+await new Promise((done) => setTimeout(done, 200))
+const texts = (query) => [...element.querySelectorAll(query)].map(({ cells }) => [...cells].map((e) => e.textContent))
+return {
+  head: texts('thead tr')[0],
+  rows: texts('tbody tr'),
+  scopes: [...element.querySelectorAll('th')].map((cell) => cell.scope),
+  seen: element.checkVisibility(),
+  hidden: [element.scrollWidth - element.clientWidth, element.scrollHeight - element.clientHeight]
+}
+"""
 
 
 @pytest.fixture(scope="module")
@@ -130,3 +152,53 @@ def test_on_paper_nothing_is_cut(tab, tmp_path):
     assert evaluate(tab, CUT) == []
     tab.screenshot(path=tmp_path / "page.png", full_page=True)
     assert tab.get_by_role("columnheader", name="patient").first.is_visible()
+
+
+@pytest.fixture(scope="module")
+def compared(page):
+    """The page after PIE, SD Walk and Extrapolation of two stages."""
+    open_template(page, "mvg_compare_baselines")
+    page.run(SHRINK, sizes={**SMALL, "size": 128, "width": 128, "height": 128})
+    kind, detail = page.run(RUN)
+    assert kind == "execution_success", detail
+    page.wait("document.querySelectorAll('.mvg-table td').length > 0")
+    return page
+
+
+def saved(server, method):
+    """(metric, stage) -> value of the finding that progresses, in full, from the file of the run."""
+    (file,) = (server.base / "output" / "mvg" / "compare_baselines").glob(f"{METHODS[method]}/scores.csv")
+    with file.open(newline="", encoding="utf-8") as lines:
+        rows = [
+            row for row in csv.DictReader(lines) if "pleural effusion" in row["settings"] or row["metric"] == "clip_i"
+        ]
+    return {(row["metric"], int(row["stage"])): float(row["value"]) for row in rows if row["stage"]}
+
+
+def is_rounded(cell, value):
+    """To three digits behind the point."""
+    return len(cell.partition(".")[2]) <= 3 and float(cell) == pytest.approx(value, abs=0.0005001)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_score_table_shows_a_row_a_stage_on_its_node(compared, server, method):
+    table, values = compared.run(TABLE, title=f"Scores of {method}"), saved(server, method)
+    assert table["head"][:2] == ["stage", CONF] and "CLIP-I (cosine)" in table["head"]
+    assert set(table["scopes"]) == {"col"} and table["seen"] and max(table["hidden"]) <= 0, table["hidden"]
+    assert [row[0] for row in table["rows"]] == [*"012", "all"]
+    clip_i = table["head"].index("CLIP-I (cosine)")
+    for stage, row in enumerate(table["rows"][:3]):
+        assert is_rounded(row[1], values["conf", stage])
+        assert is_rounded(row[clip_i], values["clip_i", stage]) if stage else not row[clip_i]
+
+
+def test_the_comparison_sheet_shows_a_row_a_method_on_its_node(compared, server, tmp_path):
+    table = compared.run(TABLE, title="All three side by side")
+    compared.screenshot(tmp_path / "page.png")
+    assert table["head"][:2] == ["method", f"{CONF}, last stage"] and "CLIP-I (cosine), mean" in table["head"]
+    assert [row[0] for row in table["rows"]] == list(METHODS) and table["seen"] and max(table["hidden"]) <= 0
+    clip_i = table["head"].index("CLIP-I (cosine), mean")
+    for method, row in zip(METHODS, table["rows"], strict=True):
+        values = saved(server, method)
+        assert is_rounded(row[1], values["conf", 2])
+        assert is_rounded(row[clip_i], (values["clip_i", 1] + values["clip_i", 2]) / 2)
