@@ -45,12 +45,24 @@ class Page:
 @contextlib.contextmanager
 def open_browser(executable: str) -> Iterator[sync_api.Browser]:
     """A Chromium with a profile of its own; it is gone after the block."""
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=executable, args=list(OPTIONS), timeout=120_000)
-        try:
-            yield browser
-        finally:
-            browser.close()
+    with sync_api.sync_playwright() as playwright, _launched(playwright.chromium, executable) as browser:
+        yield browser
+
+
+@contextlib.contextmanager
+def open_browser_beside(browser: sync_api.Browser, executable: str) -> Iterator[sync_api.Browser]:
+    """A second Chromium, as on another machine. A thread has one playwright, so it comes from that of ``browser``."""
+    with _launched(browser.browser_type, executable) as other:
+        yield other
+
+
+@contextlib.contextmanager
+def _launched(kind: sync_api.BrowserType, executable: str) -> Iterator[sync_api.Browser]:
+    browser = kind.launch(executable_path=executable, args=list(OPTIONS), timeout=120_000)
+    try:
+        yield browser
+    finally:
+        browser.close()
 
 
 @contextlib.contextmanager

@@ -9,10 +9,12 @@ import urllib.error
 import urllib.request
 
 import pytest
+from mvgen.launch.browser import find_browser
 from mvgen.launch.server import free_port
 from mvgen.study import manifest, session
 from mvgen.study.routes import ELSEWHERE, UNKNOWN
 from mvgen.study.store import Store
+from mvgen.tests.browser.chromium import open_browser_beside
 from mvgen.tests.library.study_films import made
 
 
@@ -53,10 +55,16 @@ def store(served):
     store.close()
 
 
+@pytest.fixture(scope="module")
+def other_browser(browser):
+    with open_browser_beside(browser, find_browser()) as started:
+        yield started
+
+
 @contextlib.contextmanager
-def raters(browser, served, tokens):
-    """A tab a link, each in a context of its own, as on another machine. ``tokens`` may hold one twice."""
-    contexts = [browser.new_context(viewport={"width": 1280, "height": 720}) for _ in tokens]
+def raters(browsers, served, tokens):
+    """A tab a link, each in a browser of its own or, where ``browsers`` holds one twice, in contexts of that."""
+    contexts = [browser.new_context(viewport={"width": 1280, "height": 720}) for browser in browsers]
     try:
         tabs = [context.new_page() for context in contexts]
         for tab, token in zip(tabs, tokens, strict=True):
@@ -82,10 +90,10 @@ def choose(tab, number):
     return {"real": False, "realism": 4, "expected": True, "finding": finding, "comment": ""}
 
 
-def test_two_raters_and_a_killed_server_lose_no_vote_and_count_none_twice(browser, served, store):
+def test_two_raters_and_a_killed_server_lose_no_vote_and_count_none_twice(browser, other_browser, served, store):
     (one, first), (other, second) = store.add_raters(2)
     tokens, wanted = [first, second], {one: [], other: []}
-    with raters(browser, served, tokens) as tabs:
+    with raters([browser, other_browser], served, tokens) as tabs:
         count = len(session.items(store.study, one))
         for number in range(count):
             for rater, tab in zip((one, other), tabs, strict=True):
@@ -115,7 +123,7 @@ def test_two_raters_and_a_killed_server_lose_no_vote_and_count_none_twice(browse
 
 def test_a_link_open_twice_a_closed_browser_and_films_in_step(browser, served, store):
     ((rater, token),) = store.add_raters(1)
-    with raters(browser, served, [token, token]) as (one, other):
+    with raters([browser, browser], served, [token, token]) as (one, other):
         vote = choose(one, 0)
         choose(other, 0)
         other.keyboard.press("1")
@@ -134,14 +142,14 @@ def test_a_link_open_twice_a_closed_browser_and_films_in_step(browser, served, s
         assert other.evaluate("document.querySelector('#right').currentTime") == pytest.approx(place + 1 / 15, abs=0.01)
     mine = [row["realism"] for row in store.rows() if row["rater"] == rater]
     assert mine == [vote["realism"]]  # closed in the middle of the second
-    with raters(browser, served, [token]) as (tab,):
+    with raters([browser], served, [token]) as (tab,):
         tab.locator("#done", has_text="1 of").wait_for()
         assert store.answered(rater) == 1
 
 
 def test_every_part_has_a_name_that_is_read_out(browser, served, store):
     ((_, token),) = store.add_raters(1)
-    with raters(browser, served, [token]) as (tab,):
+    with raters([browser], served, [token]) as (tab,):
         choose(tab, 0)
         for role, name in (("button", "Next"), ("button", "Pause"), ("slider", "Place in the film")):
             assert tab.get_by_role(role, name=name).count() == 1, name
