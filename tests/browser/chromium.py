@@ -13,6 +13,35 @@ OPTIONS = (
     *("--disable-background-networking", "--disable-component-update", "--disable-sync", "--mute-audio"),
 )
 SIZE = {"width": 1920, "height": 1080}
+CONTRASTS = """
+const pen = new OffscreenCanvas(1, 1).getContext('2d', { willReadFrequently: true })
+const parse = (color) => {
+  pen.clearRect(0, 0, 1, 1)
+  pen.fillStyle = color
+  pen.fillRect(0, 0, 1, 1)
+  const [red, green, blue, alpha] = pen.getImageData(0, 0, 1, 1).data
+  return { rgb: [red, green, blue], alpha: alpha / 255 }
+}
+const over = ({ rgb, alpha }, below) => rgb.map((v, n) => v * alpha + below[n] * (1 - alpha))
+const probe = document.body.appendChild(document.createElement('i'))
+probe.style.color = 'Canvas' // what a page stands on that has no ground of its own
+const paper = parse(getComputedStyle(probe).color).rgb
+probe.remove()
+const ground = (e) => e ? over(parse(getComputedStyle(e).backgroundColor), ground(e.parentElement)) : paper
+const opacity = (e) => e ? Number(getComputedStyle(e).opacity) * opacity(e.parentElement) : 1
+const light = (rgb) => rgb.map((v) => v / 255)
+  .map((v) => v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4)
+  .reduce((sum, v, n) => sum + v * [0.2126, 0.7152, 0.0722][n], 0)
+const speaks = (e) => !['OPTION', 'SCRIPT', 'STYLE'].includes(e.tagName) && !e.disabled && e.checkVisibility()
+  && (e.tagName === 'SELECT' || [...e.childNodes].some((node) => node.nodeType === 3 && node.data.trim()))
+return [...document.querySelectorAll(root + ' *')].filter(speaks).map((e) => {
+  const below = ground(e), style = getComputedStyle(e)
+  const { rgb, alpha } = parse(e instanceof SVGElement ? style.fill : style.color)
+  const pair = [light(below), light(over({ rgb, alpha: alpha * opacity(e) }, below))].sort((a, b) => a - b)
+  return [`${e.localName} ${e.textContent.slice(0, 30)}`, (pair[1] + 0.05) / (pair[0] + 0.05)]
+})
+"""
+"""Body of a function of ``root``, a selector -> each element below it that shows words, and its contrast by WCAG 2."""
 
 
 class Page:
