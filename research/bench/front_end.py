@@ -1,11 +1,16 @@
-"""The tests of the page on another front end: ``run.py bench front_end [--version V] [--nodes-2]``.
+"""The tests of the page on another front end: ``run.py bench front_end [--version V] [--nodes-2] [--screenshots DIR]``.
 
 The host's own front end is the one that `run.py test` runs. Here its newest release in the registry, or the one that
 is named, takes its place, with the classic nodes and with Nodes 2.0. Exit code 1 where a test fails.
+
+``--screenshots`` keeps the pictures of the page that the tests make, also those of a test that fails later on:
+``DIR/classic_nodes`` and ``DIR/nodes_2.0`` hold a folder a test. DIR is new or empty, so that no old picture is among
+them.
 """
 
 import argparse
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -42,12 +47,31 @@ def pages(version: str) -> Path:
     return found
 
 
-def run(options: list[str], selected: list[str]) -> dict[str, str]:
-    """Name of a test -> passed, failed or skipped."""
+def empty(name: str) -> Path:
+    """A folder that holds nothing yet."""
+    folder = Path(name).resolve()
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise argparse.ArgumentTypeError(f"got {name}, want a folder that is new or empty")
+    return folder
+
+
+def keep(made: Path, folder: Path) -> None:
+    """Copies the pictures that tests left in their temporary folders, which are all below ``made``."""
+    for picture in sorted(made.glob("test_*/*.png")):
+        if not picture.parent.is_symlink():  # pytest's name for the newest of several
+            place = folder / picture.parent.name
+            place.mkdir(parents=True, exist_ok=True)
+            shutil.copy(picture, place)
+
+
+def run(options: list[str], selected: list[str], screenshots: Path | None = None) -> dict[str, str]:
+    """Name of a test -> passed, failed or skipped. ``screenshots``: where the pictures that the tests make are kept."""
     with tempfile.TemporaryDirectory() as folder:
-        report = Path(folder) / "report.xml"
+        report, made = Path(folder) / "report.xml", Path(folder) / "tests"
         command = [sys.executable, "-m", "pytest", "-q", "tests/browser", f"--junitxml={report}", *XUNIT]
-        subprocess.run([*command, *options, *selected], cwd=ROOT, check=False)
+        subprocess.run([*command, f"--basetemp={made}", *options, *selected], cwd=ROOT, check=False)
+        if screenshots:
+            keep(made, screenshots)
         if not report.is_file():
             raise SystemExit("bench front_end: the tests did not come to their end")
         cases = ET.parse(report).getroot().iter("testcase")
@@ -65,6 +89,7 @@ def main() -> int:
     alone = parser.add_mutually_exclusive_group()
     alone.add_argument("--nodes-2", action="store_true", help="Nodes 2.0 alone")
     alone.add_argument("--classic", action="store_true", help="the classic nodes alone")
+    parser.add_argument("--screenshots", type=empty, metavar="DIR", help="keep the tests' pictures of the page here")
     parser.add_argument("selected", nargs="*", metavar="-- PYTEST", help="such as -- -k viewer")
     options = parser.parse_args()
     version = options.version or newest()
@@ -73,7 +98,8 @@ def main() -> int:
     for name, more in (("classic nodes", []), ("Nodes 2.0", ["--nodes-2"])):
         if (options.nodes_2 and not more) or (options.classic and more):
             continue
-        found = run([f"--front-end={folder}", *more], options.selected)
+        pictures = options.screenshots and options.screenshots / name.lower().replace(" ", "_")
+        found = run([f"--front-end={folder}", *more], options.selected, pictures)
         counts = {kind: list(found.values()).count(kind) for kind in ("passed", "failed", "skipped")}
         print(f"front end {version}, {name}: " + ", ".join(f"{n} {kind}" for kind, n in counts.items()), flush=True)
         failed += [f"{name}: {test}" for test, kind in found.items() if kind == "failed"]
