@@ -113,7 +113,6 @@ def test_three_results_fit_side_by_side(panel, screen, tmp_path):
     check(layout(panel, tmp_path / "page.png"), height * 0.25)
 
 
-@pytest.mark.xfail(reason="the column of .mvg-panel .pane grows with its title, so the last pane is cut", strict=True)
 def test_a_long_title_cuts_nothing_off(panel, tmp_path):
     """It ends in dots, and the button that removes its result stays."""
     panel.tab.set_viewport_size({"width": 1280, "height": 720})
