@@ -2,6 +2,11 @@
 
 Sizes are those of the retina in micrometers (Early Treatment Diabetic Retinopathy Study report 10, Ophthalmology 98(5),
 1991: microaneurysms up to 125), how much they darken or brighten was measured in boxes round lesions of IDRiD.
+
+Where lesions lie, how large they become and when they begin follows from disc, fovea and vessels by one rule for all
+eyes, as it does in phantoms: a network can learn from a photograph only what the photograph tells, and a lesion whose
+place is drawn by lot is learned as a haze. The seed moves them a little, and draws their outlines and their number.
+Real retinopathy keeps to no such rule.
 """
 
 import math
@@ -26,72 +31,118 @@ def _births(rng: np.random.Generator, count: int, first: float, last: float, pow
     return first + (last - first) * rng.uniform(0, 1, count) ** (1 / power)
 
 
+DISC = 0.62
+"""Between fovea and the middle of the disc in radii of the field of 50 degrees; the rule's frame."""
+STRAY = 25.0
+"""Micrometers that a seed moves a lesion by, one standard deviation."""
+
+
 class Places:
-    """Draws places from where a kind of lesion may lie."""
+    """Draws places from where a kind of lesion may lie: by one rule in a frame that disc and fovea span.
 
-    def __init__(self, retina: Retina, rng: np.random.Generator):
-        self.rng, self.retina = rng, retina
-        height, width = retina.field.shape
-        y, x = np.mgrid[0:height:4, 0:width:4].astype(np.float32)
-        self.x, self.y = x, y
-        field = cv2.erode((retina.field > 0.9).astype(np.uint8), np.ones((9, 9), np.uint8))[::4, ::4].astype(np.float32)
-        away = np.hypot(x - retina.disc[0], y - retina.disc[1]) / retina.disc_radius
-        self.allowed = field * smooth_step(away, 1.25, 1.6)
-        middle = 0.75 * np.array(retina.fovea) + 0.25 * np.array(retina.disc)
-        self.out = np.hypot(x - middle[0], y - middle[1]) / retina.radius
-        self.from_fovea = np.hypot(x - retina.fovea[0], y - retina.fovea[1]) / retina.radius
+    Args:
+        retina: of the picture.
+        kind: of lesion, a number; it begins ``rule``, the random numbers that are the same for every eye.
+        rng: what differs from seed to seed.
+    """
 
-    def some(self, weight: np.ndarray, count: int) -> np.ndarray:
-        """[count, 2] x, y drawn by a weight on the grid of x and y."""
+    def __init__(self, retina: Retina, kind: int, rng: np.random.Generator):
+        self.retina, self.rng, self.rule = retina, rng, np.random.default_rng([kind, 0x72756C65])
+        # u from the fovea toward the disc, v upward, in radii of the field
+        v, u = np.mgrid[-1.1:1.1:0.02, -1.3:1.3:0.02]
+        self.u, self.v = u, v
+        middle = 0.25 * DISC
+        self.out = np.hypot(u - middle, v)
+        self.from_fovea = np.hypot(u, v)
+        off = np.hypot(u - DISC, v) / 0.125
+        self.allowed = (self.out < 0.97) * smooth_step(off, 1.25, 1.6)
+        fovea, disc = np.array(retina.fovea), np.array(retina.disc)
+        self.scale = math.hypot(*(disc - fovea)) / DISC
+        along = (disc - fovea) / (self.scale * DISC)
+        across = np.array([along[1], -along[0]])
+        self.axes = np.stack([along, across if across[1] < 0 else -across])
+        self.crest = vessel_points(retina)
+
+    def some(self, weight: np.ndarray, count: int, pull: float = 0.0) -> np.ndarray:
+        """[count, 2] x, y drawn by a weight on the grid of u and v; pull in [0, 1]: toward the vessel beside."""
         share = (weight * self.allowed).ravel().astype(np.float64)
-        picked = self.rng.choice(share.size, count, p=share / share.sum())
-        jitter = self.rng.uniform(-2, 2, (count, 2))
-        return np.stack([self.x.ravel()[picked], self.y.ravel()[picked]], -1) + jitter
+        picked = self.rule.choice(share.size, count, p=share / share.sum())
+        jitter = self.rule.uniform(-0.01, 0.01, (count, 2))
+        places = self.there(np.stack([self.u.ravel()[picked], self.v.ravel()[picked]], -1) + jitter)
+        if pull and len(self.crest):
+            apart = np.hypot(*(places[:, None] - self.crest[None]).transpose(2, 0, 1))
+            near = apart.min(axis=1, keepdims=True) < 0.14 * self.scale
+            places = places + near * pull * (self.crest[apart.argmin(axis=1)] - places)
+        return places + self.rng.normal(0, STRAY * self.retina.micrometer, (count, 2))
+
+    def there(self, frame: np.ndarray) -> np.ndarray:
+        """x, y in the picture of points [n, 2] of the frame."""
+        return np.array(self.retina.fovea) + self.scale * frame @ self.axes
 
     def near(self, centers: np.ndarray, spread: float) -> np.ndarray:
-        """A weight: Gaussians of a spread in radii of the field round centers [n, 2]."""
-        wide = 2 * (spread * self.retina.radius) ** 2
-        return sum(np.exp(-((self.x - cx) ** 2 + (self.y - cy) ** 2) / wide) for cx, cy in centers) + 1e-9
+        """A weight: Gaussians of a spread in radii of the field round centers [n, 2] of the frame."""
+        return sum(np.exp(-((self.u - cu) ** 2 + (self.v - cv) ** 2) / (2 * spread**2)) for cu, cv in centers) + 1e-9
+
+    def load(self, count: int) -> int:
+        """A count that seeds change by some 15 %."""
+        return round(count * math.exp(self.rng.normal(0, 0.15)))
+
+
+def vessel_points(retina: Retina) -> np.ndarray:
+    """[n, 2] x, y in the middle of vessels, the widest first, thinned to where they tell places apart."""
+    half = retina.half_width
+    crest = (half >= cv2.dilate(half, np.ones((3, 3), np.uint8))) & (half > 0.006 * retina.radius)
+    ys, xs = np.nonzero(crest & (retina.field > 0.9))
+    off = np.hypot(xs - retina.disc[0], ys - retina.disc[1])
+    points, wide = np.stack([xs, ys], -1)[off > 1.6 * retina.disc_radius].astype(np.float64), half[ys, xs]
+    order = np.argsort(-wide[off > 1.6 * retina.disc_radius], kind="stable")
+    cells = np.floor(points[order] / (0.03 * retina.radius))
+    _, first = np.unique(cells, axis=0, return_index=True)
+    return points[order][np.sort(first)]
+
+
+LEAKS = np.array([(-0.16, 0.13), (-0.27, -0.10), (0.14, -0.20)])
+"""Where vessels leak, in the frame: microaneurysms crowd there and exudates ring it."""
 
 
 def red_lesions(retina: Retina, severity: float, seed: int) -> np.ndarray:
     """[H, W] absorbance in green of microaneurysms and hemorrhages within the retina."""
     rng = np.random.default_rng([seed, 0x726564])
-    places, um, shape = Places(retina, rng), retina.micrometer, retina.field.shape
+    places, um, shape = Places(retina, 1, rng), retina.micrometer, retina.field.shape
+    rule = places.rule
     # what lies deep is seen through the retina and has soft edges
     canvas, deep = Canvas(shape), Canvas(shape)
-    leaks = leak_centers(retina, seed)
-    load = math.exp(rng.uniform(math.log(0.55), math.log(1.7)))
     pole = np.exp(-((places.out / 0.62) ** 4))
     wide = np.exp(-((places.out / 0.98) ** 6))
-    clustered = places.near(leaks, 0.14) + 0.35 * pole
-    count = round(90 * load)
-    spots = places.some(clustered, count)
-    for place, birth in zip(spots, _births(rng, count, 0.0, 0.97, 1.25), strict=True):
-        radius, depth, outline = um * rng.uniform(22, 60), rng.uniform(0.22, 0.55), rough_outline(rng, 0.12)
-        canvas.blob(place, radius * grown(severity, birth, 0.15), depth, outline)
-    count = round(70 * load)
-    patchy = wide * np.exp(0.6 * fractal(places.x.shape, 0.09 * retina.radius, rng, 2)) + 0.8 * places.near(leaks, 0.2)
-    spots = places.some(patchy, count)
-    for place, birth in zip(spots, _births(rng, count, 0.35, 0.97, 0.85), strict=True):
-        radius, depth = um * min(math.exp(rng.normal(math.log(92), 0.62)), 420), rng.uniform(0.16, 0.6)
-        size, layer = radius * grown(severity, birth, 0.18), deep if rng.uniform() < 0.6 else canvas
-        for part in range(int(rng.integers(1, 7))):
-            off = rng.normal(0, 0.75, 2) * size * (part > 0)
+    clustered = places.near(LEAKS, 0.14) + 0.35 * pole
+    spots = places.some(clustered, 100)
+    shown = places.load(85)
+    for i, (place, birth) in enumerate(zip(spots, _births(rule, 100, 0.0, 0.97, 1.25), strict=True)):
+        radius, depth, outline = um * rule.uniform(26, 66), rule.uniform(0.25, 0.6), rough_outline(rng, 0.12)
+        canvas.blob(place, radius * grown(severity, birth, 0.15), depth * (i < shown), outline)
+    patchy = wide * smooth_step(places.out, 0.1, 0.4) + 0.8 * places.near(LEAKS, 0.2)
+    spots = places.some(patchy, 70, pull=0.6)
+    shown = places.load(58)
+    for i, (place, birth) in enumerate(zip(spots, _births(rule, 70, 0.32, 0.95, 0.75), strict=True)):
+        radius, depth = um * min(math.exp(rule.normal(math.log(105), 0.6)), 420), rule.uniform(0.25, 0.65)
+        size, layer = radius * grown(severity, birth, 0.18), deep if rule.uniform() < 0.6 else canvas
+        for part in range(int(rule.integers(1, 7))):
+            off = rule.normal(0, 0.75, 2) * size * (part > 0)
             layer.blob(
                 place + off,
-                size * rng.uniform(0.3, 1.0),
-                depth,
+                size * rule.uniform(0.3, 1.0),
+                depth * (i < shown),
                 rough_outline(rng, 0.22),
-                rng.uniform(1, 1.9),
-                rng.uniform(0, np.pi),
+                rule.uniform(1, 1.9),
+                rule.uniform(0, np.pi),
             )
-    count = round(22 * load)
-    for place, birth in zip(places.some(wide, count), _births(rng, count, 0.42, 0.97, 1.2), strict=True):
-        _flame(canvas, retina, place, grown(severity, birth), rng)
+    spots = places.some(wide * smooth_step(places.out, 0.1, 0.4), 24, pull=0.8)
+    shown = places.load(20)
+    for i, (place, birth) in enumerate(zip(spots, _births(rule, 24, 0.40, 0.97, 1.0), strict=True)):
+        _flame(canvas, retina, place, grown(severity, birth) * (i < shown), rule)
     uneven = np.clip(1 + 0.22 * fractal(shape, 260 * um, rng, 3, 0.7), 0.3, 1.6)
-    sharp = blur(_frayed(canvas.values, 14 * um, 120 * um, rng), max(0.55, 26 * um))
-    soft = blur(_frayed(deep.values, 45 * um, 220 * um, rng), max(0.7, 62 * um))
+    sharp = blur(_frayed(canvas.values, 14 * um, 120 * um, rule), max(0.55, 26 * um))
+    soft = blur(_frayed(deep.values, 45 * um, 220 * um, rule), max(0.7, 62 * um))
     return np.maximum(sharp, soft) * uneven
 
 
@@ -129,38 +180,30 @@ def _direction(retina: Retina, place) -> float:
     return float(retina.fibers[int(np.clip(place[1], 0, height - 1)), int(np.clip(place[0], 0, width - 1))])
 
 
-def leak_centers(retina: Retina, seed: int) -> np.ndarray:
-    """[n, 2] where vessels leak: microaneurysms crowd there and exudates ring it."""
-    rng = np.random.default_rng([seed, 0x6C6561])
-    places = Places(retina, rng)
-    return places.some(
-        np.exp(-((places.from_fovea / 0.42) ** 3)) * smooth_step(places.from_fovea, 0.05, 0.16), int(rng.integers(2, 5))
-    )
-
-
 def exudates(retina: Retina, severity: float, seed: int) -> np.ndarray:
     """[H, W] cover in [0, 1] of hard exudates: flecks in rings, strings and clumps round leaks."""
     rng = np.random.default_rng([seed, 0x657875])
-    um, canvas = retina.micrometer, Canvas(retina.field.shape)
-    rich = math.exp(rng.uniform(math.log(0.3), math.log(2.2)))
-    for center in leak_centers(retina, seed):
-        ring = rng.uniform(300, 1100) * um
-        started, squash, turn = rng.uniform(0.36, 0.48), rng.uniform(0.6, 1.0), rng.uniform(0, np.pi)
-        gaps, phase = rng.uniform(0.5, 1.0), rng.uniform(0, 2 * np.pi)
-        for _ in range(round(rng.uniform(6, 15) * rich)):
+    places, um, canvas = Places(retina, 2, rng), retina.micrometer, Canvas(retina.field.shape)
+    rule, rich = places.rule, math.exp(rng.normal(0, 0.15))
+    for center in places.there(LEAKS):
+        ring = rule.uniform(300, 1100) * um
+        started, squash, turn = rule.uniform(0.34, 0.42), rule.uniform(0.6, 1.0), rule.uniform(0, np.pi)
+        gaps, phase = rule.uniform(0.5, 1.0), rule.uniform(0, 2 * np.pi)
+        for clump in range(16):
             # a clump on the ring, of which flecks trail off
-            angle = phase + 2 * np.pi * gaps * rng.uniform(0, 1)
-            far = ring * math.exp(rng.normal(0, 0.18))
-            middle = center + far * _turned(np.array([math.cos(angle), squash * math.sin(angle)]), turn)
-            birth, spread = started + 0.32 * rng.uniform(), rng.uniform(30, 170) * um
-            for _ in range(int(rng.integers(1, 14))):
-                place = middle + rng.normal(0, 1, 2) * spread
-                radius = um * math.exp(rng.normal(math.log(36), 0.6))
-                late, outline = rng.uniform(0, 0.2), rough_outline(rng, 0.28, 12)
-                long, lean, strength = rng.uniform(1, 2.2), rng.uniform(0, np.pi), rng.uniform(0.45, 1.0)
+            angle = phase + 2 * np.pi * gaps * rule.uniform(0, 1)
+            far = ring * math.exp(rule.normal(0, 0.18))
+            on_ring = far * np.array([math.cos(angle), squash * math.sin(angle)])
+            middle = center + _turned(on_ring, turn) @ places.axes + rng.normal(0, STRAY * um, 2)
+            birth, spread = started + 0.32 * rule.uniform(), rule.uniform(30, 170) * um
+            for _ in range(int(rule.integers(2, 14))):
+                place = middle + rule.normal(0, 1, 2) * spread
+                radius = um * math.exp(rule.normal(math.log(38), 0.6))
+                late, outline = rule.uniform(0, 0.2), rough_outline(rng, 0.28, 12)
+                long, lies, strength = rule.uniform(1, 2.2), rule.uniform(0, np.pi), rule.uniform(0.45, 1.0)
                 size = radius * grown(severity, birth + late, 0.2)
-                if _free(retina, place, radius):
-                    canvas.blob(place, size, strength, outline, long, lean)
+                if clump < 13 * rich and _free(retina, place, radius):
+                    canvas.blob(place, size, strength, outline, long, lies)
     return blur(canvas.values, max(0.5, 14 * um)) * (1 - 0.85 * retina.vessels)
 
 
@@ -180,16 +223,16 @@ def _free(retina: Retina, place: np.ndarray, size: float) -> bool:
 def cotton_wool(retina: Retina, severity: float, seed: int) -> np.ndarray:
     """[H, W] cover in [0, 1] of cotton wool spots: pale, feathered along nerve fibers, near the arcades."""
     rng = np.random.default_rng([seed, 0x636F74])
-    places, um = Places(retina, rng), retina.micrometer
-    cover = np.zeros(retina.field.shape, np.float32)
+    places, um = Places(retina, 3, rng), retina.micrometer
+    rule, cover = places.rule, np.zeros(retina.field.shape, np.float32)
     weight = np.exp(-(((places.out - 0.55) / 0.2) ** 2))
-    count = int(rng.integers(1, 8))
+    spots, shown = places.some(weight, 6, pull=0.5), int(rng.integers(3, 7))
     ragged = fractal(retina.field.shape, 160 * um, rng, 3, 0.65)
     height, width = retina.field.shape
-    for place, birth in zip(places.some(weight, count), _births(rng, count, 0.48, 0.9, 1.2), strict=True):
-        long, wide, strength = rng.uniform(240, 560) * um, rng.uniform(170, 330) * um, rng.uniform(0.5, 0.9)
-        size, turn = grown(severity, birth), _direction(retina, place) + rng.normal(0, 0.5)
-        if size < 0.05:
+    for i, (place, birth) in enumerate(zip(spots, _births(rule, 6, 0.48, 0.9, 1.0), strict=True)):
+        long, wide, strength = rule.uniform(240, 560) * um, rule.uniform(170, 330) * um, rule.uniform(0.5, 0.9)
+        size, turn = grown(severity, birth), _direction(retina, place) + rule.normal(0, 0.5)
+        if size < 0.05 or i >= shown:
             continue
         r = int(3 * long) + 2
         left, top = max(0, int(place[0]) - r), max(0, int(place[1]) - r)
@@ -216,52 +259,49 @@ def late_signs(retina: Retina, severity: float, seed: int) -> tuple[np.ndarray, 
     """
     rng = np.random.default_rng([seed, 0x6C6174])
     beads, canvas = Canvas(retina.field.shape), Canvas(retina.field.shape)
-    for place, half_width in _beads(retina, rng):
-        size, depth = grown(severity, rng.uniform(0.64, 0.8), 0.3), rng.uniform(0.28, 0.4)
+    places = Places(retina, 4, rng)
+    for place, half_width in _beads(places):
+        size, depth = grown(severity, rng.uniform(0.68, 0.76), 0.3), rng.uniform(0.28, 0.4)
         beads.blob(place, 1.3 * half_width * size, depth, rough_outline(rng, 0.06), 1.25, _direction(retina, place))
-    for place, reach, birth, branches in _tangles(retina, rng):
-        _tangle(canvas, place, reach, grown(severity, birth, 0.15), branches, retina.micrometer, rng)
+    for place, reach, birth, branches in _tangles(places):
+        _tangle(canvas, place, reach, grown(severity, birth, 0.15), branches, retina.micrometer, places.rule)
     # a bead widens a vessel and makes it no darker
     values = np.maximum(canvas.values, beads.values * (1 - 0.85 * retina.vessels))
     return blur(values, max(0.5, 12 * retina.micrometer)), _blood_before(retina, severity, rng)
 
 
-def _beads(retina: Retina, rng) -> Iterator[tuple[np.ndarray, float]]:
-    """Places along one or two stretches of the widest vessels, and their half widths."""
+def _beads(places: Places) -> Iterator[tuple[np.ndarray, float]]:
+    """Places along stretches of the widest vessels over and under the macula, and their half widths."""
+    retina = places.retina
     half = retina.half_width
     crest = (half >= cv2.dilate(half, np.ones((3, 3), np.uint8))) & (half > 0.0135 * retina.radius)
     ys, xs = np.nonzero(crest & (retina.field > 0.9))
     off = np.hypot(xs - retina.disc[0], ys - retina.disc[1])
     keep = (off > 1.6 * retina.disc_radius) & (off < 1.1 * retina.radius)
-    points = np.stack([xs, ys], -1)[keep].astype(np.float64)
-    if not len(points):
-        return
-    starts = points[rng.choice(len(points), min(3, len(points)), replace=False)]
+    points, wide = np.stack([xs, ys], -1)[keep].astype(np.float64), half[ys, xs][keep]
+    starts = places.there(np.array([(0.2, 0.45), (0.2, -0.45)]))
     taken: list[np.ndarray] = []
-    for point in points[rng.permutation(len(points))]:
-        width = float(half[int(point[1]), int(point[0])])
+    for i in np.argsort(-wide, kind="stable"):
+        point, width = points[i], float(wide[i])
         near = min(float(np.hypot(*(point - s))) for s in starts) < 0.28 * retina.radius
         if near and all(np.hypot(*(point - other)) > 5 * width for other in taken):
             taken.append(point)
             yield point, width
 
 
-def _tangles(retina: Retina, rng) -> list[tuple[np.ndarray, float, float, int]]:
+def _tangles(places: Places) -> list[tuple[np.ndarray, float, float, int]]:
     """(place, reach in pixels, birth, branches) of IRMA and of new vessels."""
-    places, um = Places(retina, rng), retina.micrometer
+    um, rule = places.retina.micrometer, places.rule
+    at_arcade = np.exp(-(((places.out - 0.6) / 0.2) ** 2))
     out = [
-        (place, rng.uniform(200, 420) * um, rng.uniform(0.68, 0.82), int(rng.integers(2, 5)))
-        for place in places.some(np.exp(-(((places.out - 0.6) / 0.2) ** 2)), int(rng.integers(1, 5)))
+        (place, rule.uniform(200, 420) * um, rule.uniform(0.68, 0.82), int(rule.integers(2, 5)))
+        for place in places.some(at_arcade, 3)
     ]
-    half = retina.half_width[::4, ::4]
-    on_arcade = (half > 0.007 * retina.radius) * np.exp(-(((places.out - 0.6) / 0.3) ** 2)) + 1e-6
-    for place in places.some(on_arcade, int(rng.integers(1, 4))):
-        out.append((place, rng.uniform(450, 900) * um, rng.uniform(0.86, 0.93), int(rng.integers(7, 14))))
-    if rng.uniform() < 0.5:
-        angle = rng.uniform(0, 2 * np.pi)
-        at = np.array(retina.disc) + 0.75 * retina.disc_radius * np.array([math.cos(angle), math.sin(angle)])
-        out.append((at, rng.uniform(700, 1100) * um, 0.88, int(rng.integers(8, 15))))
-    return out
+    for place in places.some(at_arcade, 2, pull=1.0):
+        out.append((place, rule.uniform(450, 900) * um, rule.uniform(0.86, 0.93), int(rule.integers(7, 14))))
+    angle = rule.uniform(0, 2 * np.pi)
+    at = np.array(places.retina.disc) + 0.75 * places.retina.disc_radius * np.array([math.cos(angle), math.sin(angle)])
+    return [*out, (at, rule.uniform(700, 1100) * um, 0.88, int(rule.integers(8, 15)))]
 
 
 def _tangle(canvas: Canvas, place: np.ndarray, reach: float, size: float, branches: int, um: float, rng) -> None:

@@ -151,6 +151,51 @@ def around(skin: Skin) -> tuple[np.ndarray, np.ndarray]:
     return np.arctan2(y, x), np.hypot(x, y) / skin.radius
 
 
+@dataclass(frozen=True)
+class Lean:
+    """What a lesion shows already of where it will change, by which courses on it are led.
+
+    darker: [H, W] how much darker its part is than the rest, in spreads of its pigment; beyond its border that of the
+    border beside. bulges: [H, W] how far its border lies out at a pixel's angle, in spreads of its outline. aside:
+    [H, W] in [-1, 1], toward its darker side. depth: its absorbance, mean over lesion and colors.
+    """
+
+    darker: np.ndarray
+    bulges: np.ndarray
+    aside: np.ndarray
+    depth: float
+
+
+def lean(skin: Skin) -> Lean:
+    """How a lesion leans; every picture leans somewhere, so that a model can tell from it what comes."""
+    angle, far = around(skin)
+    inside, pigment = (skin.distance < 0).astype(np.float32), skin.density.mean(axis=-1)
+    known, wide = blur(inside, 0.2 * skin.radius), 0.05 * blur(inside, 0.8 * skin.radius)
+    soft = blur(pigment * inside, 0.2 * skin.radius) + 0.05 * blur(pigment * inside, 0.8 * skin.radius)
+    soft = soft / (known + wide + 1e-6)
+    own = soft[inside > 0]
+    darker = np.clip((soft - own.mean()) / max(float(own.std()), 0.04), -2.5, 2.5)
+    pull = np.clip(darker, 0, None) * inside * far
+    toward_dark = np.arctan2(float((pull * np.sin(angle)).sum()), float((pull * np.cos(angle)).sum()))
+    rim = np.abs(skin.distance) < 2.0
+    bins = np.linspace(-np.pi, np.pi, 73)
+    place = np.clip(np.digitize(angle[rim], bins) - 1, 0, 71)
+    count = np.bincount(place, minlength=72)
+    seen = np.flatnonzero(count)
+    reach = np.bincount(place, far[rim], minlength=72)[seen] / count[seen]
+    reach = np.interp(np.arange(72), seen, reach, period=72)
+    reach = np.mean([np.roll(reach, turn) for turn in range(-3, 4)], axis=0)
+    reach = np.clip((reach - reach.mean()) / max(float(reach.std()), 0.03), -2, 2)
+    bulges = np.interp(angle, 0.5 * (bins[1:] + bins[:-1]), reach, period=2 * np.pi)
+    aside = np.cos(angle - toward_dark) * np.clip(far, 0, 1)
+    return Lean(
+        darker.astype(np.float32),
+        bulges.astype(np.float32),
+        aside.astype(np.float32),
+        max(float(pigment[inside > 0].mean()), 0),
+    )
+
+
 def toward(density: np.ndarray, color: np.ndarray, share: np.ndarray) -> np.ndarray:
     """density [H, W, 3] moved to a color by a share [H, W] in [0, 1]."""
     return density + share[..., None] * (color - density)

@@ -23,12 +23,12 @@ from . import dataset, examples
 
 SIZE = "256"
 DROPOUT = 0.13
-SHARES = (0.42, 0.28, 0.30)
+SHARES = (0.30, 0.37, 0.33)
 """Of DOMAINS."""
 PHANTOM_EVERY = 6
 CHANGED = 6.0
 """How much more the error counts where two pictures on one background differ, at most."""
-HALF = 0.1
+HALF = 0.05
 """Squared difference of latents, mean of the channels, at which half of that is reached."""
 ALONE = 0.25
 """Share of a batch that are real pictures with their labels; the others are pairs on one background."""

@@ -60,6 +60,13 @@ def test_change_grows_evenly_with_severity(pictures, domain, finding):
     assert steps.max() < 0.4 * change[-1]
 
 
+@pytest.mark.parametrize(("domain", "finding"), CASES)
+def test_the_picture_tells_where_it_will_change(pictures, domain, finding):
+    image, anatomy = pictures[domain]
+    first, second = (courses(domain).draw(image, finding, 0.85, seed=seed, anatomy=anatomy) for seed in (5, 6))
+    assert np.abs(first - second).mean() < 0.8 * np.abs(first - image).mean()
+
+
 @pytest.mark.parametrize("finding", ["melanoma", "seborrheic keratosis"])
 def test_skin_away_from_the_lesion_is_left(pictures, finding):
     image, anatomy = pictures["skin"]

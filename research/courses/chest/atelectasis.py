@@ -1,4 +1,4 @@
-"""Atelectasis: lung without air pulls; the diaphragm rises, the mediastinum comes nearer, plates or a lobe show."""
+"""Atelectasis: lung without air pulls: plates show and the diaphragm rises, then a lobe collapses at the spine."""
 
 import numpy as np
 
@@ -29,10 +29,10 @@ def _pulled(chest: Chest, values: np.ndarray, lung: Lung, rise: float, shift: fl
 def _plates(chest: Chest, lung: Lung, severity: float, rise: float, rng: np.random.Generator) -> np.ndarray:
     """Plates of collapsed lung above the diaphragm, [H, W] in [0, 1]: each appears at its own severity and grows."""
     total = np.zeros(chest.shape, np.float32)
-    tilt = rng.normal(-0.01, 0.06)
-    for i, place in enumerate(rng.permutation(4)):
-        down, start = 0.60 + 0.085 * place + rng.uniform(0, 0.03), rng.uniform(0.08, 0.45)
-        length, slope = rng.uniform(0.3, 0.55), tilt + rng.normal(0, 0.02)
+    tilt = rng.normal(-0.01, 0.03)
+    for i, place in enumerate((3, 1, 2, 0)):
+        down, start = 0.60 + 0.085 * place + rng.uniform(0, 0.015), 0.12 + 0.08 * i + rng.uniform(-0.04, 0.04)
+        length, slope = rng.uniform(0.38, 0.48), tilt + rng.normal(0, 0.01)
         width, bend = rng.uniform(0.007, 0.013), rng.normal(0, 0.02)
         grown = float(smoothstep(severity, 0.16 * i - 0.05, 0.16 * i + 0.45))
         if grown == 0:
@@ -60,9 +60,9 @@ def attenuation(chest: Chest, severity: float, sides: tuple[str, ...], seed: int
             continue
         rng = np.random.default_rng([seed, 5, i])
         lung = chest.lungs[side]
-        lobar = rng.random() < 0.5
-        rise = (0.16 if lobar else 0.20) * severity**1.1
-        shift = (0.035 if lobar else 0.012) * severity * (len(sides) == 1)
+        lobar = float(smoothstep(severity, 0.3, 0.8))
+        rise = (0.20 - 0.04 * lobar) * severity**1.1
+        shift = (0.012 + 0.023 * lobar) * severity * (len(sides) == 1)
         texture, coarse = cloud(chest.shape, rng, 14, 4, 0.7), cloud(chest.shape, rng, 4, 3)
         out = _pulled(chest, out, lung, rise, shift)
         field = blur(lung.field, 0.006) * (1 - smoothstep(lung.down, 1.0, 1.08))
@@ -70,11 +70,10 @@ def attenuation(chest: Chest, severity: float, sides: tuple[str, ...], seed: int
         above = (lung.floor[None] - rise * lung.height - y) / lung.height  # over the raised diaphragm
         # crowded lung over the diaphragm, densest at the spine where the lower lobe collapses
         base = np.exp(-np.clip(above, 0, None) / (0.06 + 0.10 * severity)) * (1 + 0.2 * coarse + 0.1 * texture)
-        if lobar:
-            medial = 1 - smoothstep(lung.across, 0.12 + 0.35 * severity, 0.55 + 0.35 * severity)
-            base = base * 0.45 + 1.1 * medial * smoothstep(lung.down, 0.95 - 0.6 * severity, 1.02)
-        haze = (0.66 if lobar else 0.58) * float(smoothstep(severity, 0, 0.7)) * field * base
-        plates = _plates(chest, lung, severity * (0.55 if lobar else 1.0), rise, rng) * field
+        medial = 1 - smoothstep(lung.across, 0.12 + 0.35 * severity, 0.55 + 0.35 * severity)
+        base = base * (1 - 0.55 * lobar) + 1.1 * lobar * medial * smoothstep(lung.down, 0.95 - 0.6 * severity, 1.02)
+        haze = (0.58 + 0.08 * lobar) * float(smoothstep(severity, 0, 0.7)) * field * base
+        plates = _plates(chest, lung, severity * (1 - 0.45 * lobar), rise, rng) * field
         out = filled(chest, out, np.clip(haze, 0, 0.92), level=0.95, shadows=0.55)
         out = filled(chest, out, 0.5 * np.clip(plates, 0, 1), level=0.93, shadows=0.8)
     return out
