@@ -1,7 +1,12 @@
-"""Simulated courses of real pictures against the drawn ones, whose severity is known, beside control and baselines."""
+"""Simulated courses of real pictures against the drawn ones, whose severity is known, beside control and baselines.
+
+How near any model could come is told by another draw of the same course: what differs between two seeds is drawn by
+lot, and no picture tells it.
+"""
 
 import argparse
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from torch import Tensor
@@ -14,6 +19,8 @@ from .judges import folder_of
 from .options import as_table, findings_of, simulator, table_of, words
 from .pictures import courses_of, healthy_pictures
 from .simulated import KINDS, severities
+
+ANOTHER = "another draw of it"
 
 BARS = (
     Bar("last", high=0.45),
@@ -73,10 +80,15 @@ def run(options: argparse.Namespace) -> list[Verdict]:
                 return None
             return network.severity(states[0], states)[:, network.findings.index(finding)]
 
-        for kind in (methods.TRUTH, *KINDS):
-            most = len(cases) if kind in (methods.TRUTH, PIE) or options.beside is None else options.beside
+        for kind in (methods.TRUTH, ANOTHER, *KINDS):
+            most = len(cases) if kind in (methods.TRUTH, ANOTHER, PIE) or options.beside is None else options.beside
             some = cases[:most]
-            courses = truths if kind == methods.TRUTH else made.states(some, kind, options.stages, table)
+            if kind == methods.TRUTH:
+                courses = truths
+            elif kind == ANOTHER:
+                courses = [replace(case, seed=case.seed + 1000).truth(planned) for case in some]
+            else:
+                courses = made.states(some, kind, options.stages, table)
             for case, states, truth, region in zip(some, courses, truths, regions, strict=False):
                 wanted = [0.0] * len(planned) if kind == CONTROL else planned
                 figures = measure(states, truth, region, read(states), wanted)
