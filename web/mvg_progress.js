@@ -90,7 +90,9 @@ function preview({ detail: { displayNodeId } }) {
 }
 
 function clearPreviews() {
+  const kept = app.extensionManager._p?._s.get('nodeOutput') // what Nodes 2.0 shows; the page has no public name for it
   for (const [id, { node, height }] of previewed) {
+    kept?.revokePreviewsByLocatorId?.(id)
     delete app.nodePreviewImages[id]
     node.imgs = undefined
     const picture = node.widgets?.find((widget) => widget.name === '$$canvas-image-preview')

@@ -117,8 +117,8 @@ def composite_input() -> io.Boolean.Input:
         "composite",
         display_name="keep original pixels",
         default=True,
-        label_on="outside the mask",
-        label_off="none, as decoded",
+        label_on="outside",
+        label_off="none",
         tooltip="On: outside the mask the pixels are the input's own, up to keep outside (bit for bit at 0), and "
         "inside it the detail that the VAE loses is put back. Off: every pixel passes through the VAE.",
     )

@@ -245,6 +245,7 @@ def test_the_blurred_pictures_of_the_work_are_gone_after_a_run(page, filled):
     run_small(page)
     left = "return [Object.keys(app.nodePreviewImages).length, of('MVG_PIELoop').node.imgs ?? null]"
     assert page.run(VIEWER + left) == [0, None]
+    page.wait("!document.querySelector('[data-node-id] img[src^=\"blob:\"]')")  # Nodes 2.0
     assert page.run(VIEWER + "return of('MVG_PIELoop').node.size[1]") == height
 
 
