@@ -130,7 +130,7 @@ class Panel {
   follow(run) {
     const newest = this.place >= this.panes[0].last
     this.panes[0].follow(run)
-    this.changed()
+    this.measure()
     this.go(newest && !this.playing ? this.last : this.place)
   }
 
@@ -141,12 +141,18 @@ class Panel {
     this.timeline.focus()
   }
 
-  /** After a result came or went. */
-  async changed() {
+  /** How far the timeline goes, and whether it may be that of films. */
+  measure() {
     this.last = Math.max(...this.panes.map((pane) => pane.last))
     this.timeline.max = this.last
     this.film.disabled = !this.panes.every((pane) => pane.run.film)
-    this.setFilm(this.inFilm && !this.film.disabled)
+    if (this.inFilm && this.film.disabled) this.setFilm(false)
+  }
+
+  /** After a result came or went. */
+  async changed() {
+    this.measure()
+    this.setFilm(this.inFilm)
     this.body.dataset.count = this.panes.length
     this.arrange()
     this.panes.forEach((pane) => pane.resize())
